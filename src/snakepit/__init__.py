@@ -1,0 +1,108 @@
+"""snakepit: run Python tools in supervised worker processes, and get their results while they still work.
+
+    with snakepit.Pool("my_app.tools:MyAdapter", size=2) as pool:
+        for chunk in pool.stream("train", {"epochs": 5}):
+            print(chunk)
+
+Layers, each importing only those below it (checked by import-linter):
+    cli         the command line
+    _api        1 what callers hold: pools, streams, futures
+    _pool       2 who is served next: queue, scheduler, engine
+    _workers    3 keep workers alive: supervisor, launchers
+    _channel    4 carry frames
+    config, errors
+`snakepit_bridge` is the worker's side; the host uses its `wire` alone.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):
+    raise ImportError(
+        "the host side of snakepit needs Python 3.11 or newer, and this is %d.%d; workers (snakepit_bridge) run on 3.8 or newer" % sys.version_info[:2]
+    )
+
+from . import adapters
+from ._api.async_pool import AsyncPool
+from ._api.async_stream import AsyncStream
+from ._api.base import WorkerHandle
+from ._api.default import configure, execute, execute_stream, shutdown
+from ._api.future import CallFuture
+from ._api.pool import Pool
+from ._api.stream import Stream
+from ._pool.stats import PoolStats
+from ._pool.tools import ParameterSpec, ToolSpec
+from ._workers.worker import WorkerInfo
+from .config import PoolConfig, PoolSettings
+from .errors import (
+    AdapterError,
+    CallCancelled,
+    CallError,
+    ChannelError,
+    ChunkTimeout,
+    ConfigurationError,
+    InvalidParameter,
+    PlatformUnsupported,
+    PoolBroken,
+    PoolClosed,
+    PoolError,
+    PoolForked,
+    PoolStartFailed,
+    ProtocolUnavailable,
+    QueueFull,
+    QueueTimeout,
+    SerializationError,
+    SnakepitError,
+    ToolError,
+    UnknownTool,
+    WorkerCrashed,
+    WorkerError,
+    WorkerTimeout,
+    WrongCallStyle,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AdapterError",
+    "AsyncPool",
+    "AsyncStream",
+    "CallCancelled",
+    "CallError",
+    "CallFuture",
+    "ChannelError",
+    "ChunkTimeout",
+    "ConfigurationError",
+    "InvalidParameter",
+    "ParameterSpec",
+    "PlatformUnsupported",
+    "Pool",
+    "PoolBroken",
+    "PoolClosed",
+    "PoolConfig",
+    "PoolError",
+    "PoolForked",
+    "PoolSettings",
+    "PoolStartFailed",
+    "PoolStats",
+    "ProtocolUnavailable",
+    "QueueFull",
+    "QueueTimeout",
+    "SerializationError",
+    "SnakepitError",
+    "Stream",
+    "ToolError",
+    "ToolSpec",
+    "UnknownTool",
+    "WorkerCrashed",
+    "WorkerError",
+    "WorkerHandle",
+    "WorkerInfo",
+    "WorkerTimeout",
+    "WrongCallStyle",
+    "__version__",
+    "adapters",
+    "configure",
+    "execute",
+    "execute_stream",
+    "shutdown",
+]

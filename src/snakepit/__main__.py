@@ -1,0 +1,7 @@
+"""`python -m snakepit` is the command `snakepit`."""
+
+import sys
+
+from snakepit.cli import main
+
+sys.exit(main())

@@ -1,0 +1,46 @@
+"""What every call goes through before it leaves: is there such a tool, do the arguments fit, does the style fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from snakepit._pool.arguments import check
+from snakepit._pool.failures import streams_error
+from snakepit._pool.tools import ToolSpec, unknown_tool
+from snakepit.config import check_timeout
+from snakepit.errors import InvalidParameter
+
+#: `stream(timeout=POOL_DEFAULT)`: the pool's `stream_timeout`, 300 s unless set otherwise.
+POOL_DEFAULT: Any = type("_PoolDefault", (), {"__repr__": lambda _: "300.0"})()
+
+
+def checked_args(tools: Mapping[str, ToolSpec], tool: str, args: Mapping[str, Any] | None, *, streaming: bool) -> dict[str, Any]:
+    """The arguments to send.
+
+    Raises:
+        UnknownTool: no worker offers it.
+        InvalidParameter: an argument is missing, unknown or of the wrong type.
+        WrongCallStyle: one result was asked of a tool that streams.
+    """
+    spec = tools.get(tool) if isinstance(tool, str) else None
+    if spec is None:
+        raise unknown_tool(tool, tools)
+    if spec.streaming and not streaming:
+        raise streams_error(tool)
+    return check(spec, args)
+
+
+def call_timeout(name: str, value: float | None) -> float | None:
+    """A call's time limit, checked: seconds above 0, or None."""
+    return check_timeout(name, value, error=InvalidParameter)
+
+
+def check_callback(name: str, value: Any, *, optional: bool = True) -> None:
+    """Refuse a callback that cannot be called.
+
+    Raises:
+        InvalidParameter: it cannot.
+    """
+    if not callable(value) and not (value is None and optional):
+        raise InvalidParameter(f"{name} is {value!r}; allowed is a function that takes one argument", field=name)

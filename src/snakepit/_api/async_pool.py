@@ -1,0 +1,186 @@
+"""`AsyncPool`: the pool for asyncio programs, and the core that `Pool` wraps."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack, cast
+
+from snakepit._pool.call import Ended, Failed, ProgressNews
+from snakepit._pool.engine import Engine
+from snakepit._pool.setup import PoolSetup
+from snakepit._pool.tools import ToolSpec
+from snakepit._workers.adapter_reference import ensure_not_importing
+from snakepit.config import Adapter, PoolSettings
+
+from .arguments import POOL_DEFAULT, call_timeout, check_callback, checked_args
+from .async_stream import AsyncMailbox, AsyncStream
+from .base import PoolBase
+from .tools import AsyncTools
+
+T = TypeVar("T")
+
+
+class AsyncPool(PoolBase):
+    """A pool of supervised worker processes, for asyncio.
+
+        async with AsyncPool("my_app.tools:MyAdapter", size=2) as pool:
+            await pool.execute("add", {"a": 2, "b": 3})
+            async for chunk in pool.stream("train", {"epochs": 5}):
+                print(chunk["epoch"], chunk["is_final"])
+
+    Args:
+        adapter: the tools: `"package.module:Class"`, a module, a file, a class, a list of functions; None: the showcase.
+        **settings: see `PoolSettings`.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+
+    def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
+        super().__init__(adapter, dict(settings))
+        self._starting: asyncio.Task[None] | None = None
+        #: Discovered tools as functions: `await pool.tools.add(2, b=3)`.
+        self.tools: Any = AsyncTools(self)
+
+    async def start(self) -> None:
+        """Start the workers; returns when the first is ready. `async with` and the first call do it too.
+
+        Raises:
+            AdapterError: the adapter does not import or has no tools.
+            PoolStartFailed: no worker became ready in time.
+        """
+        self._usable()
+        if self._starting is None:
+            ensure_not_importing()
+            self._starting = asyncio.get_running_loop().create_task(self._start(), name="snakepit-start")
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        engine = self._engine = Engine(self._config, PoolSetup(self._adapter))
+        try:
+            await engine.start()
+        except BaseException:
+            await engine.close()
+            self._closed = True
+            raise
+
+    async def close(self) -> None:
+        """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
+        await self._close(finish_unary=False)
+
+    async def _close(self, *, finish_unary: bool) -> None:
+        if self._engine is not None:
+            await self._engine.close(finish_unary=finish_unary)
+        self._closed = True
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:
+        await self._close(finish_unary=kind is None)
+
+    async def execute(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = 30.0,
+        on_progress: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> Any:
+        """Run a tool and give its result.
+
+        Args:
+            tool: its name.
+            args: its arguments by name.
+            timeout: seconds until the call ends at the latest, counted from now; None: no deadline.
+            on_progress: called with the newest report whenever the tool has said `self.progress(...)`; may be async.
+
+        Raises:
+            UnknownTool, InvalidParameter, WrongCallStyle: before anything is sent.
+            ToolError: the tool raised.
+            WorkerTimeout: the deadline has passed.
+            WorkerCrashed: its worker died.
+        """
+        check_callback("on_progress", on_progress)
+        seconds = call_timeout("timeout", timeout)
+        engine = await self._ready_engine()
+        mailbox = AsyncMailbox()
+        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), mailbox, streaming=False, timeout=seconds)
+        engine.submit(call)
+        try:
+            while True:
+                item = await mailbox.get()
+                if isinstance(item, Ended):
+                    return item.value
+                if isinstance(item, Failed):
+                    raise item.error
+                report = call.take_progress() if isinstance(item, ProgressNews) else None
+                if report is not None and on_progress is not None:
+                    answer = on_progress(report)
+                    if inspect.isawaitable(answer):
+                        await answer
+        except BaseException:
+            engine.cancel(call, "its caller left")
+            raise
+
+    def stream(
+        self,
+        tool: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = POOL_DEFAULT,
+        chunk_timeout: float | None = None,
+    ) -> AsyncStream:
+        """Run a tool and read its chunks while it works. The pool must have been started.
+
+        Args:
+            tool: its name.
+            args: its arguments by name.
+            timeout: seconds until the call ends at the latest (300 unless `stream_timeout` says otherwise); None: no deadline.
+            chunk_timeout: seconds that may pass between chunks; time spent waiting for the reader does not count.
+
+        Raises:
+            UnknownTool, InvalidParameter: before anything is sent. What happens later is raised while reading.
+        """
+        seconds = call_timeout("timeout", self._config.stream_timeout if timeout is POOL_DEFAULT else timeout)
+        gap = call_timeout("chunk_timeout", chunk_timeout)
+        engine = self._started_engine()
+        mailbox = AsyncMailbox()
+        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=True), mailbox, streaming=True, timeout=seconds)
+        engine.submit(call)
+        return AsyncStream(engine, call, mailbox, gap)
+
+    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0) -> asyncio.Future[Any]:
+        """Run a tool in the background; a task whose cancellation cancels the call.
+
+        Args:
+            tool: its name.
+            args: its arguments by name.
+            timeout: seconds until the call ends at the latest, counted from now; None: no deadline.
+        """
+        self._usable()
+        return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout), name=f"snakepit-submit-{tool}")
+
+    def bind(self, adapter: type[T]) -> T:
+        """The pool's tools, typed as the adapter class for the editor: calling a method runs it in a worker."""
+        return cast("T", self.tools)
+
+    def tool_specs(self) -> tuple[ToolSpec, ...]:
+        """What the workers offer, frozen. The pool must have been started."""
+        self._started_engine()
+        return self._specs()
+
+    async def _ready_engine(self) -> Engine:
+        if self._engine is None or self._closed or self._starting is None or not self._starting.done():
+            await self.start()
+        return self._started_engine()
+
+    def _started_engine(self) -> Engine:
+        self._usable()
+        if self._engine is None:
+            raise RuntimeError("the pool has not been started: use `async with AsyncPool(...)`, or `await pool.start()`")
+        return self._engine

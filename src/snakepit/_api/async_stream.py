@@ -1,0 +1,145 @@
+"""`AsyncStream`: the chunks of one call, for `async for`. Leaving early cancels the call in the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Any
+
+from snakepit._pool.call import Call, Item
+from snakepit._pool.engine import Engine
+
+from .chunks import Chunk
+from .cursor import Cursor
+
+
+class AsyncMailbox:
+    """A call's news, awaited on the loop it comes on."""
+
+    __slots__ = ("_items", "_waiter")
+
+    def __init__(self) -> None:
+        self._items: collections.deque[Item] = collections.deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, item: Item) -> None:
+        """On the loop's thread: something has come."""
+        self._items.append(item)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self) -> Item:
+        """The next item, waiting for it if need be."""
+        while not self._items:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._items.popleft()
+
+
+class AsyncStream:
+    """A running stream: iterate it once, with `async for`.
+
+    Chunks are dicts (see "Chunks" in the reference); `values()` gives what the tool yielded. Breaking out of the loop,
+    dropping the stream or cancelling the task that reads it cancels the call.
+    """
+
+    def __init__(self, engine: Engine, call: Call, mailbox: AsyncMailbox, chunk_timeout: float | None) -> None:
+        self._engine = engine
+        self._call = call
+        self._mailbox = mailbox
+        self._chunk_timeout = chunk_timeout
+        self._cursor = Cursor(call)
+        self._current: Iterator[Any] = iter(())
+
+    @property
+    def result(self) -> Any:
+        """The tool's return value; None before the end, and for tools that return nothing."""
+        return self._cursor.result
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return _Reader(self)
+
+    def values(self) -> AsyncIterator[Any]:
+        """Exactly what the tool yielded, without envelope or an added last chunk."""
+        self._cursor.bare = True
+        return _Reader(self)
+
+    async def __anext__(self) -> Chunk:
+        for chunk in self._current:
+            return chunk  # type: ignore[no-any-return]
+        return await self._next()  # type: ignore[no-any-return]
+
+    def cancel(self) -> None:
+        """Cancel the call; a reader that waits gets `CallCancelled`. Harmless when it has ended."""
+        self._engine.cancel(self._call, "the stream was cancelled")
+
+    async def aclose(self) -> None:
+        """Leave the stream: cancel the call if it has not ended."""
+        self._abandon()
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:
+        self._abandon()
+
+    def __del__(self) -> None:
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if not self._cursor.ended:
+            self._cursor.ended = True
+            self._engine.cancel_from_anywhere(self._call, "its reader left the stream")
+
+    async def _next(self) -> Any:
+        """The first chunk of the next batch; what was taken is granted again first."""
+        cursor = self._cursor
+        while not cursor.ended:
+            owed, nbytes = cursor.settle()
+            if owed:
+                self._engine.consumed(self._call, owed, nbytes)
+            try:
+                item = await self._take()
+            except BaseException:
+                self._abandon()
+                raise
+            self._current = cursor.open(item)
+            for chunk in self._current:
+                return chunk
+        raise StopAsyncIteration
+
+    async def _take(self) -> Item:
+        seconds = self._chunk_timeout
+        if seconds is None:
+            return await self._mailbox.get()
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._mailbox.get()
+            except TimeoutError:
+                if self._call.worker_id:  # the gap counts from when it runs, not from when it queued
+                    error = self._cursor.gap_error(seconds)
+                    self._engine.cancel(self._call, "no chunk came in time", error)
+                    raise error from None
+
+
+class _Reader:
+    """One `async for` over a stream. When it is dropped half-read, the stream is left."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: AsyncStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> _Reader:
+        return self
+
+    async def __anext__(self) -> Any:
+        for chunk in self._stream._current:
+            return chunk
+        return await self._stream._next()
+
+    def __del__(self) -> None:
+        self._stream._abandon()

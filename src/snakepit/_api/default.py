@@ -1,0 +1,87 @@
+"""The module-level pool: `configure` it or not, the first call starts it, `shutdown` or the interpreter's end closes it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from snakepit.config import Adapter, pool_config
+from snakepit.errors import PoolError
+
+from .arguments import POOL_DEFAULT, check_callback
+from .chunks import Chunk
+from .guide import pool_settings
+from .pool import Pool
+
+_lock = threading.Lock()
+_pool: Pool | None = None
+_adapter: Adapter = None
+_settings: dict[str, Any] = {}
+
+
+def configure(adapter: Adapter = None, **settings: Any) -> None:
+    """Say what the default pool shall be. It starts with the first call.
+
+    Args:
+        adapter: as for `Pool`.
+        **settings: those of `Pool`, and the guide's keys: `pool_size`, `adapter_module`, `grpc_config`, `pool_config`.
+
+    Raises:
+        ConfigurationError: an unknown name (with near ones) or a wrong value.
+        PoolError: the default pool runs already; `shutdown()` it first.
+    """
+    global _adapter, _settings
+    checked = pool_settings(settings)
+    pool_config(checked)
+    with _lock:
+        if _pool is not None:
+            raise PoolError("the default pool is running already", code="pool_running", hint="call snakepit.shutdown() first")
+        _adapter, _settings = adapter, checked
+
+
+def default_pool() -> Pool:
+    """The default pool; made if there is none, started by its first call."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = Pool(_adapter, **_settings)  # type: ignore[arg-type]
+        return _pool
+
+
+def shutdown() -> None:
+    """Close the default pool; the next call starts a new one with the same settings. Harmless when there is none."""
+    global _pool
+    with _lock:
+        pool, _pool = _pool, None
+    if pool is not None:
+        pool.close()
+
+
+def execute(tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any) -> Any:
+    """`Pool.execute` on the default pool."""
+    return default_pool().execute(tool, args, timeout=timeout, **options)
+
+
+def execute_stream(
+    tool: str,
+    args: Mapping[str, Any] | None,
+    callback: Callable[[Chunk], Any],
+    *,
+    timeout: float | None = POOL_DEFAULT,
+    chunk_timeout: float | None = None,
+) -> None:
+    """Run a tool on the default pool and call back with each chunk, in this thread; returns after the final one.
+
+    Args:
+        tool, args, timeout, chunk_timeout: as for `Pool.stream`.
+        callback: gets each chunk. If it raises, the call is cancelled and its exception comes out unchanged, with a note.
+    """
+    check_callback("callback", callback, optional=False)
+    with default_pool().stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout) as stream:
+        for number, chunk in enumerate(stream):
+            try:
+                callback(chunk)
+            except BaseException as error:
+                error.add_note(f"raised by the callback of snakepit.execute_stream({tool!r}) at chunk {number}")
+                raise

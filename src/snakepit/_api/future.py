@@ -1,0 +1,38 @@
+"""`CallFuture`: what `Pool.submit` gives. Unlike other executors' futures, it can cancel a call that runs."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from snakepit._pool.call import Ended, Failed, Item
+
+
+class CallFuture(concurrent.futures.Future[Any]):
+    """The result of a call to come; its own mailbox.
+
+    `cancel()` succeeds until the call has ended, also while it runs: the tool is interrupted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_cancel: Callable[[], None] = lambda: None
+
+    def put(self, item: Item) -> None:
+        """On the loop's thread: something has come."""
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # cancelled in the same moment: that won
+            if isinstance(item, Ended):
+                self.set_result(item.value)
+            elif isinstance(item, Failed):
+                self.set_exception(item.error)
+
+    def cancel(self) -> bool:
+        """Cancel the call, waiting or running. False if it has ended."""
+        if not super().cancel():
+            return False
+        self.on_cancel()
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # a second cancel has said it already
+            self.set_running_or_notify_cancel()  # wakes `wait` and `as_completed`
+        return True

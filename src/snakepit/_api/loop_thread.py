@@ -1,0 +1,108 @@
+"""The loop thread behind the sync face: one daemon thread per process, shared by all pools, ended with the last of them.
+
+Daemon and ended by `atexit`: a thread that is not a daemon would keep the interpreter from ever ending. A forked child
+has no such thread and starts with none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, TypeVar
+
+T = TypeVar("T")
+
+#: How long the interpreter's end waits for pools that were never closed (seconds).
+_EXIT_SECONDS = 15.0
+
+
+class LoopThread:
+    """Runs one event loop on a daemon thread. `acquire` it, `release` it; the last release ends it."""
+
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _shared: ClassVar[LoopThread | None] = None
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._holders = 0
+        self._closing: set[concurrent.futures.Future[Any]] = set()
+        self._thread = threading.Thread(target=self._run, name="snakepit-loop", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def acquire(cls) -> LoopThread:
+        """The process's loop thread; started if there is none."""
+        with cls._lock:
+            if cls._shared is None:
+                cls._shared = LoopThread()
+            cls._shared._holders += 1
+            return cls._shared
+
+    def release(self) -> None:
+        """One pool needs it no longer."""
+        with LoopThread._lock:
+            self._holders -= 1
+            last = self._holders == 0
+            if last and LoopThread._shared is self:
+                LoopThread._shared = None
+        if last:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            if threading.current_thread() is not self._thread:
+                self._thread.join()
+
+    @property
+    def is_current(self) -> bool:
+        """Is the caller on the loop's own thread, where waiting for it would never end?"""
+        return threading.current_thread() is self._thread
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and wait for it. Whatever interrupts the wait cancels it."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def post(self, function: Callable[..., object], *args: Any) -> None:
+        """Run a function on the loop's thread, soon."""
+        self.loop.call_soon_threadsafe(function, *args)
+
+    def close_later(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Close a pool that was dropped without being closed, then release; the interpreter's end waits for it."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self._closing.add(future)
+        future.add_done_callback(lambda done: (self._closing.discard(done), self.release()))
+
+    def wait_closed(self) -> None:
+        """Wait until every dropped pool has closed (bounded)."""
+        concurrent.futures.wait(list(self._closing), timeout=_EXIT_SECONDS)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            asyncio.set_event_loop(None)
+            self.loop.close()
+
+
+def _at_exit() -> None:
+    shared = LoopThread._shared
+    if shared is not None:
+        shared.wait_closed()
+
+
+def _after_fork_in_child() -> None:
+    LoopThread._lock = threading.Lock()  # another thread of the parent may have held it
+    LoopThread._shared = None
+
+
+# Registered with the import, so before any pool's own finalizer: they run first and this one waits for what they began.
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,111 @@
+"""`Stream`: the chunks of one call, for `for`. Leaving early cancels the call in the worker."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from snakepit._pool.call import Call, Item
+from snakepit._pool.engine import Engine
+
+from .chunks import Chunk
+from .cursor import Cursor
+from .loop_thread import LoopThread
+
+
+class Stream:
+    """A running stream: iterate it once, with `for`.
+
+    Chunks are dicts (see "Chunks" in the reference); `values()` gives what the tool yielded. Breaking out of the loop,
+    dropping the stream, Ctrl-C or any exception in the loop's body cancels the call. Whole batches cross the thread border.
+    """
+
+    def __init__(
+        self, engine: Engine, call: Call, mailbox: queue.SimpleQueue[Item], loop: LoopThread, chunk_timeout: float | None
+    ) -> None:
+        self._engine = engine
+        self._call = call
+        self._mailbox = mailbox
+        self._loop = loop
+        self._chunk_timeout = chunk_timeout
+        self._cursor = Cursor(call)
+        self._current: Iterator[Any] = iter(())
+
+    @property
+    def result(self) -> Any:
+        """The tool's return value; None before the end, and for tools that return nothing."""
+        return self._cursor.result
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self._read()
+
+    def values(self) -> Iterator[Any]:
+        """Exactly what the tool yielded, without envelope or an added last chunk."""
+        self._cursor.bare = True
+        return self._read()
+
+    def __next__(self) -> Chunk:
+        for chunk in self._current:
+            return chunk  # type: ignore[no-any-return]
+        while self._next_batch():
+            for chunk in self._current:
+                return chunk  # type: ignore[no-any-return]
+        raise StopIteration
+
+    def cancel(self) -> None:
+        """Cancel the call; a reader that waits gets `CallCancelled`. Harmless when it has ended."""
+        self._engine.cancel_from_anywhere(self._call, "the stream was cancelled")
+
+    def close(self) -> None:
+        """Leave the stream: cancel the call if it has not ended."""
+        if not self._cursor.ended:
+            self._cursor.ended = True
+            self._engine.cancel_from_anywhere(self._call, "its reader left the stream")
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _read(self) -> Iterator[Any]:
+        try:
+            yield from self._current
+            while self._next_batch():
+                yield from self._current
+        finally:
+            self.close()  # left early, or at the end, where it does nothing
+
+    def _next_batch(self) -> bool:
+        """Open the next batch; what was taken is granted again first. False at the end."""
+        cursor = self._cursor
+        if cursor.ended:
+            return False
+        owed, nbytes = cursor.settle()
+        if owed:
+            self._loop.post(self._engine.consumed, self._call, owed, nbytes)
+        try:
+            item = self._take()
+        except BaseException:  # Ctrl-C too: the call would run on
+            self.close()
+            raise
+        self._current = cursor.open(item)
+        return True
+
+    def _take(self) -> Item:
+        seconds = self._chunk_timeout
+        if seconds is None:
+            return self._mailbox.get()
+        while True:
+            try:
+                return self._mailbox.get(timeout=seconds)
+            except queue.Empty:
+                if self._call.worker_id:  # the gap counts from when it runs, not from when it queued
+                    error = self._cursor.gap_error(seconds)
+                    self._loop.post(self._engine.cancel, self._call, "no chunk came in time", error)
+                    raise error from None

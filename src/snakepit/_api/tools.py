@@ -1,0 +1,69 @@
+"""A pool's tools as functions: `pool.tools.add(2, b=3)`, `pool.tools.add.options(timeout=5)(2, b=3)`.
+
+Options go through `options`, so a tool may have a parameter named `timeout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from snakepit._pool.arguments import bind
+from snakepit._pool.tools import ToolSpec, unknown_tool
+
+if TYPE_CHECKING:
+    from .async_pool import AsyncPool
+    from .pool import Pool
+
+
+class _ToolsBase:
+    """Looks tools up by attribute."""
+
+    def __init__(self, pool: Pool | AsyncPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> ToolFunction:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> ToolFunction:
+        specs = {spec.name: spec for spec in self._pool.tool_specs()}
+        if name not in specs:
+            raise unknown_tool(name, specs)
+        return ToolFunction(self._pool, specs[name], {})
+
+    def __dir__(self) -> list[str]:
+        return [spec.name for spec in self._pool._specs()]
+
+
+class Tools(_ToolsBase):
+    """Tools as plain functions: they give the result, or a `Stream`."""
+
+
+class AsyncTools(_ToolsBase):
+    """Tools as coroutine functions; those that stream give an `AsyncStream`."""
+
+
+class ToolFunction:
+    """One tool of a pool, called like the function it is."""
+
+    def __init__(self, pool: Pool | AsyncPool, spec: ToolSpec, options: Mapping[str, Any]) -> None:
+        self._pool = pool
+        self._spec = spec
+        self._options = options
+        self.__name__ = spec.name
+        self.__doc__ = spec.doc or spec.description
+        self.__signature__ = spec.signature
+
+    def options(self, **options: Any) -> ToolFunction:
+        """The same tool with options of `execute` or `stream`, such as `timeout=5`."""
+        return ToolFunction(self._pool, self._spec, {**self._options, **options})
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        arguments = bind(self._spec, args, kwargs)
+        call = self._pool.stream if self._spec.streaming else self._pool.execute
+        return call(self._spec.name, arguments, **self._options)
+
+    def __repr__(self) -> str:
+        return f"<tool {self._spec.name}{self._spec.signature}>"

@@ -1,0 +1,100 @@
+"""One worker's channel as the host sees it: frames to send, events as they come, and word of its end.
+
+Exactly one task reads and one writes, from attach to close. The writer sends whatever has piled up and never waits for
+more. Used by `_workers.worker` from the loop's thread only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from snakepit.errors import ChannelError
+from snakepit_bridge.wire.codecs import Codec
+from snakepit_bridge.wire.frames import Fault, HostEvent, Window
+from snakepit_bridge.wire.host_side import HostMultiplexer
+
+from .carrier import Carrier
+
+
+class Connection:
+    """Carries all calls of one worker.
+
+    Args:
+        on_event: called with each event, in order, on the loop's thread.
+        on_closed: called once, with the reason, when nothing more will come.
+    """
+
+    def __init__(self, carrier: Carrier, codec: Codec, on_event: Callable[[HostEvent], None], on_closed: Callable[[str], None]) -> None:
+        self._carrier = carrier
+        self._mux = HostMultiplexer(codec)
+        self._on_event = on_event
+        self._on_closed = on_closed
+        self._waiting = asyncio.Event()  # something may wait to be written
+        self._closed = False
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
+        """Begin to read and write; `create_task` is the owner's."""
+        self._tasks = (create_task(self._read(), name=f"{name}-reader"), create_task(self._write(), name=f"{name}-writer"))
+
+    def call(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
+        """Ask the worker for one run of a tool.
+
+        Raises:
+            Unserialisable: an argument cannot travel; nothing was sent.
+        """
+        self._mux.call(call_id, tool, args, options, window)
+        self._waiting.set()
+
+    def cancel(self, call_id: int, reason: str) -> bool:
+        """Cancel a call in the worker. True if it had not reached it: no end of it will be reported."""
+        unsent = self._mux.cancel(call_id, reason)
+        self._waiting.set()
+        return unsent
+
+    def grant(self, call_id: int, chunks: int, nbytes: int) -> None:
+        """Let a stream send as many more chunks and bytes as its consumer has taken."""
+        self._mux.grant(call_id, chunks, nbytes)
+        self._waiting.set()
+
+    def drain(self) -> None:
+        """Tell the worker to leave when its calls have ended."""
+        self._mux.drain()
+        self._waiting.set()
+
+    async def close(self) -> None:
+        """End the channel. The tasks end by themselves, because the carrier has ended."""
+        self._closed = True
+        self._waiting.set()
+        await self._carrier.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _read(self) -> None:
+        reason = "the worker closed the channel"
+        try:
+            while (message := await self._carrier.read()) is not None:
+                for event in self._mux.receive(message):
+                    if isinstance(event, Fault):
+                        reason = f"the worker sent something that is not the protocol: {event.reason}"
+                        return
+                    self._on_event(event)
+        except ChannelError as error:
+            reason = error.message
+        finally:
+            self._closed = True
+            self._waiting.set()
+            self._on_closed(reason)
+
+    async def _write(self) -> None:
+        with contextlib.suppress(ChannelError):  # the reader learns of it too, and says why
+            while not self._closed:
+                message = self._mux.next_message()
+                if message is not None:
+                    await self._carrier.write(message)
+                else:
+                    await self._waiting.wait()
+                    self._waiting.clear()

@@ -1,0 +1,86 @@
+"""The gRPC carrier at the host: one channel with one connection, one bidirectional stream of raw messages.
+
+grpc.aio ends the whole stream if a read or write of it is cancelled, or if two writes overlap: so nobody but the
+connection's two tasks touches it, and `close` ends it by cancelling the call itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from snakepit.errors import ChannelError
+
+METHOD = "/snakepit.channel.Channel/Attach"
+
+_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A worker gets a connection of its own, never one that another channel to a re-used port left behind.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 60_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # Loopback or a unix socket: a proxy from the environment must not get between.
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+class GrpcCarrier:
+    """An open `Attach` stream to one worker."""
+
+    def __init__(self, channel: grpc.aio.Channel, call: Any) -> None:
+        self._channel = channel
+        self._call = call
+
+    @classmethod
+    async def attach(cls, endpoint: str, secret: str, codec: str, timeout: float) -> GrpcCarrier:
+        """Connect to a worker that has said it is ready.
+
+        Args:
+            endpoint: `unix:/path` or `127.0.0.1:port`.
+            secret: the run's secret.
+            codec: the codec both sides will use.
+            timeout: seconds until the connection must stand.
+
+        Raises:
+            ChannelError: it does not stand in time.
+        """
+        channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
+        try:
+            await asyncio.wait_for(channel.channel_ready(), timeout)
+        except BaseException as error:
+            await channel.close()
+            if isinstance(error, TimeoutError):
+                raise ChannelError(f"no connection to the worker at {endpoint} within {timeout:g} s", endpoint=endpoint) from error
+            raise
+        call = channel.stream_stream(METHOD)(metadata=(("x-snakepit-secret", secret), ("x-snakepit-codec", codec)))
+        return cls(channel, call)
+
+    async def read(self) -> bytes | None:
+        """The next message; None at the end."""
+        try:
+            message = await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            raise self._ended(error) from error
+        return None if message is grpc.aio.EOF else message
+
+    async def write(self, message: bytes) -> None:
+        """Send one message."""
+        try:
+            await self._call.write(message)
+        except (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError) as error:
+            raise self._ended(error) from error
+
+    async def close(self) -> None:
+        """Cancel the stream and close the connection."""
+        self._call.cancel()
+        await self._channel.close()
+
+    def _ended(self, error: BaseException) -> ChannelError:
+        if isinstance(error, grpc.aio.AioRpcError):
+            return ChannelError(f"the gRPC stream ended: {error.code().name}: {error.details()}", status=error.code().name)
+        return ChannelError("the gRPC stream was closed")

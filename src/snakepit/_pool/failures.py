@@ -1,0 +1,90 @@
+"""From what a worker reports, or how it died, to the error its caller gets. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snakepit._workers.worker import Death, StartFailure
+from snakepit.errors import (
+    AdapterError,
+    CallCancelled,
+    ChannelError,
+    ConfigurationError,
+    PoolStartFailed,
+    ProtocolUnavailable,
+    SerializationError,
+    SnakepitError,
+    ToolError,
+    UnknownTool,
+    WorkerCrashed,
+    WorkerTraceback,
+    WrongCallStyle,
+)
+from snakepit_bridge.wire.plain import Unserialisable
+
+from .call import Call
+
+
+def from_worker(call: Call, info: dict[str, Any]) -> SnakepitError:
+    """The error for an error frame."""
+    code, message, chunk = info.get("code"), str(info.get("message", "")), info.get("chunk")
+    where = {"tool": call.tool, "worker_id": call.worker_id, "chunk": chunk}
+    if code == "cancelled":
+        return CallCancelled(f"{call.tool!r} was cancelled in the worker", **where)
+    if code == "unserializable":
+        what = f"tool {call.tool!r} gave something that cannot travel: {message}"
+        hint = "convert it to None, bool, int, float, str, bytes, list or dict before returning it"
+        return SerializationError(what, hint=hint, path=info.get("path", ""), value_type=info.get("type", ""), **where)
+    if code == "tool_streams":
+        return streams_error(call.tool)
+    if code == "unknown_tool":
+        return UnknownTool(message, **where)
+    kind = str(info.get("type", "")) or "Exception"
+    at = f" at chunk {chunk}" if chunk is not None else ""
+    return ToolError(
+        f"tool {call.tool!r} raised {kind}{at}: {message}",
+        type=kind,
+        traceback=str(info.get("traceback", "")),
+        chunk=chunk,
+        tool=call.tool,
+        worker_id=call.worker_id,
+    )
+
+
+def streams_error(tool: str) -> WrongCallStyle:
+    """`execute` was used where chunks come."""
+    return WrongCallStyle(f"tool {tool!r} gives a stream of chunks, not one result", hint=f"for chunk in pool.stream({tool!r}, ...)", tool=tool)
+
+
+def unsendable(call: Call, error: Unserialisable) -> SerializationError:
+    """An argument cannot travel; nothing was sent."""
+    hint = "pass None, bool, int, float, str, bytes, list or dict"
+    # The frame is [kind, id, tool, args, ...]: the path begins with the place of the arguments in it.
+    path = error.path.removeprefix("[3]")
+    message = f"an argument of {call.tool!r} cannot travel: args{path} is a {error.type_name}: {error.reason}"
+    return SerializationError(message, hint=hint, path=path, value_type=error.type_name, tool=call.tool)
+
+
+def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> SnakepitError:
+    """The worker died under a call."""
+    lines = "".join(f"\n  {worker_id} stderr: {line}" for line in death.stderr[-8:])
+    where = {"tool": call.tool, "worker_id": worker_id, "pid": pid, "stderr": death.stderr, "chunks": call.chunks}
+    if death.exit_code is None and death.signal is None:
+        return ChannelError(f"{worker_id} was lost while it ran {call.tool!r}: {death.cause}{lines}", **where)
+    message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{lines}"
+    return WorkerCrashed(message, exit_code=death.exit_code, signal=death.signal, **where)
+
+
+def start_error(failure: StartFailure) -> SnakepitError:
+    """Why no worker could be started."""
+    lines = "".join(f"\n  worker stderr: {line}" for line in failure.stderr)
+    if failure.kind == "adapter":
+        error: SnakepitError = AdapterError(failure.message, hint=failure.hint, traceback=failure.traceback)
+        if failure.traceback:
+            error.__cause__ = WorkerTraceback(failure.traceback)
+        return error
+    if failure.kind == "protocol":
+        return ProtocolUnavailable(failure.message, code="grpc_unavailable", hint=failure.hint)
+    if failure.kind == "listen":
+        return ConfigurationError(failure.message, hint="choose another base_port or a wider port_range; port 0 takes any free one")
+    return PoolStartFailed(failure.message + lines, hint=failure.hint, stderr=failure.stderr)

@@ -1,0 +1,48 @@
+"""The pool's figures: counted by the engine, given out as a frozen picture."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolStats:
+    """A pool at one moment.
+
+    Attributes:
+        size: workers wanted; workers_ready: workers that serve; restarts: workers started in place of others.
+        queued, running: calls that wait and that run.
+        submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
+        chunks: chunks received.
+        killed: workers that had to be killed because a cancelled call did not end.
+        protocol: what carries the channels.
+    """
+
+    size: int
+    workers_ready: int
+    restarts: int
+    queued: int
+    running: int
+    submitted: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    timed_out: int
+    crashed: int
+    chunks: int
+    killed: int
+    protocol: str
+
+
+@dataclasses.dataclass(slots=True)
+class Counters:
+    """The engine's own, mutable."""
+
+    submitted: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    crashed: int = 0
+    chunks: int = 0
+    killed: int = 0

@@ -1,0 +1,202 @@
+"""The tools a pool's workers offer, as the host knows them, and the errors for names nobody offers.
+
+`parse_tool_specs` reads what a worker's `hello` brought and trusts nothing in it; the results are frozen and public.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, TypeVar
+
+from snakepit.errors import ChannelError, UnknownTool
+
+T = TypeVar("T")
+
+_P = inspect.Parameter
+_KINDS = {
+    kind.name.lower(): kind for kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD, _P.VAR_POSITIONAL, _P.KEYWORD_ONLY, _P.VAR_KEYWORD)
+}
+_NAMES_SHOWN = 12
+
+
+class _Text(str):
+    """Shows itself without quotes, so that a signature reads `(a: float)` although the annotation is text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+#: Stands for a default value that the worker has and cannot tell, such as an open file or a tuple.
+HIDDEN_DEFAULT = _Text("...")
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSpec:
+    """One parameter of a tool.
+
+    Attributes:
+        name: as in the tool's signature.
+        kind: `positional_only`, `positional_or_keyword`, `keyword_only`, `var_positional` or `var_keyword`.
+        required: must a call give it?
+        default: the default value; `inspect.Parameter.empty` if there is none, or none that travels.
+        annotation: the annotation as text, or an empty string.
+        schema: what values are allowed, as a part of JSON Schema; empty allows anything.
+    """
+
+    name: str
+    kind: str = "positional_or_keyword"
+    required: bool = True
+    default: Any = inspect.Parameter.empty
+    annotation: str = ""
+    schema: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """One tool of a pool.
+
+    Attributes:
+        name: what calls name it by.
+        description: one sentence.
+        doc: the full docstring.
+        streaming: does it give chunks?
+        asynchronous: does it run in the worker's event loop?
+        idempotent: may a call that a crash cut off be run again?
+        metadata: what its author added, text by name.
+        parameters: in the order of its signature, without `self`.
+        returns: the schema of the result; empty if unknown.
+    """
+
+    name: str
+    description: str = ""
+    doc: str = ""
+    streaming: bool = False
+    asynchronous: bool = False
+    idempotent: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    parameters: tuple[ParameterSpec, ...] = field(default=(), hash=False)
+    returns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The tool's signature; annotations are text, and a default that could not travel shows as `...`."""
+        return inspect.Signature([_signature_parameter(item) for item in self.parameters])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What has been computed on the way (`signature`, the argument checks) is left behind.
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+def parse_tool_specs(raw: Any) -> tuple[ToolSpec, ...]:
+    """Read the tool specs of a worker's `hello`. Keys that are not known are skipped: the worker may be newer.
+
+    Raises:
+        ChannelError: something is missing or of the wrong kind; the message says what and where.
+    """
+    specs = tuple(_tool(item, f"tools[{index}]") for index, item in enumerate(_of_type(raw, list, "tools")))
+    seen: set[str] = set()
+    for spec in specs:
+        if spec.name in seen:
+            raise ChannelError(f"the worker announced two tools named {spec.name!r}")
+        seen.add(spec.name)
+    return specs
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that look like `name`, nearest first; letter case does not matter."""
+    by_lower = {item.lower(): item for item in known}
+    return [by_lower[item] for item in difflib.get_close_matches(str(name).lower(), list(by_lower), n=3, cutoff=0.6)]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'?` for names that look like this one, else an empty string."""
+    near = near_names(name, known)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def unknown_tool(name: Any, known: Iterable[str]) -> UnknownTool:
+    """The error for a call to a tool that no worker offers."""
+    names = sorted(known)
+    if not isinstance(name, str):
+        return UnknownTool(
+            f"a tool is named by text, not by {type(name).__name__}", hint='for example pool.execute("ping", {})', tool=repr(name)
+        )
+    shown = ", ".join(names[:_NAMES_SHOWN]) + (f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
+    there = f"there are: {shown}" if names else "it offers no tools at all"
+    hint = " ".join(part for part in (did_you_mean(name, names), there) if part)
+    return UnknownTool(f"no worker of this pool offers a tool named {name!r}", hint=hint, tool=name, known=names)
+
+
+def _signature_parameter(spec: ParameterSpec) -> inspect.Parameter:
+    default = spec.default
+    if default is inspect.Parameter.empty and not spec.required and not spec.kind.startswith("var_"):
+        default = HIDDEN_DEFAULT
+    annotation = _Text(spec.annotation) if spec.annotation else inspect.Parameter.empty
+    return inspect.Parameter(spec.name, _KINDS[spec.kind], default=default, annotation=annotation)
+
+
+def _tool(raw: Any, where: str) -> ToolSpec:
+    raw = _of_type(raw, dict, where)
+    name = _field(raw, "name", str, where)
+    if not name:
+        raise ChannelError(f"the worker announced a tool without a name: {where}.name is empty")
+    where = f"tool {name!r}"
+    metadata = _field(raw, "metadata", dict, where, {})
+    for key, value in metadata.items():
+        _of_type(key, str, f"{where}: a key of metadata")
+        _of_type(value, str, f"{where}: metadata[{key!r}]")
+    listed = _field(raw, "parameters", list, where)
+    spec = ToolSpec(
+        name=name,
+        description=_field(raw, "description", str, where, ""),
+        doc=_field(raw, "doc", str, where, ""),
+        streaming=_field(raw, "streaming", bool, where),
+        asynchronous=_field(raw, "asynchronous", bool, where, False),
+        idempotent=_field(raw, "idempotent", bool, where, False),
+        metadata=metadata,
+        parameters=tuple(_parameter(item, f"{where}: parameters[{index}]") for index, item in enumerate(listed)),
+        returns=_field(raw, "returns", dict, where, {}),
+    )
+    try:
+        spec.signature  # noqa: B018 - made now, so that an impossible order of parameters is the worker's fault, not a caller's.
+    except (ValueError, TypeError) as error:
+        raise ChannelError(f"the worker announced {where} with an impossible signature: {error}") from error
+    return spec
+
+
+def _parameter(raw: Any, where: str) -> ParameterSpec:
+    raw = _of_type(raw, dict, where)
+    name = _field(raw, "name", str, where)
+    kind = _field(raw, "kind", str, where)
+    if kind not in _KINDS:
+        raise ChannelError(f"the worker announced {where}.kind as {kind!r}; allowed are {', '.join(_KINDS)}")
+    return ParameterSpec(
+        name=name,
+        kind=kind,
+        required=_field(raw, "required", bool, where),
+        default=raw.get("default", inspect.Parameter.empty),
+        annotation=_field(raw, "annotation", str, where, ""),
+        schema=_field(raw, "schema", dict, where, {}),
+    )
+
+
+_MISSING: Any = object()
+
+
+def _field(raw: dict[str, Any], key: str, kind: type[T], where: str, default: Any = _MISSING) -> T:
+    value = raw.get(key, default)
+    if value is _MISSING:
+        raise ChannelError(f"the worker announced {where} without {key!r}", hint="are snakepit and snakepit_bridge of one version?")
+    return _of_type(value, kind, f"{where}.{key}")
+
+
+def _of_type(value: Any, kind: type[T], where: str) -> T:
+    if not isinstance(value, kind):
+        raise ChannelError(f"the worker announced {where} as {type(value).__name__}, expected {kind.__name__}")
+    return value

@@ -1,0 +1,61 @@
+"""How worker processes come to be. A launcher is a seam: nothing above `_workers` knows which one is at work."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """What a launcher needs to start one worker.
+
+    Attributes:
+        worker_id: such as `worker-1`.
+        python: path of the interpreter.
+        adapter: adapter references, as the worker's command line takes them.
+        listen: the address it is to listen on.
+        secret: what the host will present to it; handed over by the environment, never on the command line.
+        env: environment variables that differ from the host's.
+        cwd: its working directory; None: the host's.
+    """
+
+    worker_id: str
+    python: str
+    adapter: tuple[str, ...]
+    listen: str
+    secret: str = dataclasses.field(repr=False)
+    env: Mapping[str, str]
+    cwd: str | None = None
+
+
+class Process(Protocol):
+    """A started worker process."""
+
+    pid: int
+    #: Set to the worker's first report: `{"ready": ...}`, `{"failed": ...}`, or None if it ended without one.
+    report: asyncio.Future[dict[str, Any] | None]
+    #: Set to the exit status as `subprocess` has it: a code, or a signal's number below zero.
+    exited: asyncio.Future[int]
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+
+    def kill(self) -> None:
+        """End it and its process group (SIGKILL)."""
+
+    async def close(self) -> None:
+        """Wait for its outputs to be read to the end, and free its descriptors. It must have exited."""
+
+
+class Launcher(Protocol):
+    """Starts worker processes."""
+
+    def start(self, spec: LaunchSpec, on_output: Callable[[str, str], None]) -> Process:
+        """Start a worker; `on_output(stream, line)` gets what it prints.
+
+        Raises:
+            OSError: the process could not be started.
+        """

@@ -1,0 +1,249 @@
+"""A class or function that was typed into a notebook, as a module that workers can import.
+
+The statement that defined it travels as text, with the imports, helpers and plain constants it uses. Objects do not
+travel: a model in a global is named in the error. Called by `adapter_reference`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from snakepit._workers.cells import Cells, code_of, import_line
+from snakepit._workers.source_names import Names, names_in
+from snakepit.errors import ConfigurationError
+
+_LATE_ANNOTATIONS = 0x1000000  # __future__.annotations.compiler_flag
+_MAX_CONSTANT = 256 * 1024
+
+#: Objects of these modules' types are made anew in the worker by the statement that made them here.
+_REMADE = frozenset({"typing", "types", "re", "logging", "threading", "_thread", "_contextvars"})
+
+#: Values of these modules' types are written as their repr says.
+_WRITTEN = ("datetime", "decimal", "fractions", "uuid", "pathlib")
+
+#: What every module has of its own.
+_OWN = frozenset({"__name__", "__file__", "__doc__", "__spec__", "__builtins__", "__package__", "__loader__"})
+
+
+class CannotTravel(Exception):
+    """A global of the notebook has no form as source. `by` names who uses it, outermost first."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.reason = reason
+        self.by: list[str] = []
+
+
+@dataclass
+class _Piece:
+    """Part of the module: its text, the names it must come after, and those it had better come after."""
+
+    source: str
+    after: set[str]
+    uses: set[str]
+
+
+class NotebookSource:
+    """Collects what some classes or functions of a notebook need.
+
+    Args:
+        namespace: the notebook's globals.
+        own_modules: names under which the notebook itself is known, such as `__main__`.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any], own_modules: frozenset[str]) -> None:
+        self._namespace = namespace
+        self._own = own_modules
+        self._cells = Cells()
+        self._imports: dict[str, None] = {}  # In order, each once.
+        self._pieces: dict[str, _Piece] = {}
+        self._late_annotations = False
+
+    def add(self, name: str, target: Any) -> None:
+        """Take in a global class or function, with all it needs.
+
+        Raises:
+            ConfigurationError: it uses something that cannot travel; says what, why, and what to do.
+        """
+        if self._cells.definition(name, target) is None:
+            raise ConfigurationError(
+                f"the source of {name} cannot be found: it was made by python -c, standard input, exec or an interactive prompt",
+                hint=f"put it in a file and pass that: Pool('my_tools.py:{name}')",
+            )
+        try:
+            self._need(name, Names())
+        except CannotTravel as error:
+            way = f" (by way of {', '.join(error.by[1:])})" if error.by[1:] else ""
+            raise ConfigurationError(
+                f"{name} cannot travel from this notebook to the workers: it uses {error.name!r}{way}, {error.reason}",
+                hint=f"load it in the adapter's initialize() and keep it on self; or put {name} in a file and pass that",
+            ) from None
+
+    def text(self) -> str:
+        """The module: imports, then definitions, each after what it needs."""
+        future = ["from __future__ import annotations"] if self._late_annotations else []
+        done: set[str] = set()
+        ordered: list[str] = []
+        left = dict(self._pieces)
+        while left:
+            name = next(
+                (name for name, piece in left.items() if not (piece.after | piece.uses) & left.keys() - {name}),
+                next((name for name, piece in left.items() if not piece.after & left.keys() - {name}), next(iter(left))),
+            )
+            ordered.append(left.pop(name).source)
+            done.add(name)
+        return "\n\n".join(["\n".join([*future, *self._imports]), *ordered]).lstrip("\n") + "\n"
+
+    def _need(self, name: str, user: Names) -> None:
+        if name in self._pieces or name in _OWN or name not in self._namespace:
+            return
+        value = self._namespace[name]
+        if getattr(builtins, name, None) is value:
+            return
+        if isinstance(value, ModuleType):
+            self._need_module(name, value, user)
+            return
+        line = self._cells.import_of(name, value) or _import_line(name, value, self._own)
+        if line is not None:
+            self._imports[line] = None
+        elif self._is_own(value):
+            self._need_definition(name, value)
+        elif _is_plain(value):
+            literal = _literal(value)
+            if len(literal) > _MAX_CONSTANT:
+                raise CannotTravel(name, f"a {type(value).__name__} of {len(literal)} characters, which is too much for source text")
+            self._pieces[name] = _Piece(f"{name} = {literal}", set(), set())
+        elif (written := _written(value)) is not None:
+            self._pieces[name] = _Piece(f"{name} = {written}", set(), set())
+        elif type(value).__module__ in _REMADE:
+            self._need_assignment(name, value)
+        elif name == "get_ipython":
+            raise CannotTravel(name, "because a line of it begins with % or !, which means something in a notebook only")
+        else:
+            raise CannotTravel(name, f"an object of type {_type_name(value)}, and objects do not travel")
+
+    def _is_own(self, value: Any) -> bool:
+        # Instances have the `__module__` of their class, but no `__qualname__`.
+        return isinstance(getattr(value, "__qualname__", None), str) and getattr(value, "__module__", None) in self._own
+
+    def _need_definition(self, name: str, value: Any) -> None:
+        if "<" in value.__qualname__:  # A lambda, or what a decorator without functools.wraps left in a function's place.
+            statement = self._cells.definition(name, None) or self._cells.assignment(name)
+            if statement is None:
+                raise CannotTravel(name, "which was made inside a function")
+            self._need_source(name, statement.source, late_annotations=False)
+            return
+        if value.__qualname__ != name:  # Another name for something that may be global too.
+            root = value.__qualname__.partition(".")[0]
+            self._need(root, Names())
+            if root in self._pieces and _resolve(self._namespace, value.__qualname__) is value:
+                self._pieces[name] = _Piece(f"{name} = {value.__qualname__}", {root}, set())
+                return
+            raise CannotTravel(name, f"which is {value.__qualname__} of the notebook under another name")
+        statement = self._cells.definition(name, value)
+        if statement is None:
+            self._need_assignment(name, value)  # namedtuple("Point", "x y"), Enum("Color", "RED GREEN")
+            return
+        code = code_of(value)
+        self._need_source(name, statement.source, late_annotations=bool(code and code.co_flags & _LATE_ANNOTATIONS))
+
+    def _need_assignment(self, name: str, value: Any) -> None:
+        statement = self._cells.assignment(name)
+        if statement is None:
+            raise CannotTravel(name, f"an object of type {_type_name(value)}, and no statement was found that makes it")
+        self._need_source(name, statement.source, late_annotations=False)
+
+    def _need_source(self, name: str, source: str, *, late_annotations: bool) -> None:
+        self._late_annotations = self._late_annotations or late_annotations
+        names = names_in(source, late_annotations=late_annotations)
+        self._pieces[name] = _Piece(source, names.at_once - {name}, names.later | names.annotations)
+        for used in sorted(names.at_once | names.later):
+            try:
+                self._need(used, names)
+            except CannotTravel as error:
+                error.by.insert(0, name)
+                raise
+        for used in sorted(names.annotations - names.at_once - names.later):
+            kept = dict(self._pieces), dict(self._imports)
+            try:
+                self._need(used, names)
+            except CannotTravel:  # Only a text that nobody evaluates; the parameter then takes anything.
+                self._pieces, self._imports = kept
+
+    def _need_module(self, name: str, module: ModuleType, user: Names) -> None:
+        real = module.__name__
+        if real in self._own or (getattr(module, "__spec__", None) is None and real not in sys.builtin_module_names):
+            raise CannotTravel(name, "a module that was not imported from a file")
+        # `import os.path` binds `os`: what follows the name tells which submodules must be loaded too.
+        for chain in sorted(user.dotted):
+            parts = chain.split(".")
+            for end in range(2, len(parts) + 1):
+                inner = ".".join([real, *parts[1:end]])
+                if parts[0] == name and isinstance(sys.modules.get(inner), ModuleType):
+                    self._imports[f"import {inner}"] = None
+        self._imports[f"import {real}" if real == name else f"import {real} as {name}"] = None
+
+
+def _import_line(name: str, value: Any, own_modules: frozenset[str]) -> str | None:
+    """The line that imports a class, function or other named object from the module it says it is of."""
+    home, own = getattr(value, "__module__", None), getattr(value, "__qualname__", None) or getattr(value, "_name", None)
+    module = sys.modules.get(home) if isinstance(home, str) and home not in own_modules else None
+    if module is None or not isinstance(own, str) or _resolve(vars(module), own) is not value:
+        return None
+    root, _, rest = own.partition(".")
+    return import_line(str(home), root, name) + (f"; {name} = {name}.{rest}" if rest else "")
+
+
+def _resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
+    root, *rest = qualname.split(".")
+    found = namespace.get(root)
+    for part in rest:
+        found = getattr(found, part, None)
+    return found
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    if value is None or value is Ellipsis or type(value) in (bool, int, float, complex, str, bytes, range):
+        return True
+    if depth > 20:
+        return False
+    if type(value) is dict:
+        return all(_is_plain(key, depth + 1) and _is_plain(item, depth + 1) for key, item in value.items())
+    return type(value) in (list, tuple, set, frozenset) and all(_is_plain(item, depth + 1) for item in value)
+
+
+def _literal(value: Any) -> str:
+    if type(value) is float and not math.isfinite(value):
+        return f'float("{value}")'
+    if type(value) is dict:
+        return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
+    if type(value) in (list, tuple, set, frozenset):
+        inside = "[" + ", ".join(map(_literal, value)) + "]"
+        return inside if type(value) is list else f"{type(value).__name__}({inside})"
+    return repr(value)
+
+
+def _written(value: Any) -> str | None:
+    """An expression for a date, a Decimal, a path and the like; None for anything else."""
+    for module in _WRITTEN:
+        if type(value).__module__.partition(".")[0] != module:
+            continue
+        text = repr(value) if module != "datetime" else repr(value).replace("datetime.", '__import__("datetime").')
+        text = text if module == "datetime" else f'__import__("{module}").{text}'
+        try:
+            return text if eval(text) == value else None  # noqa: S307 - our own text, of types of the standard library.
+        except Exception:
+            return None
+    return None
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"

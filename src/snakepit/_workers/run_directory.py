@@ -1,0 +1,53 @@
+"""The private directory of one pool: sockets and notebook sources live here; it goes with the pool.
+
+0700, and short enough that a socket's path fits the kernel's 107 bytes whatever TMPDIR says.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+#: sun_path holds 108 bytes with its end mark; the longest name made here is `worker-99999.sock`.
+_MAX_DIRECTORY = 107 - len("/worker-99999.sock")
+
+
+class RunDirectory:
+    """Made on first use, removed by `remove`."""
+
+    def __init__(self) -> None:
+        self._path: pathlib.Path | None = None
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The directory.
+
+        Raises:
+            OSError: no place for it can be written to.
+        """
+        if self._path is None:
+            self._path = _make()
+        return self._path
+
+    def socket(self, worker_id: str) -> str:
+        """The address of a worker's unix socket."""
+        return f"unix:{self.path / (worker_id + '.sock')}"
+
+    def remove(self) -> None:
+        """Remove it with all it holds."""
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+            self._path = None
+
+
+def _make() -> pathlib.Path:
+    problem: OSError | None = None
+    for base in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp"):  # noqa: S108
+        if base and len(os.path.join(os.path.abspath(base), "snakepit-12345678").encode()) <= _MAX_DIRECTORY:
+            try:
+                return pathlib.Path(tempfile.mkdtemp(prefix="snakepit-", dir=base))  # mkdtemp gives it 0700
+            except OSError as error:
+                problem = error
+    raise problem or OSError("no directory is short enough for a unix socket; set TMPDIR to a short path")

@@ -1,0 +1,160 @@
+"""Keeps a pool's workers alive: one task per slot starts a worker, watches it, ends it, and starts the next.
+
+Every task is born in the TaskGroup of `run`. Stops when told to, or when the restart policy gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from snakepit_bridge.wire.frames import HostEvent
+
+from .launchers import Launcher, LaunchSpec
+from .output import OutputSetting
+from .restarts import RestartLimits, RestartPolicy
+from .worker import Death, StartFailure, Worker
+
+#: A worker that lived this long without a call was not useless (seconds).
+_USEFUL_AFTER = 5.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SupervisorSettings:
+    """What the supervisor needs of a pool's configuration. Times in seconds."""
+
+    size: int
+    start_timeout: float
+    connection_timeout: float
+    close_timeout: float
+    restarts: RestartLimits
+    output: OutputSetting
+
+
+class Listener(Protocol):
+    """Who wants to know: the engine."""
+
+    def worker_ready(self, worker: Worker) -> None: ...
+
+    def worker_event(self, worker: Worker, event: HostEvent) -> None: ...
+
+    def worker_lost(self, worker: Worker, death: Death) -> None: ...
+
+    def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None: ...
+
+
+class Supervisor:
+    """Runs the workers of one pool.
+
+    Args:
+        spec_for: makes the launch specification of the worker with an id.
+    """
+
+    def __init__(
+        self, settings: SupervisorSettings, launcher: Launcher, spec_for: Callable[[str], LaunchSpec], listener: Listener
+    ) -> None:
+        self._settings = settings
+        self._launcher = launcher
+        self._spec_for = spec_for
+        self._listener = listener
+        self._policy = RestartPolicy(settings.restarts)
+        self._numbers = itertools.count(1)
+        self._stopping = asyncio.Event()
+        self.workers: dict[str, Worker] = {}
+        self.restarts = 0
+
+    async def run(self) -> None:
+        """Keep `size` workers alive until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._settings.size):
+                worker = self._new_worker()
+                failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel
+                group.create_task(self._keep_slot(worker, failure, group.create_task), name=f"slot-{worker.id}")
+
+    def stop(self) -> None:
+        """Let every worker finish its calls and leave; start no other."""
+        self._stopping.set()
+        for worker in self.workers.values():
+            worker.drain()
+
+    def _new_worker(self) -> Worker:
+        spec = self._spec_for(f"worker-{next(self._numbers)}")
+        worker = Worker(spec, self._launcher, self._settings.output, self._event)
+        self.workers[worker.id] = worker
+        return worker
+
+    def _event(self, worker: Worker, event: HostEvent) -> None:
+        self._listener.worker_event(worker, event)
+
+    def _launch(self, worker: Worker) -> StartFailure | None:
+        try:
+            worker.launch()
+        except StartFailure as failure:
+            return failure
+        return None
+
+    async def _keep_slot(self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]]) -> None:
+        while True:
+            useful, problem = await self._live(worker, failure, create_task)
+            delay = self._policy.died(useful=useful, now=time.monotonic())
+            if problem is not None and not self._stopping.is_set():
+                self._listener.start_failed(problem, gave_up=delay is None)
+            if delay is None:
+                self._stopping.set()
+            if await self._stopped_within(delay or 0.0):
+                return
+            self.restarts += 1
+            worker = self._new_worker()
+            failure = self._launch(worker)
+
+    async def _live(
+        self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]]
+    ) -> tuple[bool, StartFailure | None]:
+        """One worker's whole life: (was it of use?, why it was not)."""
+        settings, ready_at = self._settings, None
+        try:
+            if failure is not None:
+                return False, failure
+            try:
+                await worker.attach(create_task, settings.start_timeout, settings.connection_timeout)
+            except StartFailure as problem:
+                return False, problem
+            ready_at = time.monotonic()
+            self._listener.worker_ready(worker)
+            death = await self._lost_or_stopped(worker)
+            if death is None:
+                return True, None
+            useful = worker.calls_served > 0 or bool(worker.running) or time.monotonic() - ready_at > _USEFUL_AFTER
+            self._listener.worker_lost(worker, death)
+            if useful:
+                self._policy.served()
+                return True, None
+            return False, StartFailure("start", f"{worker.id} died unused: {death.cause}", stderr=death.stderr)
+        finally:
+            # A worker that never served, or whose channel is broken, has nothing to finish.
+            patience = settings.close_timeout if self._stopping.is_set() and ready_at is not None else 0.0
+            await worker.end(patience)
+            self.workers.pop(worker.id, None)
+
+    async def _lost_or_stopped(self, worker: Worker) -> Death | None:
+        """How the worker ended; None if the pool is stopping, which bounds what it still may do."""
+        async with asyncio.TaskGroup() as group:
+            lost = group.create_task(worker.lost(), name=f"{worker.id}-watch")
+            stopping = group.create_task(self._stopping.wait(), name=f"{worker.id}-stop")
+            await asyncio.wait([lost, stopping], return_when=asyncio.FIRST_COMPLETED)
+            death = lost.result() if lost.done() else None
+            lost.cancel()
+            stopping.cancel()
+        return death
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True

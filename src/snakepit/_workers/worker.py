@@ -1,0 +1,275 @@
+"""One worker: its process, its channel, its state, and how it ended.
+
+Owned by the supervisor's task of its slot. Everything here runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from snakepit._channel.connection import Connection
+from snakepit.errors import ChannelError
+from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.codecs import available_codecs, codec_named
+
+from . import lifecycle
+from .launchers import Launcher, LaunchSpec, Process
+from .lifecycle import Event, State
+from .output import OutputSetting, WorkerOutput
+
+#: After a channel has closed, the process usually ends within milliseconds; its status is the better evidence (seconds).
+_STATUS_WITHIN = 0.5
+#: After SIGTERM, before SIGKILL (seconds).
+_TERM_SECONDS = 0.5
+#: After SIGKILL the kernel needs a moment (seconds); more than this means the process cannot be killed at all.
+_KILL_SECONDS = 5.0
+
+
+class StartFailure(Exception):
+    """A worker did not become ready. `kind`: adapter, protocol, listen, start; `report`: what it said itself."""
+
+    def __init__(self, kind: str, message: str, *, hint: str = "", traceback: str = "", stderr: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+        self.traceback = traceback
+        self.stderr = stderr
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker ended.
+
+    Attributes:
+        cause: one sentence.
+        exit_code: its exit code, or None if a signal ended it.
+        signal: the signal's name, such as `SIGKILL`, or None.
+        stderr: its last lines.
+    """
+
+    cause: str
+    exit_code: int | None
+    signal: str | None
+    stderr: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What is known of a worker at one moment.
+
+    Attributes:
+        state: new, starting, ready, draining or dead.
+        endpoint: the live address, stored once the worker has reported ready; empty before.
+        started: seconds since the epoch; uptime: seconds.
+        python: version of its interpreter; protocol, codec: what carries its channel.
+        calls_served, running: numbers of calls.
+    """
+
+    id: str
+    state: str
+    pid: int | None
+    endpoint: str
+    protocol: str
+    codec: str
+    python: str
+    executable: str
+    started: float
+    uptime: float
+    calls_served: int
+    running: int
+
+
+class Worker:
+    """One worker process and the channel to it.
+
+    Args:
+        on_event: called with each event of its channel.
+    """
+
+    def __init__(
+        self, spec: LaunchSpec, launcher: Launcher, output: OutputSetting, on_event: Callable[[Worker, frames.HostEvent], None]
+    ) -> None:
+        self.id = spec.worker_id
+        self.state = State.NEW
+        self.tools: list[dict[str, Any]] = []
+        self.concurrency = 1
+        self.calls_served = 0
+        self.running: set[int] = set()
+        self._spec = spec
+        self._launcher = launcher
+        self._output = WorkerOutput(spec.worker_id, output)
+        self._on_event = on_event
+        self._process: Process | None = None
+        self._connection: Connection | None = None
+        self._endpoint = self._codec = ""
+        self._hello: asyncio.Future[dict[str, Any]] | None = None
+        self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._condemned = ""
+        self._info: dict[str, Any] = {}
+        self._began = time.time()
+
+    # Starting ------------------------------------------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        """Start the process; `attach` follows.
+
+        Raises:
+            StartFailure: the process cannot be started.
+        """
+        try:
+            self._process = self._launcher.start(self._spec, self._output.line)
+        except OSError as error:
+            raise StartFailure("start", f"{self._spec.python} cannot be started: {error}") from error
+        self._step(Event.LAUNCHED)
+
+    async def attach(self, create_task: Callable[..., asyncio.Task[None]], start_timeout: float, connect_timeout: float) -> None:
+        """Wait until the worker is ready, open its channel, learn its tools.
+
+        Raises:
+            StartFailure: it reported why not, died, or took longer than `start_timeout` seconds.
+        """
+        try:
+            async with asyncio.timeout(start_timeout):
+                report = await self._report()
+                self._endpoint = str(report["ready"])
+                await self._open(report, create_task, connect_timeout)
+        except TimeoutError:
+            kept = self._output.last_lines
+            message = f"{self.id} was not ready within {start_timeout:g} s"
+            raise StartFailure("timeout", message, hint="raise start_timeout if the adapter needs longer to load", stderr=kept) from None
+        except ChannelError as error:
+            raise StartFailure("channel", error.message, stderr=self._output.last_lines) from error
+        self._step(Event.ATTACHED)
+
+    async def _report(self) -> dict[str, Any]:
+        assert self._process is not None
+        report = await asyncio.shield(self._process.report)
+        if report is None:
+            await self._process.close()  # its last words are still on their way
+            death = self._death_of(await asyncio.shield(self._process.exited))
+            raise StartFailure("start", f"{self.id} ended before it was ready: {death.cause}", stderr=death.stderr)
+        failed = report.get("failed")
+        if isinstance(failed, dict) or "ready" not in report:
+            failed = failed if isinstance(failed, dict) else {}
+            words = {key: str(failed.get(key, "")) for key in ("kind", "message", "hint", "traceback")}
+            raise StartFailure(**words, stderr=self._output.last_lines)
+        return report
+
+    async def _open(self, report: dict[str, Any], create_task: Callable[..., asyncio.Task[None]], timeout: float) -> None:
+        from snakepit._channel.grpc_carrier import GrpcCarrier  # grpc is imported when a pool starts, not with the library
+
+        self._codec = next(name for name in available_codecs() if name in (report.get("codecs") or ["json"]))
+        carrier = await GrpcCarrier.attach(self._endpoint, self._spec.secret, self._codec, timeout)
+        self._hello = asyncio.get_running_loop().create_future()
+        self._connection = Connection(carrier, codec_named(self._codec), self._take, self._channel_closed)
+        self._connection.start(create_task, self.id)
+        done, _ = await asyncio.wait([self._hello, self._closed], return_when=asyncio.FIRST_COMPLETED)
+        if self._hello not in done:
+            raise ChannelError(f"{self.id}: {self._closed.result()}")
+        self._info = self._hello.result()
+        if self._info.get("protocol") != frames.PROTOCOL_VERSION:
+            theirs, ours = self._info.get("protocol"), frames.PROTOCOL_VERSION
+            raise ChannelError(f"{self.id} speaks version {theirs} of the channel, this host {ours}: install the same snakepit-bridge")
+        self.tools = self._info.get("tools") or []
+        self.concurrency = max(1, int(self._info.get("concurrency") or 1))
+
+    # Serving ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection:
+        """The open channel."""
+        assert self._connection is not None, "a worker that is not ready has no channel"
+        return self._connection
+
+    def condemn(self, reason: str) -> None:
+        """Kill it; `lost` will say the reason."""
+        if not self._condemned and self._process is not None:
+            self._condemned = reason
+            self._process.kill()
+
+    async def lost(self) -> Death:
+        """Wait until the process or its channel has ended; how."""
+        assert self._process is not None
+        exited = self._process.exited
+        await asyncio.wait([exited, self._closed], return_when=asyncio.FIRST_COMPLETED)
+        if not exited.done():
+            await asyncio.wait([exited], timeout=_STATUS_WITHIN)
+        if exited.done():
+            return self._death_of(exited.result())
+        return Death(f"its channel broke: {self._closed.result()}", None, None, self._output.last_lines)
+
+    def info(self) -> WorkerInfo:
+        """What is known of it now."""
+        return WorkerInfo(
+            id=self.id,
+            state=self.state.value,
+            pid=self._process.pid if self._process is not None else None,
+            endpoint=self._endpoint,
+            protocol="grpc" if self._endpoint else "",
+            codec=self._codec,
+            python=str(self._info.get("python", "")),
+            executable=str(self._info.get("executable", self._spec.python)),
+            started=self._began,
+            uptime=time.time() - self._began,
+            calls_served=self.calls_served,
+            running=len(self.running),
+        )
+
+    # Ending ----------------------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Ask it to leave when its calls have ended."""
+        if self.state in (State.STARTING, State.READY):
+            ready = self.state is State.READY
+            self._step(Event.DRAIN)
+            if ready and self._connection is not None:
+                self._connection.drain()
+            else:
+                self.condemn("the pool was closed while it started")
+
+    async def end(self, patience: float) -> None:
+        """Make sure that nothing of it is left: wait `patience` seconds, then SIGTERM, then SIGKILL."""
+        process = self._process
+        if process is not None:
+            for seconds, act in ((patience, process.terminate), (_TERM_SECONDS, process.kill), (_KILL_SECONDS, lambda: None)):
+                if seconds > 0 and not process.exited.done():
+                    await asyncio.wait([process.exited], timeout=seconds)
+                if not process.exited.done():
+                    act()
+        if self._connection is not None:
+            await self._connection.close()
+        if process is not None:
+            await process.close()
+        if not self._closed.done():
+            self._closed.set_result("the worker has ended")
+        self._step(Event.LOST)
+
+    def _take(self, event: frames.HostEvent) -> None:
+        if isinstance(event, frames.Hello):
+            if self._hello is not None and not self._hello.done():
+                self._hello.set_result(event.info)
+        else:
+            self._on_event(self, event)
+
+    def _channel_closed(self, reason: str) -> None:
+        if not self._closed.done():
+            self._closed.set_result(reason)
+
+    def _step(self, event: Event) -> None:
+        self.state = lifecycle.after(self.state, event)
+
+    def _death_of(self, status: int) -> Death:
+        kept = self._output.last_lines
+        if status < 0:
+            name = str(-status)
+            with contextlib.suppress(ValueError):
+                name = signal.Signals(-status).name
+            return Death(self._condemned or f"killed by {name}", None, name, kept)
+        return Death(self._condemned or f"exited with code {status}", status, None, kept)

@@ -1,0 +1,46 @@
+"""The command line. `main` is the console script `snakepit` and what `python -m snakepit` runs; nothing else imports this.
+
+`app` declares the options for typer, `command` holds what every command shares, `run_command` and `tools_command` are the
+commands. Pure: `items`, `conversion`, `arguments` (words to arguments), `meter`, `lines`, `listing`, `endings` (values to
+words). `views`, `bar`, `output`, `interrupts` know terminals, pipes and signals.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["main"]
+
+_NEEDS = ("typer", "rich", "click", "shellingham")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after `snakepit`; None: those of this process.
+
+    Returns:
+        The exit code.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # Last: a file of the user's named like a library must not hide that library.
+    try:
+        import rich  # noqa: F401 - typer can do without it; we cannot.
+
+        from .app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _NEEDS:
+            raise
+        print(f"snakepit: the command line needs {error.name}: pip install 'snakepit-bridge[cli]'", file=sys.stderr)
+        return 2
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="snakepit")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except KeyboardInterrupt:
+        return 130  # Before any command had begun.
+    return 0

@@ -1,0 +1,78 @@
+"""The commands and their options, as typer wants them; `help_text` has the longer words.
+
+Each command makes a `Command` and exits with the code that its `run` gives. Imported by `main` alone, as typer may be missing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from snakepit_bridge import __version__
+
+from . import help_text
+from .run_command import RunCommand
+from .tools_command import ToolsCommand
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+app = typer.Typer(
+    name="snakepit",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=_CONTEXT,
+)
+
+AdapterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        "-a",
+        metavar="A",
+        help="Where the tools are: package.module:Class, package.module, ./tools.py or ./tools.py:Class. "
+        "The current directory is importable.  [default: the showcase]",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document per line, for programs.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"snakepit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=help_text.COMMAND)
+def snakepit(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """The options before the command."""
+
+
+@app.command(help=help_text.RUN, no_args_is_help=True, context_settings=_CONTEXT)
+def run(
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name; `snakepit tools` lists them.")],
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ITEM", help="KEY=VALUE, KEY:=JSON or KEY=@FILE: an argument for the tool's parameter KEY."),
+    ] = None,
+    adapter: AdapterOption = None,
+    args: Annotated[str | None, typer.Option("--args", metavar="FILE|-", help="A JSON object of arguments; KEY=... overrides it.")] = None,
+    size: Annotated[int, typer.Option("--size", metavar="N", help="How many workers to start.")] = 1,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="S", help="Cancel the call after S seconds.  [default: never]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit run`."""
+    command = RunCommand(tool, items or [], args, adapter=adapter, size=size, as_json=json, timeout=timeout)
+    raise typer.Exit(command.run())
+
+
+@app.command(help=help_text.TOOLS, context_settings=_CONTEXT)
+def tools(adapter: AdapterOption = None, json: JsonOption = False) -> None:
+    """`snakepit tools`."""
+    raise typer.Exit(ToolsCommand(adapter, 1, json).run())

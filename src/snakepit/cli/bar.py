@@ -1,0 +1,91 @@
+"""The live bar: one rich progress line with what is done, the rate and the time left. Imported only on a terminal.
+
+It appears with the first reading. While it is there, lines go above it: ours through `print`, and what workers print to
+standard error through rich. Used by `views`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
+
+from .meter import Reading, amount_text, rate_text
+from .output import is_terminal
+
+#: Seconds between two updates; a fast stream gives thousands of readings in that time.
+_PERIOD = 0.05
+
+_BAR_WIDTH = 24
+
+
+class _Amount(ProgressColumn):
+    max_refresh = None
+
+    def render(self, task: Task) -> Text:
+        return Text(amount_text(task.completed, task.total, task.fields["percent"]), style="progress.percentage")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed if task.finished else task.speed
+        return Text(rate_text(speed, task.fields["percent"]), style="progress.data.speed")
+
+
+class Bar:
+    """One bar on `stream`, shown from the first reading until `stop`."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._name = name
+        # Standard error that goes elsewhere must stay there.
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(_BAR_WIDTH),
+            _Amount(),
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(file=stream, highlight=False, soft_wrap=True),
+            redirect_stdout=False,
+            redirect_stderr=is_terminal(sys.stderr),
+            expand=True,
+        )
+        self._task: Task | None = None
+        self._pending: Reading | None = None
+        self._shown_at = 0.0
+
+    def show(self, reading: Reading) -> None:
+        """Move the bar; at once, or soon if it moved just now."""
+        now = time.monotonic()
+        if self._task is not None and now - self._shown_at < _PERIOD:
+            self._pending = reading
+            return
+        self._shown_at = now
+        self._apply(reading)
+
+    def print(self, line: str) -> None:
+        """One line above the bar."""
+        self._progress.console.print(Text(line), soft_wrap=True)
+
+    def stop(self) -> None:
+        """Draw the last state and leave it on the screen."""
+        if self._pending is not None:
+            self._apply(self._pending)
+        self._progress.stop()
+
+    def _apply(self, reading: Reading) -> None:
+        self._pending = None
+        words = reading.description or self._name
+        if self._task is None:
+            number = self._progress.add_task(words, total=reading.total, percent=reading.percent)
+            self._task = self._progress.tasks[0]
+            self._progress.update(number, completed=reading.done)
+            self._progress.start()
+            return
+        if reading.total is None:
+            self._task.total = None  # `update` takes None for "as it was".
+        self._progress.update(self._task.id, description=words, total=reading.total, completed=reading.done, percent=reading.percent)

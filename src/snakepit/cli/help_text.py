@@ -1,0 +1,58 @@
+"""The longer words of `--help`, used by `app`.
+
+A line with nothing but a backspace tells typer to keep the lines below it as they are, up to an empty one.
+"""
+
+from __future__ import annotations
+
+COMMAND = """Run Python tools in supervised worker processes, and watch their results while they are made.
+
+\b
+Try:
+  snakepit run ping
+  snakepit run stream_progress steps=10 delay_ms=200
+  snakepit tools
+  snakepit tools --adapter ./my_tools.py
+  snakepit run train epochs=5 --adapter ./my_tools.py
+
+`snakepit run --help` tells all about arguments, output and exit codes.
+"""
+
+RUN = """Call one tool and show what it gives, while it gives it.
+
+\b
+Arguments:
+  KEY=VALUE   converted to what the tool's parameter takes: a number, true/false/yes/no/1/0,
+              null for an optional one, JSON for a list or dict; text stays text
+  KEY:=JSON   any JSON value, whatever the parameter says
+  KEY=@FILE   the file: its text, its bytes for a bytes parameter, its JSON for a list or dict
+
+\b
+Examples:
+  snakepit run compute operation=add a=2 b=3
+  snakepit run echo name=Ada 'tags:=["a", "b"]' note=@note.txt
+  snakepit run progress_stream count=20 delay=0.1
+  snakepit run ping_stream count=3 --json
+  echo '{"count": 3}' | snakepit run ping_stream --args -
+  snakepit run batch_inference -a ./tools.py 'items=["digit_0000", "digit_0001"]' --timeout 60
+
+\b
+Output:
+  A stream's chunks come one per line; on a terminal, chunks that tell their progress move a
+  bar with rate and time left. A single result is printed as text or indented JSON (bytes as
+  they are, into a file or pipe). What tools print themselves goes to standard error.
+
+\b
+Exit codes:
+  0 done   1 the tool failed   2 wrong command, tool, parameter or adapter
+  124 timed out   130 Ctrl-C: the call was cancelled
+"""
+
+TOOLS = """List an adapter's tools, with the parameters they take.
+
+\b
+Examples:
+  snakepit tools
+  snakepit tools --adapter my_app.tools:MyAdapter
+  snakepit tools --adapter ./my_tools.py --json
+"""

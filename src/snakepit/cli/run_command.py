@@ -1,0 +1,93 @@
+"""`snakepit run`: one call, its chunks or result on standard output as they come.
+
+What can be wrong without a worker (items, files, JSON) is found before one starts. Called by `app`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from snakepit.errors import ConfigurationError, WrongCallStyle
+
+from .arguments import build_arguments, find_tool
+from .command import Command
+from .items import load_base, load_items
+from .lines import json_line, result_text
+from .views import UnaryProgress, view_for
+
+if TYPE_CHECKING:
+    import snakepit
+
+
+class RunCommand(Command):
+    """One run of one tool.
+
+    Args:
+        tool: its name.
+        items: `key=value`, `key:=JSON`, `key=@file`.
+        base: file with a JSON object of arguments, `-` for standard input, or None.
+        timeout: seconds until the call is cancelled; None: never.
+    """
+
+    def __init__(
+        self,
+        tool: str,
+        items: Sequence[str],
+        base: str | None,
+        *,
+        adapter: str | None,
+        size: int,
+        as_json: bool,
+        timeout: float | None,
+    ) -> None:
+        super().__init__(adapter, size, as_json)
+        self.tool = tool
+        self._items = items
+        self._base = base
+        self._timeout = timeout
+
+    def work(self) -> None:
+        """Check what can be checked, start a worker, call the tool."""
+        if self._timeout is not None and not 0 < self._timeout < math.inf:
+            raise ConfigurationError(f"--timeout: got {self._timeout:g}, allowed is a number of seconds above 0")
+        items = load_items(self._items)
+        base = {} if self._base is None else load_base(self._base, sys.stdin.buffer)
+        with self.pool() as pool:
+            spec = find_tool(self.tool, pool.tool_specs(), self.adapter)
+            arguments = build_arguments(spec, items, base)
+            self.calling = True
+            self.streaming = spec.streaming
+            if spec.streaming:
+                self._stream(pool, arguments)
+            else:
+                self._execute(pool, arguments)
+            self.calling = False
+
+    def _stream(self, pool: snakepit.Pool, arguments: dict[str, Any]) -> None:
+        stream = pool.stream(self.tool, arguments, timeout=self._timeout)
+        try:
+            with view_for(self.output, self.tool, self.as_json) as view:
+                for chunk in stream:
+                    self.chunks += 1
+                    view.chunk(chunk)
+        finally:
+            stream.close()  # An interrupt or a reader that left ends the loop from outside the stream.
+
+    def _execute(self, pool: snakepit.Pool, arguments: dict[str, Any]) -> None:
+        with UnaryProgress(self.output, self.tool, self.as_json) as progress:
+            try:
+                result = pool.execute(self.tool, arguments, timeout=self._timeout, on_progress=progress.callback)
+            except WrongCallStyle as error:
+                error.hint = "it does not say that it streams: put @tool(supports_streaming=True) above it"
+                raise
+        if self.as_json:
+            self.output.line(json_line(result))
+        elif isinstance(result, (bytes, bytearray, memoryview)) and not self.output.is_terminal:
+            self.output.raw(bytes(result))
+        elif isinstance(result, (bytes, bytearray, memoryview)):
+            self.output.line(f"<{len(result)} bytes; send them to a file: snakepit run {self.tool} ... > FILE>")
+        else:
+            self.output.line(result_text(result))

@@ -1,0 +1,230 @@
+"""The settings of a pool: names, types, bounds, and what is said when one of them is wrong.
+
+`PoolSettings` is what callers may write, `PoolConfig` the checked, frozen result. Times are float seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from .errors import ConfigurationError, InvalidParameter
+
+#: What may be given as an adapter; `None` is the showcase.
+Adapter: TypeAlias = str | pathlib.Path | type | ModuleType | Callable[..., Any] | Sequence[Callable[..., Any]] | None
+
+_MAX_PORT = 65535
+_OUTPUTS = ("auto", "stderr", "log", "discard")
+
+
+class PoolSettings(TypedDict, total=False):
+    """The keyword arguments of `Pool` and `AsyncPool`; times in seconds.
+
+    size: workers; by default the usable CPUs, container limits counted.
+    protocol: "auto" or "grpc".
+    python: interpreter of the workers; by default this one.
+    env: environment variables of the workers, beside the host's own.
+    cwd: working directory of the workers.
+    profile: "process": one process per worker, tools on its main thread.
+    base_port: TCP on loopback, from this port on; 0 takes any free one. By default a private unix socket.
+    port_range: how many ports above base_port may be tried.
+    start_timeout: until a worker is ready. connection_timeout: until its channel stands.
+    stream_timeout: deadline of `stream` calls that give none.
+    queue_size: calls that may wait. queue_timeout: how long one may; None: until its deadline.
+    max_concurrent_streams: streams that may run at once; None: as many as there are workers.
+    cancel_timeout: how long a cancelled call may take to end before its worker is killed.
+    close_timeout: how long workers may clean up when the pool closes.
+    max_restarts: useless starts within `restart_window` before the pool gives up.
+    window_chunks, window_bytes: how far a stream may run ahead of its consumer.
+    worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
+    """
+
+    size: int | None
+    protocol: str
+    python: str | None
+    env: Mapping[str, str] | None
+    cwd: str | os.PathLike[str] | None
+    profile: str
+    base_port: int | None
+    port_range: int
+    start_timeout: float
+    connection_timeout: float
+    stream_timeout: float | None
+    queue_size: int
+    queue_timeout: float | None
+    max_concurrent_streams: int | None
+    cancel_timeout: float
+    close_timeout: float
+    max_restarts: int
+    restart_window: float
+    window_chunks: int
+    window_bytes: int
+    worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolConfig:
+    """A pool's settings, checked. `PoolSettings` says what each means."""
+
+    size: int
+    protocol: str = "auto"
+    python: str | None = None
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    cwd: str | None = None
+    profile: str = "process"
+    base_port: int | None = None
+    port_range: int = 100
+    start_timeout: float = 30.0
+    connection_timeout: float = 10.0
+    stream_timeout: float | None = 300.0
+    queue_size: int = 10_000
+    queue_timeout: float | None = None
+    max_concurrent_streams: int | None = None
+    cancel_timeout: float = 2.0
+    close_timeout: float = 5.0
+    max_restarts: int = 5
+    restart_window: float = 60.0
+    window_chunks: int = 1024
+    window_bytes: int = 4 * 1024 * 1024
+    worker_output: Any = "auto"
+
+
+def pool_config(settings: Mapping[str, Any]) -> PoolConfig:
+    """Check a pool's settings.
+
+    Raises:
+        ConfigurationError: an unknown name, a wrong type, or a value out of range; the message names the field.
+    """
+    check_names(settings, PoolSettings.__annotations__, "setting")
+    given = dict(settings)
+    if given.get("size") is None:
+        given["size"] = usable_cpus()
+    if given.get("env") is None:
+        given.pop("env", None)
+    for name, check in _CHECKS.items():
+        if name in given:
+            given[name] = check(name, given[name])
+    return PoolConfig(**given)
+
+
+def check_names(given: Mapping[str, Any], known: Mapping[str, Any], what: str) -> None:
+    """Refuse names that nobody knows, with near ones.
+
+    Raises:
+        ConfigurationError: a name is not in `known`.
+    """
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), list(known), n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "known: " + ", ".join(sorted(known))
+            raise ConfigurationError(f"no {what} is named {name!r}", hint=hint, field=name)
+
+
+def check_timeout(
+    name: str, value: Any, *, optional: bool = True, error: type[ConfigurationError | InvalidParameter] = ConfigurationError
+) -> float | None:
+    """A time in seconds above 0, or None where that means "no bound".
+
+    Raises:
+        ConfigurationError: not a number, not above 0, or not finite (or `error`, where it is a call's argument).
+    """
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        allowed = "a number of seconds above 0" + (", or None for no bound" if optional else "")
+        raise error(f"{name} is {value!r}; allowed is {allowed}", field=name, value=value)
+    return float(value)
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use: its affinity, and its container's quota (cgroup v2 `cpu.max`), at least 1."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        count = os.cpu_count() or 1
+    try:
+        quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):
+        pass  # no cgroup v2, or no limit
+    return max(1, count)
+
+
+def _seconds(name: str, value: Any) -> float | None:
+    return check_timeout(name, value, optional=False)
+
+
+def _whole(low: int, high: int | None = None, *, optional: bool = False) -> Callable[[str, Any], int | None]:
+    def check(name: str, value: Any) -> int | None:
+        if value is None and optional:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+            bounds = f"from {low} to {high}" if high is not None else f"of at least {low}"
+            raise ConfigurationError(
+                f"{name} is {value!r}; allowed is a whole number {bounds}" + (" or None" if optional else ""), field=name, value=value
+            )
+        return value
+
+    return check
+
+
+def _one_of(*allowed: str) -> Callable[[str, Any], str]:
+    def check(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise ConfigurationError(f"{name} is {value!r}; allowed is one of {', '.join(allowed)}", field=name, value=value)
+        return str(value)
+
+    return check
+
+
+def _output(name: str, value: Any) -> Any:
+    if not callable(value) and value not in _OUTPUTS:
+        allowed = ", ".join(_OUTPUTS)
+        raise ConfigurationError(f"{name} is {value!r}; allowed is one of {allowed}, or a function (worker_id, stream, line)", field=name)
+    return value
+
+
+def _environment(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
+        raise ConfigurationError(f"{name} must map text to text", hint='for example env={"OMP_NUM_THREADS": "1"}', field=name)
+    return dict(value)
+
+
+def _path(name: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)) or not os.path.exists(value):
+        raise ConfigurationError(f"{name} is {value!r}, which does not exist; give a path, or None for the host's own", field=name)
+    return os.path.abspath(value)
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "size": _whole(1, 10_000),
+    "protocol": _one_of("auto", "grpc"),
+    "python": _path,
+    "env": _environment,
+    "cwd": _path,
+    "profile": _one_of("process"),
+    "base_port": _whole(0, _MAX_PORT, optional=True),
+    "port_range": _whole(0, _MAX_PORT),
+    "start_timeout": _seconds,
+    "connection_timeout": _seconds,
+    "stream_timeout": check_timeout,
+    "queue_size": _whole(0),
+    "queue_timeout": check_timeout,
+    "max_concurrent_streams": _whole(1, optional=True),
+    "cancel_timeout": _seconds,
+    "close_timeout": _seconds,
+    "max_restarts": _whole(0),
+    "restart_window": _seconds,
+    "window_chunks": _whole(1),
+    "window_bytes": _whole(1),
+    "worker_output": _output,
+}

@@ -1,0 +1,220 @@
+"""Every error the host raises, as one tree. The leaf says who erred; `code` says it for programs.
+
+SnakepitError
+├── ConfigurationError (ValueError)        a setting or argument of a Pool is wrong            invalid_configuration
+├── PlatformUnsupported                    this operating system cannot run a pool             platform_unsupported
+├── ProtocolUnavailable                    a protocol's library is missing                     grpc_unavailable, ...
+├── AdapterError                           the adapter cannot be imported or has no tools      adapter_error
+├── CallError                              the call was wrong before anything was sent
+│   ├── UnknownTool (LookupError)                                                              unknown_tool
+│   ├── InvalidParameter (ValueError)                                                          invalid_parameter
+│   └── WrongCallStyle (TypeError)         execute() on a tool that streams                    tool_streams
+├── PoolError                              the pool cannot take the call
+│   ├── PoolClosed (RuntimeError)                                                              pool_closed
+│   ├── PoolBroken (RuntimeError)          its workers cannot be started any more              pool_broken
+│   ├── PoolForked (RuntimeError)          used in a forked child                              pool_forked
+│   ├── PoolStartFailed (RuntimeError)     no worker became ready                              pool_start_failed
+│   ├── QueueFull                          more calls wait than the queue holds                queue_full
+│   └── QueueTimeout (TimeoutError)        no worker was free in time                          queue_timeout
+├── WorkerError                            the worker, not the tool, failed
+│   ├── WorkerTimeout (TimeoutError)       the call's deadline has passed                      worker_timeout
+│   │   └── ChunkTimeout                   too long between two chunks                         chunk_timeout
+│   ├── WorkerCrashed (RuntimeError)       the process died while it ran the call              worker_crashed
+│   └── ChannelError (ConnectionError)     the channel broke or carried nonsense               channel_error
+├── CallCancelled                          somebody cancelled the call                         call_cancelled
+├── ToolError                              the tool itself raised                              tool_error
+└── SerializationError (TypeError)         a value cannot travel                               unserializable
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SnakepitError(Exception):
+    """Base of all errors of this library.
+
+    Attributes:
+        code: a stable name for programs (`worker_timeout`, `unknown_tool`, ...).
+        details: facts behind the message, by name.
+        hint: how to mend it, or an empty string.
+    """
+
+    code = "snakepit_error"
+
+    def __init__(self, message: str, *, code: str | None = None, hint: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default would call __init__ without the keyword arguments and lose them.
+        return _rebuild, (type(self), self.message, self.__dict__)
+
+
+def _rebuild(kind: type[SnakepitError], message: str, state: dict[str, Any]) -> SnakepitError:
+    error = kind.__new__(kind, message)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(SnakepitError, ValueError):
+    """A setting is wrong: unknown name, wrong type, or out of range."""
+
+    code = "invalid_configuration"
+
+
+class PlatformUnsupported(SnakepitError):
+    """This operating system cannot run a pool."""
+
+    code = "platform_unsupported"
+
+
+class ProtocolUnavailable(SnakepitError):
+    """A protocol was asked for whose library is missing on one side."""
+
+    code = "protocol_unavailable"
+
+
+class AdapterError(SnakepitError):
+    """The adapter does not import, does not start, or offers no tools."""
+
+    code = "adapter_error"
+
+
+class CallError(SnakepitError):
+    """The call was wrong; nothing was sent to a worker."""
+
+
+class UnknownTool(CallError, LookupError):
+    """No worker of this pool offers a tool of that name."""
+
+    code = "unknown_tool"
+
+
+class InvalidParameter(CallError, ValueError):
+    """An argument is missing, unknown, or of a type the tool does not take."""
+
+    code = "invalid_parameter"
+
+
+class WrongCallStyle(CallError, TypeError):
+    """`execute` was used on a tool that streams."""
+
+    code = "tool_streams"
+
+
+class PoolError(SnakepitError):
+    """The pool cannot take the call."""
+
+
+class PoolClosed(PoolError, RuntimeError):
+    """The pool has been closed."""
+
+    code = "pool_closed"
+
+
+class PoolBroken(PoolError, RuntimeError):
+    """Workers keep failing to start; the pool has given up and says why."""
+
+    code = "pool_broken"
+
+
+class PoolForked(PoolError, RuntimeError):
+    """A pool was used in a forked child of the process that made it."""
+
+    code = "pool_forked"
+
+
+class PoolStartFailed(PoolError, RuntimeError):
+    """No worker became ready."""
+
+    code = "pool_start_failed"
+
+
+class QueueFull(PoolError):
+    """More calls are waiting than the pool's queue holds."""
+
+    code = "queue_full"
+
+
+class QueueTimeout(PoolError, TimeoutError):
+    """The call waited longer in the queue than `queue_timeout` allows."""
+
+    code = "queue_timeout"
+
+
+class WorkerError(SnakepitError):
+    """The worker failed, not the tool."""
+
+
+class WorkerTimeout(WorkerError, TimeoutError):
+    """The call did not end before its deadline; it is being cancelled in the worker."""
+
+    code = "worker_timeout"
+
+
+class ChunkTimeout(WorkerTimeout):
+    """The tool took longer than `chunk_timeout` for its next chunk."""
+
+    code = "chunk_timeout"
+
+
+class WorkerCrashed(WorkerError, RuntimeError):
+    """The worker process died while it ran this call.
+
+    `details` holds `worker_id`, `pid`, `exit_code` or `signal` (a name such as `SIGKILL`) and `stderr` (its last lines).
+    """
+
+    code = "worker_crashed"
+
+
+class ChannelError(WorkerError, ConnectionError):
+    """The channel to a worker broke, or carried something that is not the protocol."""
+
+    code = "channel_error"
+
+
+class CallCancelled(SnakepitError):
+    """The call was cancelled before it ended."""
+
+    code = "call_cancelled"
+
+
+class WorkerTraceback(Exception):
+    """The worker's own traceback as text; it is the `__cause__` of what the host raises."""
+
+    def __str__(self) -> str:
+        return "\n" + str(self.args[0]).rstrip()
+
+
+class ToolError(SnakepitError):
+    """The tool raised an exception.
+
+    Attributes:
+        type: the exception's class name in the worker (`ValueError`, `my_app.errors.NoModel`).
+        traceback: the worker's traceback as text; also shown as `__cause__`.
+        chunk: for a stream, the number of the chunk the tool was making; else None.
+    """
+
+    code = "tool_error"
+
+    def __init__(self, message: str, *, type: str = "", traceback: str = "", chunk: int | None = None, **rest: Any) -> None:
+        super().__init__(message, **rest)
+        self.type = type
+        self.traceback = traceback
+        self.chunk = chunk
+        if traceback:
+            self.__cause__ = WorkerTraceback(traceback)
+
+
+class SerializationError(SnakepitError, TypeError):
+    """A value holds something that no codec can carry. The message names its type and the path to it."""
+
+    code = "unserializable"

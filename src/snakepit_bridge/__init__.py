@@ -1,0 +1,35 @@
+"""The worker side of snakepit: what tools are written against, and the program that runs them.
+
+Imports with the standard library alone, on Python 3.8 and newer. Never imports `snakepit`.
+"""
+
+from .base_adapter import BaseAdapter, CallContext, Cancelled, StreamChunk, current_call, progress, tool
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BaseAdapter",
+    "CallContext",
+    "Cancelled",
+    "StreamChunk",
+    "__version__",
+    "current_call",
+    "is_importing_adapter",
+    "progress",
+    "tool",
+]
+
+_importing_adapter = False
+
+
+def is_importing_adapter() -> bool:
+    """True in a worker while it imports the user's adapter.
+
+    The host half asks this, to tell a script that starts a Pool while a worker imports it to guard its main part.
+    """
+    return _importing_adapter
+
+
+def _set_importing_adapter(value: bool) -> None:
+    global _importing_adapter
+    _importing_adapter = value

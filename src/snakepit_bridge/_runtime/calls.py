@@ -1,0 +1,226 @@
+"""Runs one call on the main thread: finds the tool's function, gives it its arguments, reports how it ended.
+
+Every call ends in exactly one result or error frame, whatever the tool does: return, raise, `sys.exit()`, fork.
+"""
+
+import asyncio
+import inspect
+import os
+import sys
+import time
+import traceback
+from types import TracebackType
+from typing import Any, Dict, List, Optional, Tuple, Type
+
+from .. import call_context
+from ..call_context import Cancelled
+from ..wire.plain import Unserialisable
+from . import failures
+from .cancel import Interrupter, async_border, border
+from .instances import Instances, call_hook
+from .link import Link
+from .loading import LoadedAdapter
+from .main_loop import AsyncioLoop, QueueLoop
+from .running import RunningCall
+from .streams import ChunkUnserialisable, stream, stream_async
+
+
+class WrongStyle(Exception):
+    """A tool that streams was asked for one result."""
+
+
+class CallRunner:
+    """Runs calls of one adapter, one `run` at a time for sync tools.
+
+    Args:
+        adapter: the loaded adapter; `instances`: its objects, when they live as long as the worker.
+        main: what the main thread does between calls.
+    """
+
+    def __init__(
+        self, adapter: LoadedAdapter, link: Link, main: "QueueLoop | AsyncioLoop", interrupter: Interrupter, instances: Instances
+    ) -> None:
+        self._adapter = adapter
+        self._link = link
+        self._main = main
+        self._interrupter = interrupter
+        self._instances = instances
+        self._pid = os.getpid()
+
+    def run(self, call: RunningCall) -> None:
+        """Run a call to its end, or start the task that does."""
+        tool = self._adapter.tools.get(call.tool)
+        if tool is None:
+            known = ", ".join(sorted(self._adapter.tools))
+            self._link.error(call.call_id, failures.plain_failure("unknown_tool", "this worker has no tool %r: %s" % (call.tool, known)))
+            call.ended = True
+            return
+        asynchronous = tool.call_kind in ("coroutine", "async_generator")
+        if asynchronous or (not self._instances.lifelong and isinstance(self._main, AsyncioLoop)):
+            call.task = self._main.spawn(self._run_async(call, tool.spec))
+        elif isinstance(self._main, AsyncioLoop):
+            asyncio._set_running_loop(None)  # type: ignore[attr-defined,unused-ignore]  # a sync tool may run a loop of its own
+            try:
+                self._run_sync(call, tool.spec)
+            finally:
+                asyncio._set_running_loop(self._main.loop)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            self._run_sync(call, tool.spec)
+
+    def _run_sync(self, call: RunningCall, spec: Dict[str, Any]) -> None:
+        with _Report(self, call, self._link):
+            lifelong = self._instances.lifelong
+            instances = self._instances.objects if lifelong else border(call, self._adapter.instantiate)
+            try:
+                if not lifelong:
+                    _complete_all(call, instances, "initialize")
+                value = self._call_tool(call, spec, instances)
+                value, metadata = self._send_stream(call, spec, value)
+            finally:
+                if not lifelong:
+                    _complete_all(call, instances, "cleanup")
+            self._end(call, value, metadata)
+
+    async def _run_async(self, call: RunningCall, spec: Dict[str, Any]) -> None:
+        with _Report(self, call, self._link):
+            lifelong = self._instances.lifelong
+            instances = self._instances.objects if lifelong else border(call, self._adapter.instantiate)
+            try:
+                if not lifelong:
+                    await _await_all(call, instances, "initialize")
+                value = self._call_tool(call, spec, instances)
+                if inspect.isawaitable(value):
+                    value = await async_border(call, value)
+                if inspect.isasyncgen(value):
+                    self._check_style(call)
+                    value, metadata = await stream_async(call, value, self._link)
+                else:
+                    value, metadata = self._send_stream(call, spec, value)
+            finally:
+                if not lifelong:
+                    await _await_all(call, instances, "cleanup")
+            self._end(call, value, metadata)
+
+    def _call_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Any:
+        call.context.check()
+        function = self._adapter.bound(call.tool, instances)
+        args, kwargs = arguments_for(spec, call.args)
+        return border(call, function, *args, **kwargs)
+
+    def _send_stream(self, call: RunningCall, spec: Dict[str, Any], value: Any) -> Tuple[Any, Dict[str, Any]]:
+        if inspect.isgenerator(value) or (spec["streaming"] and hasattr(value, "__next__")):
+            self._check_style(call, value)
+            return stream(call, value, self._link)
+        if inspect.iscoroutine(value) or inspect.isasyncgen(value):
+            getattr(value, "close", lambda: None)()
+            raise TypeError("the tool returned a %s: write it as `async def`, so that it runs on the worker's loop" % type(value).__name__)
+        return value, {}
+
+    def _check_style(self, call: RunningCall, value: Any = None) -> None:
+        if not call.streaming:
+            if value is not None:
+                value.close()
+            raise WrongStyle("tool %r returns a generator" % call.tool)
+
+    def _end(self, call: RunningCall, value: Any, metadata: Dict[str, Any]) -> None:
+        metadata["execution_time_ms"] = (time.perf_counter() - call.began) * 1e3
+        if metadata.get("streamed"):
+            metadata["chunks"] = self._link.chunks_sent(call.call_id)
+        if self._interrupter.tainted:
+            metadata["tainted"] = True
+        self._link.result(call.call_id, value, metadata)
+
+    def call_ended(self, call: RunningCall) -> None:
+        """The call's code has left the stack. A forked copy of this worker ends here: only the original serves."""
+        if os.getpid() != self._pid:
+            _leave_fork(sys.exc_info()[1])
+        call.ended = True
+        self._interrupter.call_ended(call)
+
+    @property
+    def tainted(self) -> bool:
+        """Was an exception forced where a lock may be held?"""
+        return self._interrupter.tainted
+
+
+class _Report:
+    """Around one call: makes it the current one, and turns whatever is raised into its error frame."""
+
+    __slots__ = ("_call", "_link", "_runner", "_token")
+
+    def __init__(self, runner: CallRunner, call: RunningCall, link: Link) -> None:
+        self._runner = runner
+        self._call = call
+        self._link = link
+
+    def __enter__(self) -> None:
+        self._token = call_context.enter(self._call.context)
+
+    def __exit__(self, _kind: Optional[Type[BaseException]], error: Optional[BaseException], _tb: Optional[TracebackType]) -> bool:
+        call_context.leave(self._token)
+        self._runner.call_ended(self._call)
+        if error is not None:
+            info = self._info(error)
+            if self._runner.tainted:
+                info["tainted"] = True
+            self._link.error(self._call.call_id, info)
+        return True
+
+    def _info(self, error: BaseException) -> Dict[str, Any]:
+        call = self._call
+        chunk = self._link.chunks_sent(call.call_id) if call.streaming else None
+        if isinstance(error, (Cancelled, asyncio.CancelledError)) and call.context.cancelled:
+            return failures.plain_failure("cancelled", "the call was cancelled", chunk)
+        if isinstance(error, ChunkUnserialisable):
+            return failures.unserialisable(error.cause, "chunk %d" % (chunk or 0), chunk)
+        if isinstance(error, Unserialisable):
+            return failures.unserialisable(error, "result")
+        if isinstance(error, WrongStyle):
+            return failures.plain_failure("tool_streams", str(error))
+        return failures.describe(error, chunk)
+
+
+def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any], Dict[str, Any]]:
+    """A call's arguments by name, as the positional and keyword arguments its signature takes."""
+    kinds = [parameter["kind"] for parameter in spec["parameters"]]
+    if "positional_only" not in kinds and "var_positional" not in kinds:
+        return [], args
+    named, positional = dict(args), []  # type: Dict[str, Any], List[Any]
+    by_position = True
+    for parameter in spec["parameters"]:
+        name, kind = parameter["name"], parameter["kind"]
+        if kind == "var_positional":
+            extra = list(named.pop(name, ()))
+            positional += extra if by_position else []
+            by_position = False
+        elif kind in ("positional_only", "positional_or_keyword") and by_position:
+            if name not in named:
+                by_position = False  # it keeps its default, and so do those behind it, unless they are given by name
+            else:
+                positional.append(named.pop(name))
+    return positional, named
+
+
+def _complete_all(call: RunningCall, instances: Any, name: str) -> None:
+    for instance in instances:
+        border(call, call_hook, instance, name)
+
+
+async def _await_all(call: RunningCall, instances: Any, name: str) -> None:
+    for instance in instances:
+        result = border(call, call_hook, instance, name)
+        if inspect.isawaitable(result):
+            await async_border(call, result)
+
+
+def _leave_fork(error: Optional[BaseException]) -> None:
+    """A tool forked and its child came back out of it: the child must not go on as a second worker."""
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(type(error), error, error.__traceback__)
+    for out in (sys.stdout, sys.stderr):
+        try:
+            out.flush()
+        except (OSError, ValueError):
+            pass  # a closed or broken output of a process that is ending anyway
+    code = error.code if isinstance(error, SystemExit) else (0 if error is None else 1)
+    os._exit(code if isinstance(code, int) else (0 if code is None else 1))

@@ -1,0 +1,168 @@
+"""Interrupts the tool that runs on the main thread: makes its own code raise `Cancelled`, or does nothing.
+
+Tool code runs above a *border* function that carries its call. A signal handler raises only if the border of a call that is
+to be cancelled is on the interrupted stack; so the exception can never surface in the runtime or in another call. Inside
+imports, logging, our own code or a lock's `__enter__`/`__exit__` it would leave locks held: there it waits for the tool's next line.
+SIGURG: ignored by default, so a knock that reaches a child of the tool is harmless.
+"""
+
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from ..call_context import Cancelled
+
+FLAG_SECONDS = 0.02  # the flag and the generator's close have this long before the first knock
+KNOCK_SECONDS = 0.02  # between two knocks
+GRACE_SECONDS = 0.5  # after a knock that raised: time for the tool's finally blocks
+FORCE_SECONDS = 0.5  # a tool that stays this long in code that should not be interrupted is interrupted all the same
+
+_DEFER_MODULES = ("importlib._bootstrap", "importlib._bootstrap_external", "logging", "threading", "queue")
+_DEFER_NAMES = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__", "__del__", "_release_save", "_acquire_restore"})
+_OURS = (__name__.rpartition(".")[0], "snakepit_bridge.wire", "snakepit_bridge.call_context")
+
+
+def border(call: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run tool code for `call`: what is above this frame may be interrupted."""
+    return function(*args, **kwargs)
+
+
+async def async_border(call: Any, awaitable: Any, /) -> Any:
+    """Await tool code for `call`. While its loop waits for events this frame is on no stack, so nothing is raised there."""
+    return await awaitable
+
+
+_BORDERS = frozenset({border.__code__, async_border.__code__})
+
+
+class _Target:
+    """A call that is to be interrupted."""
+
+    __slots__ = ("ended", "forced", "next_knock", "raised", "since", "spot")
+
+    def __init__(self, ended: Callable[[], bool]) -> None:
+        self.ended = ended
+        self.since = time.monotonic()
+        self.next_knock = self.since + FLAG_SECONDS
+        self.raised = 0
+        self.forced = False
+        self.spot = None  # type: Optional[Tuple[int, int]]
+
+
+class Interrupter:
+    """Owns the signal and the thread that sends it. Make it on the main thread.
+
+    Attributes:
+        tainted: an exception was forced into code that may have held a lock; the worker should be replaced.
+    """
+
+    def __init__(self) -> None:
+        self.tainted = False
+        self._targets = {}  # type: Dict[Any, _Target]
+        self._main = threading.main_thread().ident or 0
+        self._ambushed = None  # type: Optional[FrameType]
+        self._asked = threading.Event()
+        self._stopped = False
+        self._thread = None  # type: Optional[threading.Thread]
+        signal.signal(signal.SIGURG, self._knocked)
+
+    def interrupt(self, call: Any, ended: Callable[[], bool]) -> None:
+        """Interrupt the tool code of `call` until `ended()`; returns at once. From any thread."""
+        self._targets.setdefault(call, _Target(ended))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._knock, name="snakepit-interrupter", daemon=True)
+            self._thread.start()
+        self._asked.set()
+
+    def call_ended(self, call: Any) -> None:
+        """On the main thread: the call's code has left the stack; nothing may wait there for it any more."""
+        if self._targets.pop(call, None) is not None:
+            self._lift_ambush()
+
+    def stop(self) -> None:
+        """End the thread; nothing is interrupted any more."""
+        self._stopped = True
+        self._asked.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+
+    def _knock(self) -> None:
+        while not self._stopped:
+            self._asked.wait()
+            self._asked.clear()
+            while self._targets and not self._stopped:
+                now = time.monotonic()
+                for call, target in list(self._targets.items()):
+                    if target.ended():
+                        self._targets.pop(call, None)
+                    elif now >= target.next_knock:
+                        target.next_knock = now + KNOCK_SECONDS
+                        target.forced = target.raised == 0 and now > target.since + FORCE_SECONDS
+                        signal.pthread_kill(self._main, signal.SIGURG)
+                self._asked.wait(KNOCK_SECONDS / 2)
+
+    # On the main thread, in the signal handler ---------------------------------------------------------------------------
+
+    def _knocked(self, _signum: int, frame: Optional[FrameType]) -> None:
+        call, deferred_by, only_names = _find_border(frame)
+        target = None if call is None else self._targets.get(call)
+        if target is None or frame is None or target.ended():
+            return
+        if deferred_by is not None:
+            spot = id(frame), frame.f_lasti
+            blocked, target.spot = spot == target.spot, spot  # the same spot at two knocks: blocked there, not passing by
+            if not (blocked or target.forced):
+                self._ambush(call, target, deferred_by)
+                return
+            self.tainted = self.tainted or target.forced or not only_names
+            self._lift_ambush()
+        self._raise(target)
+
+    def _raise(self, target: _Target) -> None:
+        target.raised += 1
+        target.next_knock = time.monotonic() + GRACE_SECONDS
+        raise Cancelled("the call was cancelled")
+
+    def _ambush(self, call: Any, target: _Target, frame: FrameType) -> None:
+        """Raise on the next line of the tool's own frame, once what it called has returned."""
+        if sys.gettrace() is not None:
+            return  # a debugger or coverage traces; the knocks go on
+
+        def spring(traced: FrameType, event: str, arg: Any) -> Any:
+            if traced is not frame:
+                return None
+            self._lift_ambush()
+            if self._targets.get(call) is target and not target.ended():
+                self._raise(target)
+            return None
+
+        self._ambushed = frame
+        frame.f_trace = spring
+        sys.settrace(lambda *_: None)
+
+    def _lift_ambush(self) -> None:
+        if self._ambushed is not None:
+            sys.settrace(None)
+            self._ambushed.f_trace = None
+            self._ambushed = None
+
+
+def _find_border(frame: Optional[FrameType]) -> "Tuple[Any, Optional[FrameType], bool]":
+    """(the call whose code is on this stack or None, the frame that called into a part not to interrupt or None, is that part
+    only a matter of names such as `__enter__`?)"""
+    deferred_by, deferring, only_names = None, False, True  # type: Optional[FrameType], bool, bool
+    while frame is not None:
+        if frame.f_code in _BORDERS:
+            return frame.f_locals.get("call"), deferred_by, only_names
+        module = frame.f_globals.get("__name__") or ""
+        by_module = module in _DEFER_MODULES or module.startswith(_OURS)
+        if by_module or frame.f_code.co_name in _DEFER_NAMES:
+            deferring, only_names = True, only_names and not by_module
+        elif deferring:
+            deferred_by, deferring = frame, False  # the outermost such region wins: keep walking
+        frame = frame.f_back
+    return None, None, True

@@ -1,0 +1,154 @@
+"""Decides what this worker's main thread does: runs calls as they come, cancels them, leaves when it is told to.
+
+The carrier hands in the link when the host attaches and then events from its own thread; everything that touches a tool is
+posted to the main thread. Ends when the host drains it or the channel closes.
+"""
+
+import functools
+import os
+import sys
+import threading
+from typing import Any, Dict, Iterable, Optional
+
+from .. import __version__
+from ..wire import frames
+from .calls import CallRunner
+from .cancel import Interrupter
+from .instances import Instances
+from .link import Link
+from .loading import LoadedAdapter
+from .main_loop import AsyncioLoop, QueueLoop
+from .running import RunningCall
+
+
+class Executor:
+    """Runs the calls of one worker. Made and `run` on the main thread; everything else may come from the carrier's."""
+
+    def __init__(self, adapter: LoadedAdapter, worker_id: str) -> None:
+        self._adapter = adapter
+        self._worker_id = worker_id
+        self._main = AsyncioLoop() if adapter.has_async else QueueLoop()
+        self._interrupter = Interrupter()
+        self._link = None  # type: Optional[Link]
+        self._runner = None  # type: Optional[CallRunner]
+        self._calls = {}  # type: Dict[int, RunningCall]  # received and not ended; added by the carrier, removed by the main thread
+        self._draining = False
+        self._attached = threading.Event()
+        self._instances = Instances(adapter, self._main)
+
+    def set_up(self) -> None:
+        """Make and initialize the adapter, before the host is told that this worker is ready."""
+        self._instances.set_up()
+
+    # From the carrier's thread ---------------------------------------------------------------------------------------------
+
+    def attach(self, link: Link) -> None:
+        """The host has opened its channel: introduce this worker."""
+        self._link = link
+        self._runner = CallRunner(self._adapter, link, self._main, self._interrupter, self._instances)
+        os.register_at_fork(after_in_child=link.after_fork_in_child)
+        link.hello(self._hello())
+        self._attached.set()
+
+    def receive(self, message: bytes) -> Optional[str]:
+        """Take a message in; what is wrong with it, if it is not the protocol."""
+        link = self._link
+        if link is None:
+            return "a message came before the channel was attached"
+        return self._take(link.receive(message))
+
+    def closed(self, reason: str) -> None:
+        """The channel has ended: give up what runs, then leave."""
+        self._draining = True
+        for call in list(self._calls.values()):
+            self._cancel(call)
+        self._main.post(self._leave_if_idle)
+
+    def _take(self, events: Iterable[frames.WorkerEvent]) -> Optional[str]:
+        for event in events:
+            if isinstance(event, frames.Call):
+                call = RunningCall(event, self._worker_id)
+                self._calls[call.call_id] = call
+                self._main.post(functools.partial(self._run, call))
+            elif isinstance(event, frames.Cancel):
+                running = self._calls.get(event.call_id)
+                if running is not None:
+                    self._cancel(running)
+            elif isinstance(event, frames.Drain):
+                self._draining = True
+                self._main.post(self._leave_if_idle)
+            elif isinstance(event, frames.Fault):
+                return event.reason
+            elif isinstance(event, frames.Unknown):
+                print("snakepit: a frame of unknown kind %r was ignored; is the host newer?" % (event.kind,), file=sys.stderr)
+        return None
+
+    def _cancel(self, call: RunningCall) -> None:
+        call.context.mark_cancelled()
+        if call.task is not None:
+            self._main.post(functools.partial(_cancel_task, call))
+        self._interrupter.interrupt(call, call.has_ended)
+
+    def _hello(self) -> Dict[str, Any]:
+        return {
+            "protocol": frames.PROTOCOL_VERSION,
+            "sdk": __version__,
+            "python": "%d.%d.%d" % sys.version_info[:3],
+            "executable": sys.executable,
+            "pid": os.getpid(),
+            "worker_id": self._worker_id,
+            "concurrency": self._adapter.concurrency,
+            "lifecycle": self._adapter.lifecycle,
+            "tools": [tool.spec for tool in self._adapter.tools.values()],
+        }
+
+    # On the main thread ------------------------------------------------------------------------------------------------------
+
+    def run(self, attach_within: float) -> None:
+        """Serve until drained or cut off; then clean up. Leaves too if no host attaches within so many seconds."""
+        timer = threading.Timer(attach_within, self._nobody_came)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._main.run()
+        finally:
+            timer.cancel()
+            self._interrupter.stop()
+            self._instances.clean_up()
+            self._main.close()
+            if self._link is not None:
+                self._link.bye("done")
+
+    def _nobody_came(self) -> None:
+        if not self._attached.is_set():
+            self.closed("no host attached")
+
+    def _run(self, call: RunningCall) -> None:
+        runner = self._runner
+        if runner is None:
+            return
+        as_chunk, link = call.streaming, self._link
+        if link is not None:
+            call.context.report_to(lambda payload: link.progress(call.call_id, payload, as_chunk))
+        try:
+            runner.run(call)
+        finally:
+            if call.task is None:
+                self._ended(call)
+            else:
+                call.task.add_done_callback(lambda _task: self._ended(call))
+                if call.context.cancelled:  # cancelled before its task existed
+                    call.task.cancel()
+
+    def _ended(self, call: RunningCall) -> None:
+        self._calls.pop(call.call_id, None)
+        self._leave_if_idle()
+
+    def _leave_if_idle(self) -> None:
+        if self._draining and not self._calls:
+            self._main.stop()
+
+
+def _cancel_task(call: RunningCall) -> None:
+    if call.task is not None and not call.ended:
+        call.task.cancel()

@@ -1,0 +1,150 @@
+"""The multiplexer with a lock around it, for the two threads of a worker: one carries messages, one runs tools.
+
+The carrier calls `receive` and `next_message` on its thread and is told by `wake` when something waits to be written.
+Tools' threads call the rest. A stream without credit waits here.
+"""
+
+import os
+import threading
+from typing import Any, Callable, Dict, List, Optional
+
+from ..call_context import Cancelled
+from ..wire.codecs import Codec
+from ..wire.frames import Cancel, Credit, WorkerEvent
+from ..wire.worker_side import WorkerMultiplexer
+
+
+class Link:
+    """One worker's end of the channel.
+
+    Args:
+        codec: how values travel.
+        wake: called, from any thread, when messages wait; not again until `next_message` has given None.
+    """
+
+    def __init__(self, codec: Codec, wake: Callable[[], None]) -> None:
+        self.encode = codec.encode
+        self._wake = wake
+        self._mux = WorkerMultiplexer(codec)
+        self._lock = threading.Lock()
+        self._credit = threading.Condition(self._lock)
+        self._told = False  # `wake` has been called and the carrier has not yet found the outbox empty
+        self._credit_callbacks = {}  # type: Dict[int, Callable[[], None]]
+
+    # The carrier's thread ----------------------------------------------------------------------------------------------
+
+    def receive(self, message: bytes) -> List[WorkerEvent]:
+        """Book what a message from the host says; the events are for the executor."""
+        callbacks = []  # type: List[Optional[Callable[[], None]]]
+        with self._lock:
+            events = self._mux.receive(message)
+            for event in events:
+                if isinstance(event, (Credit, Cancel)):
+                    self._credit.notify_all()
+                    callbacks.append(self._credit_callbacks.get(event.call_id))
+            # A ping is answered, and a held report may go, without any tool's doing.
+            wake = self._mux.has_output and not self._told
+            self._told = self._told or wake
+        for callback in callbacks:
+            if callback is not None:
+                callback()
+        if wake:
+            self._wake()
+        return events
+
+    def next_message(self) -> Optional[bytes]:
+        """What to write next, or None."""
+        with self._lock:
+            message = self._mux.next_message()
+            if message is None:
+                self._told = False
+            return message
+
+    # Threads that run tools ----------------------------------------------------------------------------------------------
+
+    def hello(self, info: Dict[str, Any]) -> None:
+        """Introduce this worker."""
+        with self._lock:
+            self._mux.hello(info)
+        self._tell()
+
+    def bye(self, reason: str) -> None:
+        """Say that this worker leaves."""
+        with self._lock:
+            self._mux.bye(reason)
+        self._tell()
+
+    def offer_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]]) -> bool:
+        """Send an encoded chunk if there is credit for it."""
+        with self._lock:
+            taken = self._mux.offer_chunk(call_id, item, extra)
+            told, self._told = self._told, self._told or taken
+        if taken and not told:
+            self._wake()
+        return taken
+
+    def send_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]], cancelled: Callable[[], bool]) -> None:
+        """Send an encoded chunk, waiting for credit as long as it takes.
+
+        Raises:
+            Cancelled: the call was cancelled meanwhile.
+        """
+        if self.offer_chunk(call_id, item, extra):
+            return
+        with self._credit:
+            while not cancelled() and not self._mux.offer_chunk(call_id, item, extra):
+                self._credit.wait()
+        if cancelled():
+            raise Cancelled
+        self._tell()
+
+    def on_credit(self, call_id: int, callback: Optional[Callable[[], None]]) -> None:
+        """Call back (on the carrier's thread) when a stream may have credit again or is cancelled; None: no more."""
+        with self._lock:
+            if callback is None:
+                self._credit_callbacks.pop(call_id, None)
+            else:
+                self._credit_callbacks[call_id] = callback
+
+    def progress(self, call_id: int, payload: Dict[str, Any], as_chunk: bool) -> None:
+        """Report on a call: as a chunk of its stream, or beside its result. Never waits."""
+        item = self.encode(payload) if as_chunk else b""
+        with self._lock:
+            if as_chunk:
+                self._mux.offer_progress(call_id, item)
+            else:
+                self._mux.progress(call_id, payload)
+        self._tell()
+
+    def chunks_sent(self, call_id: int) -> int:
+        """How many chunks of an open call have been taken for sending."""
+        with self._lock:
+            return self._mux.chunks_sent(call_id)
+
+    def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:
+        """End a call well.
+
+        Raises:
+            Unserialisable: the value cannot travel; the call is still open.
+        """
+        with self._lock:
+            self._mux.result(call_id, value, metadata)
+        self._tell()
+
+    def error(self, call_id: int, info: Dict[str, Any]) -> None:
+        """End a call with an error."""
+        with self._lock:
+            self._mux.error(call_id, info)
+        self._tell()
+
+    def after_fork_in_child(self) -> None:
+        """A tool has forked: the child has no carrier and no say. It touches no lock, which another thread may have held."""
+        self.result = self.error = self.progress = lambda *_args: None  # type: ignore[assignment,method-assign,misc,unused-ignore]
+        self.chunks_sent = lambda _call_id: 0  # type: ignore[method-assign,assignment,unused-ignore]
+        self.offer_chunk = lambda *_args: os._exit(0)  # type: ignore[method-assign,assignment,unused-ignore]
+
+    def _tell(self) -> None:
+        with self._lock:
+            told, self._told = self._told, True
+        if not told:
+            self._wake()

@@ -1,0 +1,212 @@
+"""From adapter references to tools that can be called: `load` imports, checks and lists them.
+
+Classes need not derive from `BaseAdapter`; any class with `@tool` methods is an adapter. Nothing is instantiated before
+`LoadedAdapter.instantiate`. The worker's program and `--check` call this.
+"""
+
+import inspect
+from types import ModuleType
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..base_adapter import BaseAdapter
+from ..tool_specs import call_kind, describe, mark_of
+from .references import AdapterLoadError, Found, blame, did_you_mean, load_reference
+
+__all__ = ["DEFAULT_REFERENCE", "AdapterLoadError", "LoadedAdapter", "LoadedTool", "blame", "load"]
+
+#: What a worker offers when no adapter was named.
+DEFAULT_REFERENCE = "snakepit_bridge.adapters.showcase:ShowcaseAdapter"
+
+_LIFECYCLES = ("worker", "request")
+_MARK_HINT = "put @tool (from snakepit_bridge.base_adapter import tool) above the functions or methods it should offer"
+
+
+class LoadedTool(NamedTuple):
+    """One tool: its spec for the host, and where the function is found.
+
+    `owner` is the index of its class among the adapter's instances, or None for a plain function. `target` is the
+    function itself, or for a class the name of the attribute: what an instance or a subclass puts there is what runs.
+    """
+
+    name: str
+    spec: Dict[str, Any]
+    call_kind: str
+    owner: Optional[int]
+    target: Any
+    reference: str
+
+
+class LoadedAdapter:
+    """Everything the references of one worker offer.
+
+    Attributes:
+        tools: by name.
+        classes: the adapter classes, in the order of their references; `instantiate` makes one instance of each.
+        lifecycle: `worker` or `request`.
+        concurrency: how many calls of async tools may run at once.
+        has_async: is there anything that needs an event loop?
+    """
+
+    def __init__(self) -> None:
+        self.tools = {}  # type: Dict[str, LoadedTool]
+        self.classes = []  # type: List[type]
+        self.lifecycle = "worker"
+        self.concurrency = 1
+        self.has_async = False
+
+    def instantiate(self) -> List[Any]:
+        """Make one instance of each adapter class. What their `__init__` raises goes through unchanged."""
+        return [kind() for kind in self.classes]
+
+    def bound(self, name: str, instances: Sequence[Any]) -> Callable[..., Any]:
+        """What runs for a tool, given the instances that `instantiate` made.
+
+        Raises:
+            KeyError: no such tool.
+        """
+        tool = self.tools[name]
+        return tool.target if tool.owner is None else getattr(instances[tool.owner], tool.target)  # type: ignore[no-any-return]
+
+
+def load(references: Sequence[str]) -> LoadedAdapter:
+    """Import the adapters that the references name, and merge their tools.
+
+    Args:
+        references: `pkg.mod:Class`, `pkg.mod.Class`, `pkg.mod`, `pkg.mod:function`, `file.py` or `file.py:Name`. None: the showcase.
+
+    Raises:
+        AdapterLoadError: one is not there, raised while it was imported, offers no tools, or collides with another.
+    """
+    adapter = LoadedAdapter()
+    for reference in dict.fromkeys(references or [DEFAULT_REFERENCE]):
+        for tool in _tools_of(load_reference(reference), adapter.classes):
+            other = adapter.tools.get(tool.name)
+            if other is not None:
+                raise _collision(tool, other)
+            adapter.tools[tool.name] = tool
+    _settle(adapter)
+    return adapter
+
+
+def _collision(tool: LoadedTool, other: LoadedTool) -> AdapterLoadError:
+    if tool.reference == other.reference:
+        where = "%r has two tools named %r: %s and %s" % (tool.reference, tool.name, _target_name(other), _target_name(tool))
+    else:
+        where = "two adapters have a tool named %r: %r and %r" % (tool.name, other.reference, tool.reference)
+    return AdapterLoadError(where, 'give one of them another name: @tool(name="...")')
+
+
+def _target_name(tool: LoadedTool) -> str:
+    return tool.target if isinstance(tool.target, str) else getattr(tool.target, "__qualname__", tool.name)
+
+
+def _tools_of(found: Found, classes: List[type]) -> List[LoadedTool]:
+    target = found.target
+    if isinstance(target, ModuleType):
+        return _tools_of_module(found, classes)
+    if isinstance(target, type):
+        return _tools_of_class(found.reference, target, classes)
+    if isinstance(target, BaseAdapter) or not callable(target):
+        raise AdapterLoadError(
+            "adapter %r is an object of type %s" % (found.reference, type(target).__name__),
+            "name a class with @tool methods, a function, or a module of @tool functions",
+        )
+    if isinstance(found.parent, type) and inspect.isfunction(inspect.getattr_static(found.parent, found.name, None)):
+        raise AdapterLoadError(
+            "%r is a method and needs an instance" % (found.reference,), "name its class, %s, instead" % found.parent.__qualname__
+        )
+    return [_function_tool(found.reference, target, found.name)]
+
+
+def _function_tool(reference: str, function: Callable[..., Any], attribute: str) -> LoadedTool:
+    name = (mark_of(function) or {}).get("name") or attribute
+    return LoadedTool(name, describe(function, name=name), call_kind(function), None, function, reference)
+
+
+def _tools_of_module(found: Found, classes: List[type]) -> List[LoadedTool]:
+    tools = []
+    for attribute, value in vars(found.module).items():
+        mark = None if isinstance(value, type) else mark_of(value)
+        if mark is not None and callable(value) and not (mark.get("name") or attribute).startswith("_"):
+            tools.append(_function_tool(found.reference, value, attribute))
+    return tools or _tools_of_class(found.reference, _only_class(found), classes)
+
+
+def _only_class(found: Found) -> type:
+    """The one adapter class of a module without tool functions; of several, the one that is not a base of the others."""
+    known = [value for name, value in vars(found.module).items() if isinstance(value, type) and not name.startswith("_")]
+    offering = [kind for kind in dict.fromkeys(known) if _marked(kind) and not inspect.isabstract(kind)]
+    own = [kind for kind in offering if kind.__module__ == found.module.__name__] or offering
+    leaves = [kind for kind in own if not any(other is not kind and issubclass(other, kind) for other in own)]
+    if len(leaves) == 1:
+        return leaves[0]
+    if not leaves:
+        raise AdapterLoadError("%r has no tools" % (found.reference,), _MARK_HINT)
+    names = ", ".join(kind.__name__ for kind in leaves)
+    example = "%s:%s" % (found.reference, leaves[0].__name__)
+    raise AdapterLoadError("%r has several adapter classes: %s" % (found.reference, names), "say which one, for example %s" % example)
+
+
+def _marked(kind: type) -> List[Tuple[str, Dict[str, Any]]]:
+    """Attributes of a class that are tools, with what `@tool` was told; overrides need not be decorated again."""
+    found = {}  # type: Dict[str, Dict[str, Any]]
+    for base in reversed(kind.__mro__):
+        for attribute, value in vars(base).items():
+            mark = None if isinstance(value, type) else mark_of(value)
+            if mark is not None:
+                found[attribute] = mark
+            elif attribute in found and not callable(getattr(kind, attribute, None)):
+                del found[attribute]  # A subclass says `name = None` to withdraw a tool.
+    return list(found.items())
+
+
+def _tools_of_class(reference: str, kind: type, classes: List[type]) -> List[LoadedTool]:
+    marked = _marked(kind)
+    if not marked:
+        raise AdapterLoadError("%r: class %s has no tools, no method of it is marked with @tool" % (reference, kind.__name__), _MARK_HINT)
+    _check_class(reference, kind)
+    owner = len(classes)
+    classes.append(kind)
+    tools = []
+    for attribute, mark in marked:
+        raw = inspect.getattr_static(kind, attribute)
+        method = hasattr(type(raw), "__get__") and not isinstance(raw, (staticmethod, classmethod))
+        function, name = getattr(kind, attribute), mark.get("name") or attribute
+        spec = describe(function, name=name, mark=mark, method=method)
+        tools.append(LoadedTool(name, spec, call_kind(function), owner, attribute, reference))
+    return tools
+
+
+def _check_class(reference: str, kind: type) -> None:
+    lifecycle, concurrency = getattr(kind, "lifecycle", "worker"), getattr(kind, "concurrency", 1)
+    if not isinstance(lifecycle, str) or lifecycle not in _LIFECYCLES:
+        near = did_you_mean(str(lifecycle), _LIFECYCLES)
+        raise AdapterLoadError('%r: lifecycle is %r, allowed are "worker" and "request"' % (reference, lifecycle), near)
+    if type(concurrency) is not int or concurrency < 1:
+        raise AdapterLoadError("%r: concurrency is %r, allowed is a whole number of at least 1" % (reference, concurrency))
+    if inspect.isabstract(kind):
+        missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
+        raise AdapterLoadError("%r: class %s is abstract: it lacks %s" % (reference, kind.__name__, missing))
+    try:
+        needed = [item.name for item in inspect.signature(kind).parameters.values() if item.default is item.empty and item.kind < 2]
+    except (TypeError, ValueError):  # Not every class written in C tells.
+        return
+    if needed:
+        raise AdapterLoadError(
+            "%r: %s() needs arguments (%s), and a worker has none to give" % (reference, kind.__name__, ", ".join(needed)),
+            "give them default values, or set them up in initialize()",
+        )
+
+
+def _settle(adapter: LoadedAdapter) -> None:
+    """What holds for the adapter as a whole."""
+    lifecycles = {getattr(kind, "lifecycle", "worker"): kind.__name__ for kind in adapter.classes}
+    if len(lifecycles) > 1:
+        told = " and ".join("%s of %s" % item for item in lifecycles.items())
+        raise AdapterLoadError("adapters of one worker have one lifecycle, not %s" % told)
+    adapter.lifecycle = next(iter(lifecycles), "worker")
+    adapter.concurrency = min((getattr(kind, "concurrency", 1) for kind in adapter.classes), default=1)
+    hooks = [getattr(kind, name, None) for kind in adapter.classes for name in ("initialize", "cleanup")]
+    adapter.has_async = any(tool.spec["asynchronous"] for tool in adapter.tools.values()) or any(
+        hook is not None and inspect.iscoroutinefunction(hook) for hook in hooks
+    )

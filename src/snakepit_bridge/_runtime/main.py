@@ -1,0 +1,161 @@
+"""The worker program: reads its arguments, loads the adapter, opens the carrier, runs calls until it is told to leave.
+
+Started by a host's launcher, or by hand. Exit codes: 0 done, 1 the adapter does not load or start, 2 usage.
+"""
+
+import argparse
+import faulthandler
+import json
+import os
+import secrets
+import signal
+import sys
+from typing import Any, Dict, List, Optional
+
+from .. import __version__
+from ..wire.codecs import available_codecs
+from . import failures
+from .executor import Executor
+from .lifeline import Lifeline
+from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
+
+SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
+PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
+
+#: A worker that nobody attaches to ends by itself after this long (seconds).
+ATTACH_WITHIN = 120.0
+
+#: A computing tool gives its turn to the channel this often (seconds). At Python's 5 ms its own stream would be 4-6 ms late;
+#: at 0.1 ms throughput would halve.
+SWITCH_INTERVAL = 0.0005
+
+_DESCRIPTION = "Run one snakepit worker: load an adapter and serve its tools over gRPC."
+
+_EPILOG = """\
+adapters:
+  pkg.mod:Class  pkg.mod.Class    a class with @tool methods
+  pkg.mod                         a module of @tool functions
+  tools.py  tools.py:Name         a file, or one class or function of it
+Several --adapter options are served as one. Without any, the showcase adapter is.
+
+examples:
+  python -m snakepit_bridge --check --adapter my_app.tools:MyAdapter
+  SNAKEPIT_CHANNEL_SECRET=... python -m snakepit_bridge --adapter tools.py --listen 127.0.0.1:0
+
+Hosts start workers by themselves: `snakepit.Pool("my_app.tools:MyAdapter")`. Started by hand, the worker prints
+`ready ADDRESS` and serves the one host that presents the secret of SNAKEPIT_CHANNEL_SECRET.
+"""
+
+
+def main(argv: List[str]) -> int:
+    """Run a worker; the exit code."""
+    options = _parser().parse_args(argv)
+    secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
+    lifeline = Lifeline(options.lifeline_fd) if options.lifeline_fd >= 0 else None
+    _prepare_process(lifeline is not None)
+    refs = options.adapter or [DEFAULT_REFERENCE]
+    if options.check:
+        return _check(refs)
+    try:
+        adapter = load(refs)
+        executor = Executor(adapter, options.worker_id)
+        executor.set_up()
+    except AdapterLoadError as error:
+        return _give_up(lifeline, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
+    except Exception as error:
+        message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, error)
+        return _give_up(lifeline, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
+    return _serve(executor, secret, options.listen, lifeline)
+
+
+def _serve(executor: Executor, secret: str, listen: str, lifeline: Optional[Lifeline]) -> int:
+    try:
+        from .grpc_server import GrpcServer, Listen
+    except ImportError as error:
+        message = "%s cannot import grpc: %s" % (sys.executable, error)
+        hint = "%s -m pip install 'snakepit-bridge[grpc]'" % sys.executable
+        return _give_up(lifeline, {"kind": "protocol", "message": message, "hint": hint, "traceback": ""})
+    server = GrpcServer(executor, secret)
+    try:
+        endpoint = server.start(Listen(listen))
+    except (OSError, RuntimeError) as error:
+        return _give_up(lifeline, {"kind": "listen", "message": str(error), "hint": "", "traceback": ""})
+    if lifeline is not None:
+        lifeline.say({"ready": endpoint, "codecs": available_codecs()})
+    else:
+        print("ready %s" % endpoint, flush=True)
+    try:
+        executor.run(ATTACH_WITHIN)
+    finally:
+        server.stop()
+    return 0
+
+
+def _prepare_process(hosted: bool) -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    faulthandler.enable()  # a segfault leaves its traceback in the captured output
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    for entry in json.loads(os.environ.pop(PATH_VARIABLE, "[]")):
+        if entry not in sys.path:  # what the host can import, so can its workers
+            sys.path.append(entry)
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    if hosted:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the host's affair
+
+
+def _check(refs: List[str]) -> int:
+    try:
+        adapter = load(refs)
+    except AdapterLoadError as error:
+        return _give_up(None, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
+    print("%s: %d tool%s" % (", ".join(refs), len(adapter.tools), "" if len(adapter.tools) == 1 else "s"))
+    for tool in adapter.tools.values():
+        print("  " + _tool_line(tool.spec))
+    _print_settings(adapter)
+    return 0
+
+
+def _tool_line(spec: Dict[str, Any]) -> str:
+    marks = {"var_positional": "*", "var_keyword": "**"}
+    shown = []
+    for parameter in spec["parameters"]:
+        text = marks.get(parameter["kind"], "") + parameter["name"]
+        if parameter["annotation"]:
+            text += ": " + parameter["annotation"]
+        if not parameter["required"] and parameter["kind"] not in marks:
+            text += " = %r" % (parameter["default"],) if "default" in parameter else " = ..."
+        shown.append(text)
+    arrow = " -> stream" if spec["streaming"] else ""
+    return "%s(%s)%s%s" % (spec["name"], ", ".join(shown), arrow, "  " + spec["description"] if spec["description"] else "")
+
+
+def _print_settings(adapter: LoadedAdapter) -> None:
+    print("lifecycle: %s; concurrency: %d" % (adapter.lifecycle, adapter.concurrency))
+
+
+def _give_up(lifeline: Optional[Lifeline], report: Dict[str, Any]) -> int:
+    if lifeline is not None:
+        lifeline.say({"failed": report})
+    else:
+        text = "%s\n%s" % (report["traceback"], report["message"]) if report["traceback"] else report["message"]
+        print(text + ("\n  hint: " + report["hint"] if report["hint"] else ""), file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m snakepit_bridge",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--adapter", action="append", metavar="REF", help="what to serve (see below); may be given several times")
+    parser.add_argument("--check", action="store_true", help="import the adapter, list its tools, and leave")
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS", help="unix:/path, HOST:PORT, or HOST:FIRST-LAST; default %(default)s")
+    parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
+    parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help="inherited socket to the launcher; end of file ends the worker")
+    parser.add_argument("--version", action="version", version="snakepit-bridge %s" % __version__)
+    return parser

@@ -1,0 +1,38 @@
+"""One call while it runs in this worker: what was asked, its context, and how far it has come."""
+
+import time
+from typing import Any, Dict, Optional
+
+from ..call_context import CallContext
+from ..wire.frames import Call
+
+
+class RunningCall:
+    """Made by the executor for each call.
+
+    Attributes:
+        began: when it was received, in `time.perf_counter()` seconds.
+        ended: True once its code has left the stack for good; set on the main thread only.
+        task: the asyncio task that runs it, for async tools.
+    """
+
+    __slots__ = ("args", "began", "call_id", "context", "ended", "streaming", "task", "tool")
+
+    def __init__(self, call: Call, worker_id: str) -> None:
+        timeout = call.options.get("timeout")
+        self.call_id = call.call_id
+        self.tool = call.tool
+        self.args = call.args  # type: Dict[str, Any]
+        self.streaming = bool(call.options.get("stream"))
+        self.context = CallContext(call.call_id, call.tool, worker_id, timeout)
+        self.began = time.perf_counter()
+        self.ended = False
+        self.task = None  # type: Optional[Any]
+
+    def is_cancelled(self) -> bool:
+        """Has the caller given this call up?"""
+        return self.context.cancelled
+
+    def has_ended(self) -> bool:
+        """Has its code left the stack?"""
+        return self.ended

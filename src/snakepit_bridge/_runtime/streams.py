@@ -1,0 +1,119 @@
+"""Drives a generator tool: each item becomes a chunk, sent as credit allows; its return value ends the call.
+
+What a tool yields after a final chunk is not delivered: the generator is closed and a warning names the tool.
+"""
+
+import asyncio
+import time
+from typing import Any, AsyncGenerator, Dict, Iterator, Optional, Tuple
+
+from ..base_adapter import StreamChunk
+from ..call_context import Cancelled
+from ..wire.plain import Unserialisable
+from .cancel import async_border, border
+from .link import Link
+from .running import RunningCall
+
+_END = object()
+
+
+class ChunkUnserialisable(Exception):
+    """A chunk cannot travel; `cause` says why."""
+
+    def __init__(self, cause: Unserialisable) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _Chunks:
+    """What sync and async streams share: how an item becomes an encoded chunk, and what the end looks like."""
+
+    def __init__(self, call: RunningCall, link: Link) -> None:
+        self.call = call
+        self.link = link
+        self.final_sent = False
+        self.warning = ""
+
+    def encode(self, item: Any) -> Tuple[bytes, Optional[Dict[str, Any]]]:
+        payload, extra = item, None  # type: Any, Optional[Dict[str, Any]]
+        if isinstance(item, dict):
+            self.final_sent = bool(item.get("is_final"))
+        elif isinstance(item, StreamChunk) or (hasattr(item, "is_final") and hasattr(item, "data")):
+            payload, self.final_sent = item.data, bool(item.is_final)
+            metadata = getattr(item, "metadata", None)
+            extra = {"metadata": dict(metadata)} if metadata else None
+        if self.final_sent:
+            extra = self._final_extra(extra)
+        try:
+            return self.link.encode(payload), extra
+        except Unserialisable as error:
+            raise ChunkUnserialisable(error) from None
+
+    def _final_extra(self, extra: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+        metadata = dict((extra or {}).get("metadata") or {})
+        metadata["execution_time_ms"] = (time.perf_counter() - self.call.began) * 1e3
+        metadata["chunks"] = self.link.chunks_sent(self.call.call_id) + 1
+        return {"final": True, "metadata": metadata}
+
+    def yielded_after_final(self) -> None:
+        self.warning = "tool %r went on yielding after a chunk with is_final: True; that was not delivered" % self.call.tool
+
+    def end(self, value: Any) -> Tuple[Any, Dict[str, Any]]:
+        metadata = {"streamed": True, "final_sent": self.final_sent}  # type: Dict[str, Any]
+        if self.warning:
+            metadata["warning"] = self.warning
+        return value, metadata
+
+
+def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Dict[str, Any]]:
+    """Send all that a generator yields; (its return value, metadata of the end).
+
+    Raises:
+        Cancelled: the call was cancelled; the generator is closed.
+        ChunkUnserialisable: an item cannot travel; the generator is closed.
+    """
+    chunks = _Chunks(call, link)
+    cancelled, following = call.is_cancelled, items.__next__
+    try:
+        while True:
+            try:
+                item = border(call, following)
+            except StopIteration as stop:
+                return chunks.end(stop.value)
+            if chunks.final_sent:
+                chunks.yielded_after_final()
+                return chunks.end(None)
+            if cancelled():
+                raise Cancelled
+            data, extra = chunks.encode(item)
+            link.send_chunk(call.call_id, data, extra, cancelled)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            border(call, close)
+
+
+async def stream_async(call: RunningCall, items: "AsyncGenerator[Any, Any]", link: Link) -> Tuple[Any, Dict[str, Any]]:
+    """`stream` for an async generator; waits for credit without blocking the loop."""
+    chunks = _Chunks(call, link)
+    loop, may_go = asyncio.get_event_loop(), asyncio.Event()
+    link.on_credit(call.call_id, lambda: loop.call_soon_threadsafe(may_go.set))
+    try:
+        while True:
+            try:
+                item = await async_border(call, items.__anext__())
+            except StopAsyncIteration:
+                return chunks.end(None)
+            if chunks.final_sent:
+                chunks.yielded_after_final()
+                return chunks.end(None)
+            call.context.check()
+            data, extra = chunks.encode(item)
+            may_go.clear()
+            while not link.offer_chunk(call.call_id, data, extra):
+                await may_go.wait()
+                may_go.clear()
+                call.context.check()
+    finally:
+        link.on_credit(call.call_id, None)
+        await async_border(call, items.aclose())

@@ -1,0 +1,117 @@
+"""What a tool may know and say about the call it is running: cancelled or not, time left, progress.
+
+One `CallContext` per call, held in a context variable: it belongs to the call, not to the adapter instance, so calls
+that overlap on one adapter never see each other's. The runtime makes it; adapters read it.
+"""
+
+import contextvars
+import time
+from typing import Any, Callable, Dict, Optional
+
+_current = contextvars.ContextVar("snakepit_call")  # type: contextvars.ContextVar[CallContext]
+
+
+class Cancelled(BaseException):
+    """Raised inside a tool whose call has been cancelled.
+
+    Not an `Exception`: a tool's `except Exception` must not eat it. Clean up in `finally`, then let it pass.
+    """
+
+
+class CallContext:
+    """One running call, as its tool sees it.
+
+    Attributes:
+        call_id: number of the call on this worker's channel.
+        tool: the tool's name.
+        worker_id: the id of the worker that runs it, such as `worker-1`.
+    """
+
+    def __init__(
+        self,
+        call_id: int,
+        tool: str,
+        worker_id: str = "",
+        timeout: Optional[float] = None,
+    ) -> None:
+        self.call_id = call_id
+        self.tool = tool
+        self.worker_id = worker_id
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._cancelled = False
+        self._report = None  # type: Optional[Callable[[Dict[str, Any]], None]]
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the caller has left, cancelled, or run out of time. Ask it in long loops."""
+        return self._cancelled
+
+    @property
+    def deadline(self) -> Optional[float]:
+        """When the call ends at the latest, in `time.monotonic()` seconds of this process; None: no deadline."""
+        return self._deadline
+
+    @property
+    def remaining(self) -> Optional[float]:
+        """Seconds until the deadline, never below 0; None: no deadline."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the call has been cancelled."""
+        if self._cancelled:
+            raise Cancelled(self.tool)
+
+    def progress(self, done: float, total: Optional[float] = None, **info: Any) -> None:
+        """Tell the caller how far the work is. Never blocks; when reports pile up, the newest wins.
+
+        Args:
+            done: units done so far.
+            total: units in all, when known; then `percent` is reported too.
+            **info: anything else worth showing, such as `message="..."`.
+        """
+        if self._report is None:
+            return
+        payload = {"progress": done}  # type: Dict[str, Any]
+        if total is not None:
+            payload["total"] = total
+            payload["percent"] = 100.0 * done / total if total else 100.0
+        payload.update(info)
+        self._report(payload)
+
+    def mark_cancelled(self) -> None:
+        """For the runtime alone: the call is cancelled from now on."""
+        self._cancelled = True
+
+    def report_to(self, report: Callable[[Dict[str, Any]], None]) -> None:
+        """For the runtime alone: where `progress` goes."""
+        self._report = report
+
+
+def current_call() -> CallContext:
+    """The call that runs here.
+
+    Raises:
+        RuntimeError: no call is running in this thread or task.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise RuntimeError(
+            "no call is running here: `context` and `progress` work inside a tool, on the thread or task that runs it; "
+            "a thread that the tool starts must be handed `self.context` by the tool"
+        ) from None
+
+
+def progress(done: float, total: Optional[float] = None, **info: Any) -> None:
+    """`self.progress` for tools that are plain functions: report on the call that runs here."""
+    current_call().progress(done, total, **info)
+
+
+def enter(call: CallContext) -> "contextvars.Token[CallContext]":
+    """For the runtime alone: `call` runs in this thread or task from now on."""
+    return _current.set(call)
+
+
+def leave(token: "contextvars.Token[CallContext]") -> None:
+    """For the runtime alone: undo `enter`."""
+    _current.reset(token)

@@ -1,0 +1,172 @@
+"""Codecs: a value to bytes and back. `msgpack` when a MessagePack library is there, `json` always.
+
+Both carry None, bool, int, float, str, bytes, list, tuple (arrives as list) and dict, at any depth. What a codec cannot
+hold raises `Unserialisable` with the path to it; bytes that are not its language raise `Malformed`. Nothing else escapes.
+"""
+
+import base64
+import json
+from typing import Any, Callable, Dict, List, Sequence
+
+from .plain import Unserialisable, find_culprit, to_plain
+
+try:
+    import msgspec
+except ImportError:  # Fine: the msgpack package or JSON serve.
+    msgspec = None  # type: ignore[assignment,unused-ignore]
+try:
+    import msgpack
+except ImportError:
+    msgpack = None  # type: ignore[assignment,unused-ignore]
+
+__all__ = ["Codec", "JsonCodec", "Malformed", "MsgpackCodec", "Unserialisable", "available_codecs", "codec_named"]
+
+
+class Malformed(Exception):
+    """These bytes are not what the codec writes."""
+
+
+class Codec:
+    """One encoding of values; `array` joins values that are already encoded."""
+
+    name = ""
+
+    def encode(self, value: Any) -> bytes:
+        """Encode any supported value.
+
+        Raises:
+            Unserialisable: the value holds something no codec carries; the error says where.
+        """
+        raise NotImplementedError
+
+    def decode(self, data: bytes) -> Any:
+        """The value that `encode` was given (tuples as lists).
+
+        Raises:
+            Malformed: `data` is cut short or was never ours.
+        """
+        raise NotImplementedError
+
+    def array(self, items: Sequence[bytes]) -> bytes:
+        """One array of values that are encoded already."""
+        raise NotImplementedError
+
+
+class MsgpackCodec(Codec):
+    """MessagePack, by msgspec where it is installed, else by the msgpack package."""
+
+    name = "msgpack"
+
+    def __init__(self) -> None:
+        self._pack, self._unpack = _msgpack_functions()
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            return self._pack(value)
+        except Exception as error:  # Every library has its own family of errors; what matters is which value it was.
+            raise find_culprit(value, error) from error
+
+    def decode(self, data: bytes) -> Any:
+        try:
+            return self._unpack(data)
+        except Exception as error:
+            raise Malformed("not MessagePack: %s" % error) from error
+
+    def array(self, items: Sequence[bytes]) -> bytes:
+        count = len(items)
+        if count < 16:
+            head = bytes((0x90 | count,))
+        elif count < 65536:
+            head = b"\xdc" + count.to_bytes(2, "big")
+        else:
+            head = b"\xdd" + count.to_bytes(4, "big")
+        return head + b"".join(items)
+
+
+def _msgpack_functions() -> "tuple[Callable[[Any], bytes], Callable[[bytes], Any]]":
+    if msgspec is not None:
+        return msgspec.msgpack.Encoder(enc_hook=to_plain).encode, msgspec.msgpack.Decoder().decode
+    if msgpack is not None:
+
+        def pack(value: Any) -> bytes:
+            return msgpack.packb(value, use_bin_type=True, default=to_plain)  # type: ignore[no-any-return,unused-ignore]
+
+        def unpack(data: bytes) -> Any:
+            return msgpack.unpackb(data, raw=False, strict_map_key=False, timestamp=3)
+
+        return pack, unpack
+    raise ImportError("MessagePack needs msgspec or msgpack: pip install msgspec")
+
+
+class JsonCodec(Codec):
+    """JSON by the standard library, with a mark for what JSON lacks: bytes and dicts whose keys are not all strings."""
+
+    name = "json"
+
+    #: A one-key object whose key starts so is ours; a user's own such object is wrapped.
+    MARK = "\x00"
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            return json.dumps(self._marked(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        except Exception as error:
+            raise find_culprit(value, error) from error
+
+    def decode(self, data: bytes) -> Any:
+        try:
+            return json.loads(bytes(data).decode("utf-8"), object_hook=self._unmarked)
+        except Exception as error:
+            raise Malformed("not JSON: %s" % error) from error
+
+    def array(self, items: Sequence[bytes]) -> bytes:
+        return b"[" + b",".join(items) + b"]"
+
+    def _marked(self, value: Any) -> Any:
+        if value is None or value is True or value is False or type(value) in (str, int, float):
+            return value
+        if isinstance(value, dict):
+            return self._marked_dict(value)
+        if isinstance(value, (list, tuple)):
+            return [self._marked(item) for item in value]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return {self.MARK + "b": base64.b64encode(value).decode("ascii")}
+        if isinstance(value, (str, int, float)):
+            return value
+        return self._marked(to_plain(value))
+
+    def _marked_dict(self, value: Dict[Any, Any]) -> Any:
+        if all(type(key) is str for key in value):
+            plain = {key: self._marked(item) for key, item in value.items()}  # type: Any
+            if len(plain) == 1 and next(iter(plain)).startswith(self.MARK):
+                return {self.MARK + "d": [[key, item] for key, item in plain.items()]}
+            return plain
+        return {self.MARK + "d": [[self._marked(key), self._marked(item)] for key, item in value.items()]}
+
+    def _unmarked(self, value: Dict[str, Any]) -> Any:
+        if len(value) != 1:
+            return value
+        ((key, content),) = value.items()
+        if key == self.MARK + "b":
+            return base64.b64decode(content, validate=True)
+        if key == self.MARK + "d":
+            return {tuple(k) if isinstance(k, list) else k: item for k, item in content}
+        return value
+
+
+def available_codecs() -> List[str]:
+    """Names of the codecs this interpreter can use, best first."""
+    return ["msgpack", "json"] if msgspec is not None or msgpack is not None else ["json"]
+
+
+def codec_named(name: str) -> Codec:
+    """A codec by its name.
+
+    Raises:
+        ImportError: `msgpack` without a MessagePack library.
+        ValueError: no such codec.
+    """
+    if name == "msgpack":
+        return MsgpackCodec()
+    if name == "json":
+        return JsonCodec()
+    raise ValueError("no codec is named %r: use one of msgpack, json" % (name,))

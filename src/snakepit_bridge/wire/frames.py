@@ -1,0 +1,128 @@
+"""The frame vocabulary: every kind, its fields, and the messages a reader turns frames into.
+
+A frame is an array `[kind, call_id, ...]`; `call_id` is 0 where a frame is about no call. Kinds keep their numbers for
+ever; an unknown kind is ignored with one warning, so either side can be newer.
+
+    host to worker                                   worker to host
+    CALL    id, tool, args, options                  HELLO    0, info
+    CANCEL  id, reason                               CHUNK    id, first sequence, payloads, bytes, extra
+    CREDIT  id, chunks, bytes                        RESULT   id, value, metadata
+    PING    0, token                                 ERROR    id, info
+    DRAIN   0                                        PROGRESS id, payload
+                                                     PONG     0, token
+    both ways                                        BYE      0, reason
+    PIECE   id, last?, part of an encoded frame
+"""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Union
+
+PROTOCOL_VERSION = 1
+
+CALL, CANCEL, CREDIT, PING, DRAIN = 1, 2, 4, 6, 7
+HELLO, CHUNK, RESULT, ERROR, PROGRESS, PONG, BYE = 20, 23, 24, 25, 26, 29, 30
+PIECE = 40
+
+#: No frame leaves in parts larger than this (bytes): a cancel or a ping never waits for more than one of them per call.
+PIECE_BYTES = 256 * 1024
+
+
+class Window(NamedTuple):
+    """How far a stream may run ahead of its consumer. One chunk larger than `bytes` may pass when nothing else is on its way."""
+
+    chunks: int = 1024
+    bytes: int = 4 * 1024 * 1024
+
+
+# What a reader hands on ------------------------------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    """The host asks for one run of a tool."""
+
+    call_id: int
+    tool: str
+    args: Dict[str, Any]
+    options: Dict[str, Any]
+
+
+class Cancel(NamedTuple):
+    """The host has no more use for a call."""
+
+    call_id: int
+    reason: str
+
+
+class Credit(NamedTuple):
+    """A stream may go on; its credit is already booked."""
+
+    call_id: int
+
+
+class Drain(NamedTuple):
+    """No further calls will come; finish and leave."""
+
+
+class Hello(NamedTuple):
+    """A worker introduces itself."""
+
+    info: Dict[str, Any]
+
+
+class Chunks(NamedTuple):
+    """Consecutive chunks of one stream. `extra` (flags and metadata) belongs to the last of them."""
+
+    call_id: int
+    first: int
+    payloads: List[Any]
+    nbytes: int
+    extra: Optional[Dict[str, Any]]
+
+
+class Result(NamedTuple):
+    """A call has ended well."""
+
+    call_id: int
+    value: Any
+    metadata: Dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """A call has ended with an error."""
+
+    call_id: int
+    info: Dict[str, Any]
+
+
+class Progress(NamedTuple):
+    """A unary call says how far it is."""
+
+    call_id: int
+    payload: Dict[str, Any]
+
+
+class Pong(NamedTuple):
+    """The other side is alive."""
+
+    token: int
+
+
+class Bye(NamedTuple):
+    """The worker leaves of its own will."""
+
+    reason: str
+
+
+class Fault(NamedTuple):
+    """The other side sent something that is not the protocol. Nothing more will be read from it."""
+
+    reason: str
+
+
+class Unknown(NamedTuple):
+    """A frame of a kind this version does not know; reported once per kind."""
+
+    kind: Any
+
+
+HostEvent = Union[Hello, Chunks, Result, Failure, Progress, Pong, Bye, Fault, Unknown]
+WorkerEvent = Union[Call, Cancel, Credit, Drain, Fault, Unknown]

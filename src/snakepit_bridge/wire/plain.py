@@ -1,0 +1,113 @@
+"""What travels: plain values as they are, a few well-known types in plain form; and, for the rest, where it was found.
+
+Used by every codec, so that one value means the same on each protocol.
+"""
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import pathlib
+import uuid
+from typing import Any, Iterator, Optional, Set, Tuple
+
+_SCALARS = (str, int, float, bytes, bytearray, memoryview, type(None))
+_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, uuid.UUID, decimal.Decimal)
+
+
+class Unserialisable(TypeError):
+    """A value cannot travel.
+
+    Attributes:
+        path: where it was found, such as `['layers'][3].weights`; empty for the value itself.
+        type_name: its type.
+        reason: why not.
+    """
+
+    def __init__(self, path: str, type_name: str, reason: str) -> None:
+        super().__init__("%s is a %s: %s" % ("the value" + path, type_name, reason))
+        self.path = path
+        self.type_name = type_name
+        self.reason = reason
+
+
+def to_plain(value: Any) -> Any:
+    """A plain form of a value that is not plain itself.
+
+    Raises:
+        TypeError: there is none.
+    """
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, _AS_TEXT):
+        return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if isinstance(value, pathlib.PurePath):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(value, "dtype") and hasattr(value, "tolist") and not str(value.dtype).startswith("object"):
+        return value.tolist()  # NumPy and its like: scalars become numbers, arrays nested lists.
+    raise TypeError("only None, bool, int, float, str, bytes, list, tuple and dict travel")
+
+
+def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
+    """Name the part of `value` that made an encoder raise `cause`."""
+    try:
+        for path, part in _walk(value, "", set(), 0):
+            problem = _problem(part)
+            if problem is not None:
+                return Unserialisable(path, _type_name(part), problem)
+    except RecursionError:
+        return Unserialisable("", _type_name(value), "it is nested too deeply or contains itself")
+    return Unserialisable("", _type_name(value), str(cause) or type(cause).__name__)
+
+
+def _walk(value: Any, path: str, above: Set[int], depth: int) -> Iterator[Tuple[str, Any]]:
+    yield path, value
+    if id(value) in above or depth > 900:
+        raise RecursionError
+    if isinstance(value, dict):
+        children = [("[%r]" % (key,), item) for key, item in value.items()]
+        for key in value:
+            yield path + " key %r" % (key,), key
+    elif isinstance(value, (list, tuple)):
+        children = [("[%d]" % index, item) for index, item in enumerate(value)]
+    elif isinstance(value, (set, frozenset)):
+        children = [("{%r}" % (item,), item) for item in value]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        children = [("." + field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    else:
+        return
+    for step, item in children:
+        yield from _walk(item, path + step, above | {id(value)}, depth + 1)
+
+
+def _problem(part: Any) -> Optional[str]:
+    if isinstance(part, bool):
+        return None
+    if isinstance(part, int) and not -(2**63) <= part < 2**64:
+        return "integers beyond 64 bits do not travel; send it as text"
+    if isinstance(part, str):
+        return None if _is_unicode(part) else "it holds a lone surrogate, which is no Unicode text; send bytes instead"
+    if isinstance(part, (dict, list, tuple, *_SCALARS)):
+        return None
+    try:
+        to_plain(part)
+    except Exception as error:
+        return str(error)
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else "%s.%s" % (kind.__module__, kind.__qualname__)

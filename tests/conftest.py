@@ -1,0 +1,27 @@
+"""What all tests share: the fixture `leaves_nothing`, and Hypothesis settings that repeat.
+
+A module whose tests must not leave anything behind says `pytestmark = pytest.mark.usefixtures("leaves_nothing")`: fixtures
+named there are the first to be set up and the last to be torn down, so it sees the ends of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hypothesis
+import leftovers
+import pytest
+
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[leftovers.Leftovers]:
+    """Fails a test that leaves a process, thread, descriptor, asyncio task or temporary file behind.
+
+    The test gets a temporary directory of its own as TMPDIR.
+    """
+    tmp_path_factory.getbasetemp()  # pytest's own directory, made on first use, must not land in there
+    with leftovers.watched() as picture:
+        yield picture
