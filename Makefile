@@ -16,6 +16,7 @@ endif
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench dev-setup install-grpc proto-python docs clean
+.PHONY: lint format types api-types layers stubs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '%-14s%s\n' "$$target" "$$text"; done
@@ -26,12 +27,24 @@ demo: $(VENV)/.has-examples ## live streams, a cancel, a killed worker: the prod
 test: $(VENV)/.has-dev ## all tests
 	$(PY) -m pytest $(ARGS)
 
-check: $(VENV)/.has-dev ## lint, format, types, layers, stubs
+check: lint format types api-types layers stubs ## lint, format, types, layers, stubs
+
+lint: $(VENV)/.has-dev
 	$(PY) -m ruff check .
+
+format: $(VENV)/.has-dev
 	$(PY) -m ruff format --check .
+
+types: $(VENV)/.has-dev
 	$(PY) -m mypy
+
+api-types: $(VENV)/.has-dev
 	$(PY) -m pyright
+
+layers: $(VENV)/.has-dev
 	$(PY) -c "from importlinter.cli import lint_imports_command as main; main()"
+
+stubs: $(VENV)/.has-dev
 	$(PY) scripts/make_stubs.py --check
 
 bench: $(VENV)/.has-dev ## the figures, measured here

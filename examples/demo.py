@@ -76,15 +76,16 @@ class Demo:
 
     def stream_rows(self, bar: Bar, stop: Callable[[float], bool] = lambda _: False) -> tuple[int, dict[str, Any]]:
         """Process the file; chunks and the last of them. Leaves the stream, which cancels it, when `stop(percent)` says so."""
-        started, count, chunk = time.perf_counter(), 0, {}
+        count, chunk = 0, dict[str, Any]()
+        started = time.perf_counter()
         for count, chunk in enumerate(self.pool.stream("process_large_dataset", {"file_path": self.path}), 1):
             if not chunk["is_final"]:
                 rate = chunk["processed_rows"] / (time.perf_counter() - started)
-                bar.update(chunk["progress_percent"], f"{rate:,.0f} rows/s · {chunk['memory_usage_mb']:.0f} MB in the worker")
+                bar.update(chunk["progress_percent"], f"{rate:,.0f} rows/s · {chunk['memory_usage_mb']:.0f} MB in its worker")
                 if stop(chunk["progress_percent"]):
                     return count, chunk
         stats = chunk["final_stats"]
-        bar.end("✔", f"{stats['processed']:,} processed, {stats['skipped']:,} skipped, {stats['errors']:,} of them unreadable")
+        bar.end("✔", f"{stats['processed']:,} rows, {stats['skipped']:,} dirty ones left out")
         return count, chunk
 
     def stream_steps(self, bar: Bar) -> float:
@@ -111,8 +112,9 @@ class Demo:
             left = time.perf_counter()
             wait_until(lambda: self.pool.execute("ping")["pid"] == held[0])
             milliseconds = 1000 * (time.perf_counter() - left)
-            rows.end("✘", f"cancelled; worker {held[0]} answered a ping {milliseconds:.1f} ms later")
+            rows.end("✘", "cancelled")
             held[1].result()
+        self.view.say(f"its worker (pid {held[0]}) answered the next call {milliseconds:.1f} ms after the cancel")
         self.figures["cancel"] = f"{milliseconds:.1f} ms"
 
     def kill_a_worker(self) -> None:
@@ -127,7 +129,7 @@ class Demo:
 
         with self.view.bars("on the killed worker", "process_large_dataset") as (doomed, rows):
             other: Future[Any] | None = None
-            pid, killed = 0, 0.0
+            pid, killed, cause = 0, 0.0, "nothing happened to it"
             try:
                 for chunk in self.pool.stream("stream_progress", {"steps": 1000, "delay_ms": 10}):
                     doomed.update(chunk["progress"], chunk["message"])
@@ -138,10 +140,12 @@ class Demo:
                         os.kill(pid, signal.SIGKILL)
             except snakepit.WorkerCrashed as error:
                 milliseconds = 1000 * (time.perf_counter() - killed)
-                doomed.end("✘", error.message.splitlines()[0])
-                self.figures["error after kill"] = f"{milliseconds:.1f} ms"
+                cause = error.message.splitlines()[0]
+                doomed.end("✘", "failed")
+                self.figures["kill to error"] = f"{milliseconds:.1f} ms"
             assert other is not None
             other.result()
+        self.view.say(cause)
         product = self.pool.execute("compute", {"operation": "multiply", "a": 6, "b": 7})
         self.view.say(f"the next call is served: 6 x 7 = {product}")
 
@@ -155,7 +159,7 @@ class Demo:
         """Keep the other worker busy with a stream for a while."""
 
         def stream() -> None:
-            for chunk in self.pool.stream("stream_progress", {"steps": 60, "delay_ms": 40}):
+            for chunk in self.pool.stream("stream_progress", {"steps": 40, "delay_ms": 40}):
                 bar.update(chunk["progress"], chunk["message"])
             bar.end("✔", "went on to its end")
 

@@ -111,7 +111,7 @@ class LiveView:
     def figures(self, facts: dict[str, str]) -> None:
         """One line under a rule."""
         self._console.rule(style="dim")
-        self._console.print(" [dim]·[/] ".join(f"{name} [bold green]{value}[/]" for name, value in facts.items()))
+        self._console.print(" [dim]·[/] ".join(f"{name} [bold green]{value}[/]" for name, value in facts.items()), soft_wrap=True)
 
     @contextmanager
     def bars(self, *labels: str) -> Iterator[list[Bar]]:
@@ -120,7 +120,7 @@ class LiveView:
 
         columns = (
             TextColumn(" {task.fields[mark]} {task.description}"),
-            BarColumn(30),
+            BarColumn(24),
             TextColumn("{task.percentage:>3.0f}%  {task.fields[note]}"),
         )
         with Progress(*columns, console=self._console) as progress:

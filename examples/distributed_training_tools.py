@@ -2,7 +2,7 @@
 
 `distributed_training` does all in one worker. `train_shard` and `evaluate` are the parts of a data-parallel training
 whose driver (`distributed_training.py`) averages the parameters of several workers after each epoch. Both run the same
-code, so a driver with one shard gets the same numbers.
+code, so a driver with one shard gets the same numbers (but for rounding).
 """
 
 from __future__ import annotations

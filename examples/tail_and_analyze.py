@@ -23,27 +23,30 @@ STORY = [
 ]
 
 
-def watch(log_path: str, patterns: list[str], context_lines: int, quiet_seconds: float) -> None:
-    """Print each match until none has come for `quiet_seconds`."""
+def watch(log_path: str, patterns: list[str], context_lines: int, quiet_seconds: float, seen: threading.Semaphore) -> None:
+    """Print each match, and count it in `seen`, until none has come for `quiet_seconds`."""
     arguments = {"log_path": log_path, "patterns": patterns, "context_lines": context_lines}
     with snakepit.Pool(ADAPTER, size=1) as pool:
         try:
             for chunk in pool.stream("tail_and_analyze", arguments, timeout=None, chunk_timeout=quiet_seconds):
                 if chunk["is_final"]:
                     print("📊 Log analysis session ended")
-                else:
-                    for line in chunk["context"]:
-                        print(f"   {line[:80]}")
-                    emoji = EMOJI.get(chunk["severity"], "🔹")
-                    print(f"{emoji} [{chunk['timestamp']}] {chunk['pattern_matched']}: {chunk['log_line'][:80]}")
+                    continue
+                for line in chunk["context"]:
+                    print(f"   {line[:80]}")
+                emoji = EMOJI.get(chunk["severity"], "🔹")
+                print(f"{emoji} [{chunk['timestamp']}] {chunk['pattern_matched']}: {chunk['log_line'][:80]}")
+                seen.release()
         except snakepit.ChunkTimeout:
             print(f"📊 Nothing matched for {quiet_seconds:g} s: stopped watching")
 
 
-def write_story(path: Path, pause: float) -> None:
-    """Write a short life of a service to a log; after each part the log is rotated."""
+def write_story(path: Path, pause: float, seen: threading.Semaphore) -> None:
+    """Write a short life of a service to a log. Each part goes to a new file, once a match of the one before was seen."""
     for number, part in enumerate(STORY):
         if number:
+            if not seen.acquire(timeout=60):
+                return
             path.rename(path.with_suffix(f".{number}"))
         with path.open("a", encoding="utf-8") as file:
             for line in part:
@@ -60,15 +63,16 @@ def main() -> None:
     parser.add_argument("--quiet-seconds", type=float, default=3.0, help="stop when nothing matched for so long")
     options = parser.parse_args()
 
+    seen = threading.Semaphore(0)
     if options.log:
-        watch(options.log, options.patterns, options.context, options.quiet_seconds)
+        watch(options.log, options.patterns, options.context, options.quiet_seconds, seen)
         return
     with tempfile.TemporaryDirectory(prefix="snakepit-example-") as folder:
         log = Path(folder, "app.log")
         log.touch()
-        writer = threading.Thread(target=write_story, args=(log, 0.1))
+        writer = threading.Thread(target=write_story, args=(log, 0.1, seen), daemon=True)
         writer.start()
-        watch(str(log), options.patterns, options.context, options.quiet_seconds)
+        watch(str(log), options.patterns, options.context, options.quiet_seconds, seen)
         writer.join()
 
 

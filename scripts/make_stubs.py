@@ -32,19 +32,19 @@ MADE = [f"src/snakepit_bridge/grpc/{name}" for name in ("snakepit_pb2.py", "snak
 DIGESTS = "proto/snakepit_bridge/grpc/stubs.sha256"
 
 
-def digests(root: Path) -> str:
+def digests() -> str:
     """What `stubs.sha256` holds when all is current; `sha256sum --check` reads it too."""
     lines = [f"# grpcio-tools {TOOLS}"]
     for name in [SOURCE, *MADE]:
-        path = root / name
+        path = ROOT / name
         lines.append(f"{hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else 'missing'}  {name}")
     return "\n".join(lines) + "\n"
 
 
-def is_current(root: Path = ROOT) -> bool:
-    """Do the committed stubs belong to the committed source and the pinned tools, by their digests?"""
-    path = root / DIGESTS
-    return path.exists() and path.read_text() == digests(root)
+def misfits() -> list[str]:
+    """Names the file of digests if the committed source, stubs and pinned tools are not those that it was written for."""
+    path = ROOT / DIGESTS
+    return [] if path.exists() and path.read_text() == digests() else [DIGESTS]
 
 
 def generate(into: Path) -> None:
@@ -61,7 +61,7 @@ def generate(into: Path) -> None:
         stamp.touch()
     outputs = [f"--{kind}_out={into}" for kind in ("python", "pyi", "grpc_python")]
     # pkg_resources, which these tools import, warns that it is going away.
-    command = [environment / "bin" / "python", "-W", "ignore", "-m", "grpc_tools.protoc", "-I", "proto", *outputs, SOURCE]
+    command = [str(environment / "bin" / "python"), "-W", "ignore", "-m", "grpc_tools.protoc", "-I", "proto", *outputs, SOURCE]
     subprocess.run(command, cwd=ROOT, check=True)
 
 
@@ -79,7 +79,7 @@ def make() -> None:
         generate(Path(folder))
         for name in MADE:
             shutil.copyfile(Path(folder) / name.removeprefix("src/"), ROOT / name)
-    (ROOT / DIGESTS).write_text(digests(ROOT))
+    (ROOT / DIGESTS).write_text(digests())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,13 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--regenerate", action="store_true", help="with --check: make them again and compare, instead of trusting digests")
     options = parser.parse_args(arguments)
     if options.check:
-        stale = differing() if options.regenerate else [] if is_current() else [f"{DIGESTS} (source, stubs and digests do not belong together)"]
+        stale = differing() if options.regenerate else misfits()
         print(f"stubs are out of date; run `make proto-python`: {', '.join(stale)}" if stale else f"stubs are current: {SOURCE}")
         return 1 if stale else 0
     try:
         make()
     except subprocess.CalledProcessError as error:
-        if not is_current():
+        if misfits():
             return error.returncode
         print(f"the stubs could not be made again; the committed ones are current, so nothing is lost: {SOURCE}")
         return 0

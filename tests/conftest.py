@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import hypothesis
-import leftovers
 import pytest
+
+import leftovers
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repeatable")

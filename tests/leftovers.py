@@ -22,6 +22,8 @@ from pathlib import Path
 import psutil
 
 _MARK = "SNAKEPIT_TEST_MARK"
+#: Linux only; elsewhere descriptors are not looked at.
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 class Leftovers:
@@ -113,12 +115,10 @@ def _describe(process: psutil.Process) -> str:
 
 def _descriptors() -> dict[object, str]:
     found: dict[object, str] = {}
-    if not os.path.isdir("/proc/self/fd"):
-        return found
-    for name in os.listdir("/proc/self/fd"):
+    for link in _DESCRIPTORS.iterdir() if _DESCRIPTORS.is_dir() else ():
         with contextlib.suppress(OSError):  # the one that lists them
-            target = os.readlink(f"/proc/self/fd/{name}")
-            found[name, target] = f"{name} -> {target}"
+            target = str(link.readlink())
+            found[link.name, target] = f"{link.name} -> {target}"
     return found
 
 

@@ -18,7 +18,8 @@ import sys
 
 if sys.version_info < (3, 11):
     raise ImportError(
-        "the host side of snakepit needs Python 3.11 or newer, and this is %d.%d; workers (snakepit_bridge) run on 3.8 or newer" % sys.version_info[:2]
+        f"snakepit (the host side) needs Python 3.11 or newer, and this is {sys.version_info[0]}.{sys.version_info[1]}; "
+        "its worker side, snakepit_bridge, runs on 3.8 or newer"
     )
 
 from . import adapters

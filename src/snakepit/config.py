@@ -200,9 +200,9 @@ def _environment(name: str, value: Any) -> dict[str, str]:
 def _path(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, (str, os.PathLike)) or not os.path.exists(value):
+    if not isinstance(value, (str, os.PathLike)) or not pathlib.Path(value).exists():
         raise ConfigurationError(f"{name} is {value!r}, which does not exist; give a path, or None for the host's own", field=name)
-    return os.path.abspath(value)
+    return str(pathlib.Path(value).absolute())
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {

@@ -120,7 +120,7 @@ def _is_union(origin: Any) -> bool:
 
 
 def _any_of(options: List[Schema]) -> Schema:
-    flat = []  # type: List[Schema]
+    flat: List[Schema] = []
     for option in options:
         flat.extend(item for item in option.get("anyOf", [option]) if item not in flat)
     if {} in flat or not flat:

@@ -8,7 +8,7 @@ import contextvars
 import time
 from typing import Any, Callable, Dict, Optional
 
-_current = contextvars.ContextVar("snakepit_call")  # type: contextvars.ContextVar[CallContext]
+_current: "contextvars.ContextVar[CallContext]" = contextvars.ContextVar("snakepit_call")
 
 
 class Cancelled(BaseException):
@@ -39,7 +39,7 @@ class CallContext:
         self.worker_id = worker_id
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._cancelled = False
-        self._report = None  # type: Optional[Callable[[Dict[str, Any]], None]]
+        self._report: Optional[Callable[[Dict[str, Any]], None]] = None
 
     @property
     def cancelled(self) -> bool:
@@ -71,7 +71,7 @@ class CallContext:
         """
         if self._report is None:
             return
-        payload = {"progress": done}  # type: Dict[str, Any]
+        payload: Dict[str, Any] = {"progress": done}
         if total is not None:
             payload["total"] = total
             payload["percent"] = 100.0 * done / total if total else 100.0

@@ -131,7 +131,7 @@ def _signature_of(function: Callable[..., Any]) -> Optional[inspect.Signature]:
     except NameError:
         # Python 3.14 evaluates annotations late, and names imported for type checkers only are not there.
         forward = importlib.import_module("annotationlib").Format.FORWARDREF
-        options = {"annotation_format": forward}  # type: Dict[str, Any]
+        options: Dict[str, Any] = {"annotation_format": forward}
         return inspect.signature(function, **options)
     except (TypeError, ValueError):
         return None

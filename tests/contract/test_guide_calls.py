@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import snakepit
+from snakepit._api.default import default_pool
 
 pytestmark = pytest.mark.slow
 
@@ -41,9 +42,9 @@ def test_verify_installation() -> None:
 
 def test_basic_configuration() -> None:
     """The guide's keys configure the default pool: its worker listens on a port of the range."""
-    snakepit.configure(adapter_module="snakepit.adapters.GRPCPython", grpc_config={"base_port": 50051, "port_range": 100}, pool_size=1)
+    snakepit.configure(adapter_module=snakepit.adapters.GRPCPython, grpc_config={"base_port": 50051, "port_range": 100}, pool_size=1)
     assert snakepit.execute("ping", {})["message"] == "pong"
-    endpoint = snakepit.default_pool().workers()[0].info().endpoint
+    endpoint = default_pool().workers()[0].info().endpoint
     assert 50051 <= int(endpoint.rpartition(":")[2]) <= 50151
 
 

@@ -100,13 +100,14 @@ def test_a_dataset_file_is_used_and_gets_the_checkpoint_beside_it(tools: ModuleT
 
 @pytest.mark.usefixtures("running_call")
 def test_one_shard_is_the_whole_training(tools: ModuleType, tmp_path: Path) -> None:
-    """A driver with a single shard gets the numbers of the one-worker tool."""
+    """A driver with a single shard gets the numbers of the one-worker tool, but for rounding."""
     adapter = tools.TrainingAdapter()
     whole = list(adapter.distributed_training({}, {**TRAINING, "output_dir": str(tmp_path)}))[:-1]
     parameters = adapter.fresh_parameters({}, TRAINING, "digits")
     for chunk in whole:
         parameters = adapter.train_shard(parameters, 0, 1, chunk["epoch"], TRAINING, "digits")["parameters"]
-        assert adapter.evaluate(parameters, "digits") == {key: chunk[key] for key in ("train_loss", "train_acc", "val_loss", "val_acc")}
+        measured = adapter.evaluate(parameters, "digits")
+        assert measured == pytest.approx({key: chunk[key] for key in measured})
 
 
 @pytest.mark.usefixtures("running_call")

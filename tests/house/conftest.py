@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import environments
 import pytest
+
+import environments
 
 
 @pytest.fixture(scope="session")

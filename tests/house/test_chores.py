@@ -10,6 +10,17 @@ from pathlib import Path
 import pytest
 
 _CHORES = ["demo", "test", "check", "bench", "dev-setup", "install-grpc", "proto-python", "docs", "clean"]
+_MADE = [
+    "build/x",
+    "dist/x.whl",
+    "docs/_build/index.html",
+    "src/snakepit_bridge/__pycache__/x.pyc",
+    ".mypy_cache/x",
+    ".pytest_cache/x",
+    ".ruff_cache/x",
+    ".venv/.made-in",
+    ".venv-proto/x",
+]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -32,7 +43,7 @@ def test_clean_removes_what_was_made_and_nothing_else(root: Path, tmp_path: Path
         shutil.copytree(root / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "Makefile", tree)
     sources = _files(tree)
-    for made in ("build/x", "dist/x.whl", "docs/_build/index.html", "src/snakepit_bridge/__pycache__/x.pyc", ".mypy_cache/x", ".venv/.made-in", ".venv-proto/x"):
+    for made in _MADE:
         (tree / made).parent.mkdir(parents=True, exist_ok=True)
         (tree / made).touch()
     subprocess.run(["make", "clean"], cwd=tree, check=True, capture_output=True)

@@ -10,6 +10,7 @@ import tempfile
 import threading
 
 import pytest
+
 from leftovers import Leftovers, watched
 
 _WAIT = [sys.executable, "-c", "import sys; print('here', flush=True); sys.stdin.read()"]

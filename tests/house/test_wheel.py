@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from environments import install, make_environment, run
 
 import snakepit_bridge
+from environments import install, make_environment, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

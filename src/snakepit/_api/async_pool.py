@@ -42,8 +42,6 @@ class AsyncPool(PoolBase):
     def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
         super().__init__(adapter, dict(settings))
         self._starting: asyncio.Task[None] | None = None
-        #: Discovered tools as functions: `await pool.tools.add(2, b=3)`.
-        self.tools: Any = AsyncTools(self)
 
     async def start(self) -> None:
         """Start the workers; returns when the first is ready. `async with` and the first call do it too.
@@ -64,7 +62,7 @@ class AsyncPool(PoolBase):
             await engine.start()
         except BaseException:
             await engine.close()
-            self._closed = True
+            self._engine = self._starting = None  # the next call may try again
             raise
 
     async def close(self) -> None:
@@ -164,6 +162,11 @@ class AsyncPool(PoolBase):
         """
         self._usable()
         return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout), name=f"snakepit-submit-{tool}")
+
+    @property
+    def tools(self) -> Any:
+        """Discovered tools as functions: `await pool.tools.add(2, b=3)`; those that stream give an `AsyncStream`."""
+        return AsyncTools(self)
 
     def bind(self, adapter: type[T]) -> T:
         """The pool's tools, typed as the adapter class for the editor: calling a method runs it in a worker."""

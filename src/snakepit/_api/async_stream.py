@@ -6,7 +6,7 @@ import asyncio
 import collections
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from snakepit._pool.call import Call, Item
 from snakepit._pool.engine import Engine
@@ -79,7 +79,7 @@ class AsyncStream:
         """Leave the stream: cancel the call if it has not ended."""
         self._abandon()
 
-    async def __aenter__(self) -> AsyncStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:

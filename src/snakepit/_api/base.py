@@ -48,7 +48,7 @@ class PoolBase:
     def stats(self) -> PoolStats:
         """The pool's figures now, frozen."""
         if self._engine is None:
-            return PoolStats(self._config.size, *[0] * 12, protocol="")
+            return PoolStats(size=self._config.size)
         return self._engine.stats()
 
     def workers(self) -> tuple[WorkerHandle, ...]:

@@ -27,7 +27,7 @@ class BinaryChunk(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """`dict.get`, which knows `raw_data_base64` too."""
-        return self[key] if key in self else default
+        return self[_BASE64] if key == _BASE64 else super().get(key, default)
 
 
 def envelope(payload: Any) -> Chunk:

@@ -45,7 +45,7 @@ def default_pool() -> Pool:
     global _pool
     with _lock:
         if _pool is None:
-            _pool = Pool(_adapter, **_settings)  # type: ignore[arg-type]
+            _pool = Pool(_adapter, **_settings)
         return _pool
 
 

@@ -80,5 +80,6 @@ def _protocol(module: Any) -> str:
         protocol = {"GRPCPython": "grpc"}.get(module.rpartition(".")[2])
     if not isinstance(protocol, str):
         hint = "tools are chosen by adapter=, the protocol by adapter_module=snakepit.adapters.GRPCPython or protocol='grpc'"
-        raise ConfigurationError(f"adapter_module is {module!r}; allowed is a class of snakepit.adapters", hint=hint, field="adapter_module")
+        message = f"adapter_module is {module!r}; allowed is a class of snakepit.adapters"
+        raise ConfigurationError(message, hint=hint, field="adapter_module")
     return protocol

@@ -76,7 +76,12 @@ class LoopThread:
         """Close a pool that was dropped without being closed, then release; the interpreter's end waits for it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._closing.add(future)
-        future.add_done_callback(lambda done: (self._closing.discard(done), self.release()))
+
+        def closed(done: concurrent.futures.Future[Any]) -> None:
+            self._closing.discard(done)
+            self.release()
+
+        future.add_done_callback(closed)
 
     def wait_closed(self) -> None:
         """Wait until every dropped pool has closed (bounded)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import weakref
@@ -50,8 +51,6 @@ class Pool(PoolBase):
         self._lock = threading.Lock()
         self._loop: LoopThread | None = None
         self._finalizer: weakref.finalize[..., Pool] | None = None
-        #: Discovered tools as functions: `pool.tools.add(2, b=3)`.
-        self.tools: Any = Tools(self)
 
     def start(self) -> None:
         """Start the workers; returns when the first is ready. `with` and the first call do it too.
@@ -69,13 +68,15 @@ class Pool(PoolBase):
     def _start(self) -> None:
         setup = PoolSetup(self._adapter)
         loop = LoopThread.acquire()
+        engine = loop.run(_made(self._config, setup))
         try:
-            engine = loop.run(_started(self._config, setup))
-        except BaseException:
+            loop.run(engine.start())
+        except BaseException:  # Ctrl-C too: what has been started must end before the loop does
+            loop.run(engine.close())
             loop.release()
             raise
         self._loop, self._engine = loop, engine
-        self._finalizer = weakref.finalize(self, _close_dropped, loop, engine)
+        self._finalizer = weakref.finalize(self, _close_dropped, loop, engine, os.getpid())
 
     def close(self) -> None:
         """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
@@ -190,6 +191,11 @@ class Pool(PoolBase):
         loop.post(engine.submit, call)
         return future
 
+    @property
+    def tools(self) -> Any:
+        """Discovered tools as functions: `pool.tools.add(2, b=3)`."""
+        return Tools(self)
+
     def bind(self, adapter: type[T]) -> T:
         """The pool's tools, typed as the adapter class for the editor: calling a method runs it in a worker."""
         return cast("T", self.tools)
@@ -204,7 +210,8 @@ class Pool(PoolBase):
         if engine is None or loop is None or self._closed:
             self.start()
             engine, loop = self._engine, self._loop
-            assert engine is not None and loop is not None
+            assert engine is not None
+            assert loop is not None
         else:
             self._usable()
         self._not_on_loop(loop)
@@ -219,16 +226,11 @@ class Pool(PoolBase):
             )
 
 
-async def _started(config: PoolConfig, setup: PoolSetup) -> Engine:
-    engine = Engine(config, setup)
-    try:
-        await engine.start()
-    except BaseException:
-        await engine.close()
-        raise
-    return engine
+async def _made(config: PoolConfig, setup: PoolSetup) -> Engine:
+    return Engine(config, setup)  # on the loop it will live on
 
 
-def _close_dropped(loop: LoopThread, engine: Engine) -> None:
-    """A pool was dropped, or the interpreter ends, without `close`."""
-    loop.close_later(engine.close())
+def _close_dropped(loop: LoopThread, engine: Engine, pid: int) -> None:
+    """A pool was dropped, or the interpreter ends, without `close`. In a forked child it is not ours to close."""
+    if os.getpid() == pid:
+        loop.close_later(engine.close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from snakepit._pool.call import Call, Item
 from snakepit._pool.engine import Engine
@@ -22,9 +22,7 @@ class Stream:
     dropping the stream, Ctrl-C or any exception in the loop's body cancels the call. Whole batches cross the thread border.
     """
 
-    def __init__(
-        self, engine: Engine, call: Call, mailbox: queue.SimpleQueue[Item], loop: LoopThread, chunk_timeout: float | None
-    ) -> None:
+    def __init__(self, engine: Engine, call: Call, mailbox: queue.SimpleQueue[Item], loop: LoopThread, chunk_timeout: float | None) -> None:
         self._engine = engine
         self._call = call
         self._mailbox = mailbox
@@ -64,7 +62,7 @@ class Stream:
             self._cursor.ended = True
             self._engine.cancel_from_anywhere(self._call, "its reader left the stream")
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:

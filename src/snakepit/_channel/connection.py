@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from snakepit_bridge.wire.frames import Fault, HostEvent, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
 
 from .carrier import Carrier
+
+_log = logging.getLogger("snakepit.channel")
 
 
 class Connection:
@@ -84,6 +87,9 @@ class Connection:
                     self._on_event(event)
         except ChannelError as error:
             reason = error.message
+        except Exception as error:  # a fault of ours costs this worker, not the pool
+            _log.exception("a worker's channel is closed because of an internal error")
+            reason = f"internal error: {error!r}"
         finally:
             self._closed = True
             self._waiting.set()

@@ -57,7 +57,7 @@ class GrpcCarrier:
             if isinstance(error, TimeoutError):
                 raise ChannelError(f"no connection to the worker at {endpoint} within {timeout:g} s", endpoint=endpoint) from error
             raise
-        call = channel.stream_stream(METHOD)(metadata=(("x-snakepit-secret", secret), ("x-snakepit-codec", codec)))
+        call: Any = channel.stream_stream(METHOD)(metadata=(("x-snakepit-secret", secret), ("x-snakepit-codec", codec)))
         return cls(channel, call)
 
     async def read(self) -> bytes | None:

@@ -12,11 +12,21 @@ import itertools
 import logging
 from typing import Any
 
+from snakepit._channel.negotiate import choose
 from snakepit._workers.lifecycle import State
-from snakepit._workers.supervisor import Supervisor
 from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
-from snakepit.errors import CallCancelled, PoolBroken, PoolClosed, QueueFull, QueueTimeout, SnakepitError, WorkerTimeout
+from snakepit.errors import (
+    CallCancelled,
+    ChannelError,
+    PoolBroken,
+    PoolClosed,
+    PoolStartFailed,
+    QueueFull,
+    QueueTimeout,
+    SnakepitError,
+    WorkerTimeout,
+)
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.frames import Window
 from snakepit_bridge.wire.plain import Unserialisable
@@ -37,6 +47,7 @@ class Engine:
     def __init__(self, config: PoolConfig, setup: PoolSetup) -> None:
         self.config = config
         self.tools: dict[str, ToolSpec] = {}
+        self.protocol = ""
         self._setup = setup
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(config.queue_size, config.max_concurrent_streams)
@@ -62,7 +73,9 @@ class Engine:
             AdapterError, ProtocolUnavailable, ConfigurationError, PoolStartFailed: why none is.
         """
         if self._main is None:
+            self.protocol = choose(self.config.protocol)
             self._main = self._loop.create_task(self._supervisor.run(), name="snakepit-supervisor")
+            self._main.add_done_callback(self._supervisor_ended)
         await asyncio.shield(self._first_ready)
 
     async def close(self, *, finish_unary: bool = False) -> None:
@@ -157,7 +170,12 @@ class Engine:
 
     def worker_ready(self, worker: Worker) -> None:
         """A worker serves from now on."""
-        self.tools = {spec.name: spec for spec in parse_tool_specs(worker.tools)}
+        try:
+            self.tools = {spec.name: spec for spec in parse_tool_specs(worker.tools)}
+        except ChannelError as error:
+            self.start_failed(StartFailure("channel", error.message), gave_up=False)
+            worker.condemn("its tool specs make no sense")
+            return
         if not self._first_ready.done():
             self._first_ready.set_result(None)
         self._dispatch(self._scheduler.add_worker(worker.id, worker.concurrency))
@@ -200,6 +218,16 @@ class Engine:
                 self._first_ready.set_exception(error)
                 self._break(error)
         elif gave_up:
+            self._break(error)
+
+    def _supervisor_ended(self, main: asyncio.Task[None]) -> None:
+        """It ends when the pool closes; before that only by a fault of ours, which must not leave callers waiting."""
+        fault = None if main.cancelled() else main.exception()
+        if fault is not None:
+            _log.error("the pool's supervisor failed", exc_info=fault)
+            error = PoolStartFailed(f"internal error in the pool's supervisor: {fault!r}")
+            if not self._first_ready.done():
+                self._first_ready.set_exception(error)
             self._break(error)
 
     # Between the parts ----------------------------------------------------------------------------------------------------------
@@ -303,7 +331,7 @@ class Engine:
             restarts=self._supervisor.restarts,
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
-            protocol="grpc",
+            protocol=self.protocol,
             **{name: getattr(self._counters, name) for name in Counters.__slots__},
         )
 

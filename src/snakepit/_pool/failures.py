@@ -28,7 +28,7 @@ from .call import Call
 def from_worker(call: Call, info: dict[str, Any]) -> SnakepitError:
     """The error for an error frame."""
     code, message, chunk = info.get("code"), str(info.get("message", "")), info.get("chunk")
-    where = {"tool": call.tool, "worker_id": call.worker_id, "chunk": chunk}
+    where: dict[str, Any] = {"tool": call.tool, "worker_id": call.worker_id, "chunk": chunk}
     if code == "cancelled":
         return CallCancelled(f"{call.tool!r} was cancelled in the worker", **where)
     if code == "unserializable":
@@ -53,7 +53,8 @@ def from_worker(call: Call, info: dict[str, Any]) -> SnakepitError:
 
 def streams_error(tool: str) -> WrongCallStyle:
     """`execute` was used where chunks come."""
-    return WrongCallStyle(f"tool {tool!r} gives a stream of chunks, not one result", hint=f"for chunk in pool.stream({tool!r}, ...)", tool=tool)
+    hint = f"read it with: for chunk in pool.stream({tool!r}, ...)"
+    return WrongCallStyle(f"tool {tool!r} gives a stream of chunks, not one result", hint=hint, tool=tool)
 
 
 def unsendable(call: Call, error: Unserialisable) -> SerializationError:
@@ -68,7 +69,7 @@ def unsendable(call: Call, error: Unserialisable) -> SerializationError:
 def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> SnakepitError:
     """The worker died under a call."""
     lines = "".join(f"\n  {worker_id} stderr: {line}" for line in death.stderr[-8:])
-    where = {"tool": call.tool, "worker_id": worker_id, "pid": pid, "stderr": death.stderr, "chunks": call.chunks}
+    where: dict[str, Any] = {"tool": call.tool, "worker_id": worker_id, "pid": pid, "stderr": death.stderr, "chunks": call.chunks}
     if death.exit_code is None and death.signal is None:
         return ChannelError(f"{worker_id} was lost while it ran {call.tool!r}: {death.cause}{lines}", **where)
     message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{lines}"

@@ -19,19 +19,19 @@ class PoolStats:
     """
 
     size: int
-    workers_ready: int
-    restarts: int
-    queued: int
-    running: int
-    submitted: int
-    succeeded: int
-    failed: int
-    cancelled: int
-    timed_out: int
-    crashed: int
-    chunks: int
-    killed: int
-    protocol: str
+    workers_ready: int = 0
+    restarts: int = 0
+    queued: int = 0
+    running: int = 0
+    submitted: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timed_out: int = 0
+    crashed: int = 0
+    chunks: int = 0
+    killed: int = 0
+    protocol: str = ""
 
 
 @dataclasses.dataclass(slots=True)

@@ -61,7 +61,7 @@ def resolve(adapter: Any, directory: Callable[[], pathlib.Path]) -> tuple[str, .
         items = [adapter]
     found = [_reference(item) for item in items]
     typed = [item for item in found if isinstance(item, _Typed)]
-    path = _write_source(typed, directory()) if typed else None
+    path = _write_source(typed, directory) if typed else None
     return tuple(item if isinstance(item, str) else f"{path}:{item.qualname}" for item in found)
 
 
@@ -218,14 +218,14 @@ def _is_file(path: str | None) -> bool:
     return bool(path) and pathlib.Path(str(path)).expanduser().is_file()
 
 
-def _write_source(typed: list[_Typed], directory: pathlib.Path) -> pathlib.Path:
+def _write_source(typed: list[_Typed], directory: Callable[[], pathlib.Path]) -> pathlib.Path:
     module = typed[0].module
     source = NotebookSource(vars(module), _MAIN | {module.__name__})
     for item in typed:
         root = item.qualname.partition(".")[0]
         source.add(root, getattr(module, root))
     text = source.text()
-    path = directory / f"notebook_{hashlib.sha256(text.encode()).hexdigest()[:12]}.py"
+    path = directory() / f"notebook_{hashlib.sha256(text.encode()).hexdigest()[:12]}.py"
     if not path.exists():
         half = path.with_suffix(".part")
         descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,8 +1,8 @@
 """The life of one worker as a table. An event that the table does not know raises and changes nothing.
 
-    new ─launched─► starting ─attached─► ready ─drain─► draining
-                       │                   │               │
-                       └──────lost─────────┴──────lost─────┴──► dead
+new ─launched─► starting ─attached─► ready ─drain─► draining
+                   │                   │               │
+                   └──────lost─────────┴──────lost─────┴──► dead
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class RunDirectory:
 def _make() -> pathlib.Path:
     problem: OSError | None = None
     for base in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp"):  # noqa: S108
-        if base and len(os.path.join(os.path.abspath(base), "snakepit-12345678").encode()) <= _MAX_DIRECTORY:
+        if base and len(os.fsencode(pathlib.Path(base).absolute() / "snakepit-12345678")) <= _MAX_DIRECTORY:
             try:
                 return pathlib.Path(tempfile.mkdtemp(prefix="snakepit-", dir=base))  # mkdtemp gives it 0700
             except OSError as error:

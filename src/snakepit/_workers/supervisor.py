@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from snakepit._channel import negotiate
 from snakepit_bridge.wire.frames import HostEvent
 
 from .launchers import Launcher, LaunchSpec
@@ -54,9 +55,7 @@ class Supervisor:
         spec_for: makes the launch specification of the worker with an id.
     """
 
-    def __init__(
-        self, settings: SupervisorSettings, launcher: Launcher, spec_for: Callable[[str], LaunchSpec], listener: Listener
-    ) -> None:
+    def __init__(self, settings: SupervisorSettings, launcher: Launcher, spec_for: Callable[[str], LaunchSpec], listener: Listener) -> None:
         self._settings = settings
         self._launcher = launcher
         self._spec_for = spec_for
@@ -70,6 +69,7 @@ class Supervisor:
     async def run(self) -> None:
         """Keep `size` workers alive until `stop`."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(negotiate.load(), name="import-carrier")
             for _ in range(self._settings.size):
                 worker = self._new_worker()
                 failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel

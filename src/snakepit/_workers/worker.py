@@ -110,7 +110,7 @@ class Worker:
         self._connection: Connection | None = None
         self._endpoint = self._codec = ""
         self._hello: asyncio.Future[dict[str, Any]] | None = None
-        self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._condemned = ""
         self._info: dict[str, Any] = {}
         self._began = time.time()
@@ -170,8 +170,9 @@ class Worker:
         self._hello = asyncio.get_running_loop().create_future()
         self._connection = Connection(carrier, codec_named(self._codec), self._take, self._channel_closed)
         self._connection.start(create_task, self.id)
-        done, _ = await asyncio.wait([self._hello, self._closed], return_when=asyncio.FIRST_COMPLETED)
-        if self._hello not in done:
+        hello: asyncio.Future[Any] = self._hello
+        await asyncio.wait({hello, self._closed}, return_when=asyncio.FIRST_COMPLETED)
+        if not hello.done():
             raise ChannelError(f"{self.id}: {self._closed.result()}")
         self._info = self._hello.result()
         if self._info.get("protocol") != frames.PROTOCOL_VERSION:
@@ -197,8 +198,8 @@ class Worker:
     async def lost(self) -> Death:
         """Wait until the process or its channel has ended; how."""
         assert self._process is not None
-        exited = self._process.exited
-        await asyncio.wait([exited, self._closed], return_when=asyncio.FIRST_COMPLETED)
+        exited: asyncio.Future[Any] = self._process.exited
+        await asyncio.wait({exited, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         if not exited.done():
             await asyncio.wait([exited], timeout=_STATUS_WITHIN)
         if exited.done():

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["main"]
 
-_NEEDS = ("typer", "rich", "click", "shellingham")
+_NEEDS = ("typer", "rich")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,15 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)  # Last: a file of the user's named like a library must not hide that library.
-    try:
-        import rich  # noqa: F401 - typer can do without it; we cannot.
-
-        from .app import app
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDS:
-            raise
-        print(f"snakepit: the command line needs {error.name}: pip install 'snakepit-bridge[cli]'", file=sys.stderr)
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        print(f"snakepit: the command line needs {' and '.join(missing)}: pip install 'snakepit-bridge[cli]'", file=sys.stderr)
         return 2
+    from .app import app
+
     try:
         app(args=None if arguments is None else list(arguments), prog_name="snakepit")
     except SystemExit as end:

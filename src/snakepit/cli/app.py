@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from snakepit_bridge import __version__
+from snakepit import __version__
 
 from . import help_text
 from .run_command import RunCommand

@@ -33,15 +33,21 @@ class _Amount(ProgressColumn):
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed if task.finished else task.speed
-        return Text(rate_text(speed, task.fields["percent"]), style="progress.data.speed")
+        return Text(rate_text(task.speed, task.fields["percent"]), style="progress.data.speed")
 
 
 class Bar:
-    """One bar on `stream`, shown from the first reading until `stop`."""
+    """One bar on `stream`, shown from the first reading until `stop`.
 
-    def __init__(self, stream: TextIO, name: str) -> None:
+    Args:
+        stream: a terminal.
+        name: what the bar is called while no chunk describes it.
+        began: when the call began, on the monotonic clock; the time at the end counts from there.
+    """
+
+    def __init__(self, stream: TextIO, name: str, began: float) -> None:
         self._name = name
+        self._began = began
         # Standard error that goes elsewhere must stay there.
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
@@ -83,6 +89,7 @@ class Bar:
         if self._task is None:
             number = self._progress.add_task(words, total=reading.total, percent=reading.percent)
             self._task = self._progress.tasks[0]
+            self._task.start_time = self._began
             self._progress.update(number, completed=reading.done)
             self._progress.start()
             return

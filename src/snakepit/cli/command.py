@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from snakepit.errors import SnakepitError
 
-from .endings import DONE, FAILED, error_document, error_text, exit_code, interruption_document, interruption_text
+from .endings import DONE, FAILED, error_document, error_text, exit_code
 from .interrupts import Interrupted, Interrupts
 from .lines import json_line
+from .notes import Notes
 from .output import Output, OutputFailed, ReaderLeft, say
 
 if TYPE_CHECKING:
@@ -35,11 +36,8 @@ class Command:
         self.size = size
         self.as_json = as_json
         self.output = Output(sys.stdout)
-        # What an error or interruption may say about the call; `work` keeps it true.
+        #: The tool that is called, for what is said about errors.
         self.tool = ""
-        self.chunks = 0
-        self.streaming = False
-        self.calling = False
 
     def work(self) -> None:
         """Do it; called by `run`."""
@@ -47,39 +45,44 @@ class Command:
 
     def run(self) -> int:
         """Do it, and tell what went wrong if something did. Gives the exit code."""
+        with Notes() as notes:
+            told, code = self._attempt()
+        for line in notes.untold(told):
+            say(f"snakepit: {line}")
+        if told:
+            say(told)
+        return code
+
+    def _attempt(self) -> tuple[str, int]:
+        """Do it. Gives what is to be told, and the exit code."""
         try:
             with Interrupts(self.output.pipe()):
                 self.work()
         except Interrupted as interruption:
-            return self._interrupted(interruption)
+            return self._interrupted(interruption), interruption.exit_code
         except ReaderLeft:
-            return _READER_LEFT
+            return "", _READER_LEFT
         except OutputFailed as failure:
-            say(f"snakepit: {failure}")
-            return FAILED
+            return f"snakepit: {failure}", FAILED
         except SnakepitError as error:
-            say(error_text(error))
-            self._last_line(error_document(error, self.tool))
-            return exit_code(error)
-        return DONE
+            self.last_line(error_document(error, self.tool))
+            return error_text(error), exit_code(error)
+        return "", DONE
 
     def pool(self) -> snakepit.Pool:
         """A pool of this command's adapter, not started yet."""
         import snakepit  # Late: `--help` and a malformed command need none of it.
 
-        return snakepit.Pool(self.adapter, size=self.size)
+        # "auto" would take our own logging handler for a log that the user has set up.
+        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr")
 
-    def _interrupted(self, interruption: Interrupted) -> int:
+    def _interrupted(self, interruption: Interrupted) -> str:
         if interruption.quiet:
             self.output.abandon()
-        elif self.calling:
-            say(interruption_text(interruption.name, self.tool, self.streaming, self.chunks))
-            self._last_line(interruption_document(interruption.name, self.tool))
-        else:
-            say(f"snakepit: ended by {interruption.name}")
-        return interruption.exit_code
+        return "" if interruption.told else f"snakepit: ended by {interruption.name}"
 
-    def _last_line(self, document: object) -> None:
+    def last_line(self, document: object) -> None:
+        """Tell a program how it ended badly."""
         if not self.as_json:
             return
         try:

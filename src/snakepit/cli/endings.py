@@ -19,6 +19,7 @@ from snakepit.errors import (
     ToolError,
     WorkerTimeout,
     WorkerTraceback,
+    WrongCallStyle,
 )
 
 from .lines import jsonable
@@ -40,11 +41,20 @@ def exit_code(error: BaseException) -> int:
     return TIMEOUT if isinstance(error, (WorkerTimeout, QueueTimeout)) else FAILED
 
 
+def hint_of(error: SnakepitError) -> str:
+    """How to mend it, in the words of the command line where the library's own speak of Python calls."""
+    if isinstance(error, WrongCallStyle):
+        return "it does not say that it streams: put @tool(supports_streaming=True) above it"
+    if isinstance(error, WorkerTimeout):
+        return "give it more time with --timeout, or none at all by leaving that out"
+    return error.hint
+
+
 def error_text(error: SnakepitError) -> str:
     """The error for people, without a line break at the end; the user's own traceback, if there is one, comes last."""
     lines = [f"snakepit: {error.message}"]
-    if error.hint:
-        lines.append(f"  hint: {error.hint}")
+    if hint_of(error):
+        lines.append(f"  hint: {hint_of(error)}")
     traceback = worker_traceback(error)
     if traceback:
         lines.append(traceback)
@@ -60,8 +70,8 @@ def error_document(error: SnakepitError, tool: str = "") -> dict[str, Any]:
         facts["type"] = error.type or facts["type"]
         if error.chunk is not None:
             facts["chunk"] = error.chunk
-    if error.hint:
-        facts["hint"] = error.hint
+    if hint_of(error):
+        facts["hint"] = hint_of(error)
     traceback = worker_traceback(error)
     if traceback:
         facts["traceback"] = traceback
@@ -76,10 +86,10 @@ def interruption_document(name: str, tool: str) -> dict[str, Any]:
     return {"error": {"code": "call_cancelled", "type": "CallCancelled", "message": f"cancelled by {name}", "tool": tool}}
 
 
-def interruption_text(name: str, tool: str, streaming: bool, chunks: int) -> str:
-    """One line: what the signal did to the call."""
-    after = f" after {_count(chunks)}" if streaming else ""
-    return f"snakepit: cancelled by {name}: {tool} was stopped{after}"
+def interruption_text(name: str, tool: str, chunks: int | None) -> str:
+    """One line: what the signal did to the call. `chunks` is None for a call without stream."""
+    after = "" if chunks is None else f" after {chunks} {'chunk' if chunks == 1 else 'chunks'}"
+    return f"snakepit: {name}: cancelled {tool}{after}"
 
 
 def worker_traceback(error: BaseException) -> str:
@@ -90,7 +100,3 @@ def worker_traceback(error: BaseException) -> str:
     if isinstance(cause, WorkerTraceback):
         return str(cause).strip("\n")
     return worker_traceback(cause) if isinstance(cause, SnakepitError) else ""
-
-
-def _count(chunks: int) -> str:
-    return "1 chunk" if chunks == 1 else f"{chunks} chunks"

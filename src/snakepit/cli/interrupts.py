@@ -1,12 +1,14 @@
 """Turns the signals that end a command into one exception on the main thread, so that the call is cancelled on the way out.
 
-Ctrl-C, SIGTERM and a lost terminal raise `Interrupted` once; a second one ends the process at once (its workers end with
-it). A reader that closes our pipe (`| head -1`) counts as one too: it is noticed while the tool is silent, and not only
-when the next line cannot be written. Used by the commands around everything that runs a pool.
+Ctrl-C, SIGTERM and a lost terminal raise `Interrupted` once. A second one while the workers end is answered in words; a
+third ends the process at once, and its workers with it. A reader that closes our pipe (`| head -1`) counts as one too: it
+is noticed while the tool is silent, and not only when the next line cannot be written. Used by `command`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
 import signal
 import threading
@@ -18,18 +20,20 @@ _READER_LEFT = getattr(signal, "SIGURG", None)
 
 _NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "the end of the terminal"}
 _SIGPIPE = 13
+_PATIENCE = b"snakepit: the worker is being ended, within seconds; once more leaves it to itself\n"
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the command to end."""
+    """A signal asked the command to end. `told` once somebody has said so."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+        self.told = self.number == _SIGPIPE  # After a closed pipe, nobody is there to be told.
 
     @property
     def quiet(self) -> bool:
-        """Is there nobody to tell it to? True after a closed pipe."""
+        """Was it a closed pipe?"""
         return self.number == _SIGPIPE
 
     @property
@@ -54,7 +58,7 @@ class Interrupts:
     def __init__(self, pipe: int | None = None) -> None:
         self._pipe = pipe
         self._before: dict[int, Any] = {}
-        # Once False, no handler raises any more: the block is over, or something has been raised already.
+        # Once False, no handler raises any more: the block is over, or one has raised already.
         self._armed = False
 
     def __enter__(self) -> Self:
@@ -78,13 +82,16 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
-        if not self._armed:
+        if self._armed:
+            self._armed = False
+            raise Interrupted(_SIGPIPE if number == _READER_LEFT else number)
+        if number == _READER_LEFT or number not in self._before:
             return
-        self._armed = False
         for caught in self._before:
             if caught != _READER_LEFT:
                 signal.signal(caught, signal.SIG_DFL)
-        raise Interrupted(_SIGPIPE if number == _READER_LEFT else number)
+        with contextlib.suppress(OSError):
+            os.write(2, _PATIENCE)  # No `print`: the handler may have interrupted one.
 
 
 def _watch(pipe: int, main_thread: int, news: int) -> None:

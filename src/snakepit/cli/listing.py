@@ -18,9 +18,9 @@ _STARS = {"var_positional": "*", "var_keyword": "**"}
 _LONGEST_DEFAULT = 40
 
 
-def row(tool: ToolSpec) -> tuple[str, str, str, str]:
+def row(tool: ToolSpec, separator: str = ", ") -> tuple[str, str, str, str]:
     """A tool's name, its parameters, "yes" if it streams, and its description."""
-    parameters = ", ".join(parameter_text(parameter) for parameter in tool.parameters)
+    parameters = separator.join(parameter_text(parameter) for parameter in tool.parameters)
     return tool.name, parameters, "yes" if tool.streaming else "", " ".join(tool.description.split())
 
 

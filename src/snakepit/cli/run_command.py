@@ -10,12 +10,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from snakepit.errors import ConfigurationError, WrongCallStyle
+from snakepit.errors import ConfigurationError
 
 from .arguments import build_arguments, find_tool
 from .command import Command
+from .endings import interruption_document, interruption_text
+from .interrupts import Interrupted
 from .items import load_base, load_items
 from .lines import json_line, result_text
+from .output import say
 from .views import UnaryProgress, view_for
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class RunCommand(Command):
         self._items = items
         self._base = base
         self._timeout = timeout
+        self._chunks = 0
 
     def work(self) -> None:
         """Check what can be checked, start a worker, call the tool."""
@@ -58,31 +62,29 @@ class RunCommand(Command):
         with self.pool() as pool:
             spec = find_tool(self.tool, pool.tool_specs(), self.adapter)
             arguments = build_arguments(spec, items, base)
-            self.calling = True
-            self.streaming = spec.streaming
-            if spec.streaming:
-                self._stream(pool, arguments)
-            else:
-                self._execute(pool, arguments)
-            self.calling = False
+            try:
+                if spec.streaming:
+                    self._stream(pool, arguments)
+                else:
+                    self._execute(pool, arguments)
+            except Interrupted as interruption:
+                # Said before the pool closes, as that takes a while if the tool resists.
+                self._tell(interruption, spec.streaming)
+                raise
 
     def _stream(self, pool: snakepit.Pool, arguments: dict[str, Any]) -> None:
         stream = pool.stream(self.tool, arguments, timeout=self._timeout)
         try:
             with view_for(self.output, self.tool, self.as_json) as view:
                 for chunk in stream:
-                    self.chunks += 1
+                    self._chunks += 1
                     view.chunk(chunk)
         finally:
             stream.close()  # An interrupt or a reader that left ends the loop from outside the stream.
 
     def _execute(self, pool: snakepit.Pool, arguments: dict[str, Any]) -> None:
         with UnaryProgress(self.output, self.tool, self.as_json) as progress:
-            try:
-                result = pool.execute(self.tool, arguments, timeout=self._timeout, on_progress=progress.callback)
-            except WrongCallStyle as error:
-                error.hint = "it does not say that it streams: put @tool(supports_streaming=True) above it"
-                raise
+            result = pool.execute(self.tool, arguments, timeout=self._timeout, on_progress=progress.callback)
         if self.as_json:
             self.output.line(json_line(result))
         elif isinstance(result, (bytes, bytearray, memoryview)) and not self.output.is_terminal:
@@ -91,3 +93,9 @@ class RunCommand(Command):
             self.output.line(f"<{len(result)} bytes; send them to a file: snakepit run {self.tool} ... > FILE>")
         else:
             self.output.line(result_text(result))
+
+    def _tell(self, interruption: Interrupted, streaming: bool) -> None:
+        if not interruption.told:
+            interruption.told = True
+            say(interruption_text(interruption.name, self.tool, self._chunks if streaming else None))
+            self.last_line(interruption_document(interruption.name, self.tool))

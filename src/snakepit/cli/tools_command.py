@@ -24,7 +24,7 @@ class ToolsCommand(Command):
             for tool in tools:
                 self.output.line(json_line(document(tool)))
         elif self.output.is_terminal:
-            self._draw([row(tool) for tool in tools])
+            self._draw([row(tool, "\n") for tool in tools])
         else:
             for line in columns(row(tool) for tool in tools):
                 self.output.line(line)

@@ -7,6 +7,7 @@ comes. Rich is imported only when a bar is due.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -83,6 +84,7 @@ class LazyBar:
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream
         self._name = name
+        self._began = time.monotonic()
         self._bar: Bar | None = None
 
     def show(self, reading: Reading) -> None:
@@ -90,7 +92,7 @@ class LazyBar:
         if self._bar is None:
             from .bar import Bar
 
-            self._bar = Bar(self._stream, self._name)
+            self._bar = Bar(self._stream, self._name, self._began)
         self._bar.show(reading)
 
     def print_above(self, line: str, otherwise: Callable[[str], None]) -> None:

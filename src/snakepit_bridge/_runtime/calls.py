@@ -185,7 +185,8 @@ def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any]
     kinds = [parameter["kind"] for parameter in spec["parameters"]]
     if "positional_only" not in kinds and "var_positional" not in kinds:
         return [], args
-    named, positional = dict(args), []  # type: Dict[str, Any], List[Any]
+    named = dict(args)
+    positional: List[Any] = []
     by_position = True
     for parameter in spec["parameters"]:
         name, kind = parameter["name"], parameter["kind"]

@@ -30,12 +30,17 @@ def border(call: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     return function(*args, **kwargs)
 
 
+def border_next(call: Any, following: Callable[[], Any], /) -> Any:
+    """`border` without arguments, for the next item of a stream: this is on the path of every chunk."""
+    return following()
+
+
 async def async_border(call: Any, awaitable: Any, /) -> Any:
     """Await tool code for `call`. While its loop waits for events this frame is on no stack, so nothing is raised there."""
     return await awaitable
 
 
-_BORDERS = frozenset({border.__code__, async_border.__code__})
+_BORDERS = frozenset({border.__code__, border_next.__code__, async_border.__code__})
 
 
 class _Target:
@@ -49,7 +54,7 @@ class _Target:
         self.next_knock = self.since + FLAG_SECONDS
         self.raised = 0
         self.forced = False
-        self.spot = None  # type: Optional[Tuple[int, int]]
+        self.spot: Optional[Tuple[int, int]] = None
 
 
 class Interrupter:
@@ -61,12 +66,12 @@ class Interrupter:
 
     def __init__(self) -> None:
         self.tainted = False
-        self._targets = {}  # type: Dict[Any, _Target]
+        self._targets: Dict[Any, _Target] = {}
         self._main = threading.main_thread().ident or 0
-        self._ambushed = None  # type: Optional[FrameType]
+        self._ambushed: Optional[FrameType] = None
         self._asked = threading.Event()
         self._stopped = False
-        self._thread = None  # type: Optional[threading.Thread]
+        self._thread: Optional[threading.Thread] = None
         signal.signal(signal.SIGURG, self._knocked)
 
     def interrupt(self, call: Any, ended: Callable[[], bool]) -> None:
@@ -152,9 +157,12 @@ class Interrupter:
 
 
 def _find_border(frame: Optional[FrameType]) -> "Tuple[Any, Optional[FrameType], bool]":
-    """(the call whose code is on this stack or None, the frame that called into a part not to interrupt or None, is that part
-    only a matter of names such as `__enter__`?)"""
-    deferred_by, deferring, only_names = None, False, True  # type: Optional[FrameType], bool, bool
+    """Whose code is on this stack, and may it be interrupted there?
+
+    Gives (the call or None, the frame that called into a part not to interrupt or None, is that only for names like `__enter__`?).
+    """
+    deferred_by: Optional[FrameType] = None
+    deferring, only_names = False, True
     while frame is not None:
         if frame.f_code in _BORDERS:
             return frame.f_locals.get("call"), deferred_by, only_names

@@ -29,9 +29,9 @@ class Executor:
         self._worker_id = worker_id
         self._main = AsyncioLoop() if adapter.has_async else QueueLoop()
         self._interrupter = Interrupter()
-        self._link = None  # type: Optional[Link]
-        self._runner = None  # type: Optional[CallRunner]
-        self._calls = {}  # type: Dict[int, RunningCall]  # received and not ended; added by the carrier, removed by the main thread
+        self._link: Optional[Link] = None
+        self._runner: Optional[CallRunner] = None
+        self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by the main thread
         self._draining = False
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)

@@ -47,7 +47,7 @@ def plain_failure(code: str, message: str, chunk: Optional[int] = None) -> Dict[
 
 def traceback_of(error: BaseException) -> str:
     """The traceback as text, without the runtime's own frames above the tool."""
-    below = error.__traceback__  # type: Optional[TracebackType]
+    below: Optional[TracebackType] = error.__traceback__
     while below is not None and str(below.tb_frame.f_globals.get("__name__", "")).startswith(_RUNTIME):
         below = below.tb_next
     try:
@@ -58,13 +58,9 @@ def traceback_of(error: BaseException) -> str:
 
 def _text_of(error: BaseException) -> str:
     try:
-        text = str(error)
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        return str(error)
     except Exception as second:
         return "<its text cannot be shown: %s>" % type(second).__name__
-    return text
 
 
 def _shorten(text: str, limit: int) -> str:

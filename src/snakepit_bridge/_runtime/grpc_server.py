@@ -19,8 +19,8 @@ from .link import Link
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-import grpc  # noqa: E402
-import grpc.aio  # noqa: E402
+import grpc
+import grpc.aio
 
 METHOD = "/snakepit.channel.Channel/Attach"
 SECRET_KEY = "x-snakepit-secret"
@@ -49,10 +49,10 @@ class GrpcServer(grpc.GenericRpcHandler):
         self._secret = secret.encode()
         self._taken = False
         self._loop = asyncio.new_event_loop()
-        self._stop = None  # type: Optional[asyncio.Event]  # made in the loop's thread: before 3.10 it belongs to one loop
+        self._stop: Optional[asyncio.Event] = None  # made in the loop's thread: before 3.10 it belongs to one loop
         self._bound = threading.Event()
         self._port = 0
-        self._error = None  # type: Optional[BaseException]
+        self._error: Optional[BaseException] = None
         self._thread = threading.Thread(target=self._run, name="snakepit-grpc", daemon=True)
 
     def start(self, listen: "Listen") -> str:
@@ -103,7 +103,7 @@ class GrpcServer(grpc.GenericRpcHandler):
         await server.stop(0.5)
 
     async def _attach(self, _requests: Any, context: Any) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata() or ()}
+        metadata = dict(context.invocation_metadata() or ())
         presented = str(metadata.get(SECRET_KEY, "")).encode()
         if not hmac.compare_digest(presented, self._secret):
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this worker serves only the host that started it")

@@ -15,7 +15,7 @@ class Instances:
         self._adapter = adapter
         self._main = main
         self.lifelong = adapter.lifecycle != "request"
-        self.objects = None  # type: Any
+        self.objects: Any = None
 
     def set_up(self) -> None:
         """Make and initialize them; nothing for an adapter that wants a fresh one per call."""

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ..call_context import Cancelled
 from ..wire.codecs import Codec
 from ..wire.frames import Cancel, Credit, WorkerEvent
-from ..wire.worker_side import WorkerMultiplexer
+from ..wire.worker_side import Outflow, WorkerMultiplexer
 
 
 class Link:
@@ -29,13 +29,13 @@ class Link:
         self._lock = threading.Lock()
         self._credit = threading.Condition(self._lock)
         self._told = False  # `wake` has been called and the carrier has not yet found the outbox empty
-        self._credit_callbacks = {}  # type: Dict[int, Callable[[], None]]
+        self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
 
     # The carrier's thread ----------------------------------------------------------------------------------------------
 
     def receive(self, message: bytes) -> List[WorkerEvent]:
         """Book what a message from the host says; the events are for the executor."""
-        callbacks = []  # type: List[Optional[Callable[[], None]]]
+        callbacks: List[Optional[Callable[[], Any]]] = []
         with self._lock:
             events = self._mux.receive(message)
             for event in events:
@@ -74,31 +74,36 @@ class Link:
             self._mux.bye(reason)
         self._tell()
 
-    def offer_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]]) -> bool:
+    def outflow(self, call_id: int) -> Outflow:
+        """The sending side of a call that streams."""
+        with self._lock:
+            return self._mux.outflow(call_id) or Outflow.closed(call_id)
+
+    def offer_chunk(self, outflow: Outflow, item: bytes, extra: Optional[Dict[str, Any]]) -> bool:
         """Send an encoded chunk if there is credit for it."""
         with self._lock:
-            taken = self._mux.offer_chunk(call_id, item, extra)
-            told, self._told = self._told, self._told or taken
-        if taken and not told:
+            taken = outflow.offer(item, extra)
+            wake = taken and not self._told
+            if wake:
+                self._told = True
+        if wake:
             self._wake()
         return taken
 
-    def send_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]], cancelled: Callable[[], bool]) -> None:
+    def wait_to_send(self, outflow: Outflow, item: bytes, extra: Optional[Dict[str, Any]]) -> None:
         """Send an encoded chunk, waiting for credit as long as it takes.
 
         Raises:
             Cancelled: the call was cancelled meanwhile.
         """
-        if self.offer_chunk(call_id, item, extra):
-            return
         with self._credit:
-            while not cancelled() and not self._mux.offer_chunk(call_id, item, extra):
+            while not outflow.offer(item, extra):
                 self._credit.wait()
-        if cancelled():
+        if outflow.cancelled:
             raise Cancelled
         self._tell()
 
-    def on_credit(self, call_id: int, callback: Optional[Callable[[], None]]) -> None:
+    def on_credit(self, call_id: int, callback: Optional[Callable[[], Any]]) -> None:
         """Call back (on the carrier's thread) when a stream may have credit again or is cancelled; None: no more."""
         with self._lock:
             if callback is None:

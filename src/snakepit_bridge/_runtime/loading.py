@@ -48,8 +48,8 @@ class LoadedAdapter:
     """
 
     def __init__(self) -> None:
-        self.tools = {}  # type: Dict[str, LoadedTool]
-        self.classes = []  # type: List[type]
+        self.tools: Dict[str, LoadedTool] = {}
+        self.classes: List[type] = []
         self.lifecycle = "worker"
         self.concurrency = 1
         self.has_async = False
@@ -149,7 +149,7 @@ def _only_class(found: Found) -> type:
 
 def _marked(kind: type) -> List[Tuple[str, Dict[str, Any]]]:
     """Attributes of a class that are tools, with what `@tool` was told; overrides need not be decorated again."""
-    found = {}  # type: Dict[str, Dict[str, Any]]
+    found: Dict[str, Dict[str, Any]] = {}
     for base in reversed(kind.__mro__):
         for attribute, value in vars(base).items():
             mark = None if isinstance(value, type) else mark_of(value)

@@ -154,8 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--adapter", action="append", metavar="REF", help="what to serve (see below); may be given several times")
     parser.add_argument("--check", action="store_true", help="import the adapter, list its tools, and leave")
-    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS", help="unix:/path, HOST:PORT, or HOST:FIRST-LAST; default %(default)s")
+    listen = "unix:/path, HOST:PORT, or HOST:FIRST-LAST; default %(default)s"
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS", help=listen)
     parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
-    parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help="inherited socket to the launcher; end of file ends the worker")
+    lifeline = "inherited socket to the launcher; end of file ends the worker"
+    parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
     parser.add_argument("--version", action="version", version="snakepit-bridge %s" % __version__)
     return parser

@@ -13,7 +13,7 @@ class QueueLoop:
     """Runs posted functions one after the other."""
 
     def __init__(self) -> None:
-        self._queue = queue.SimpleQueue()  # type: queue.SimpleQueue[Optional[Callable[[], None]]]
+        self._queue: queue.SimpleQueue[Optional[Callable[[], None]]] = queue.SimpleQueue()
 
     def post(self, function: Callable[[], None]) -> None:
         """Run `function` on the main thread, after what was posted before. From any thread."""
@@ -50,7 +50,7 @@ class AsyncioLoop:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
-        self._tasks = set()  # type: Set[asyncio.Task[Any]]
+        self._tasks: Set[asyncio.Task[Any]] = set()
 
     def post(self, function: Callable[[], None]) -> None:
         """Run `function` on the main thread, after what was posted before. From any thread."""

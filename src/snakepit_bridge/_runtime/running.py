@@ -22,12 +22,12 @@ class RunningCall:
         timeout = call.options.get("timeout")
         self.call_id = call.call_id
         self.tool = call.tool
-        self.args = call.args  # type: Dict[str, Any]
+        self.args: Dict[str, Any] = call.args
         self.streaming = bool(call.options.get("stream"))
         self.context = CallContext(call.call_id, call.tool, worker_id, timeout)
         self.began = time.perf_counter()
         self.ended = False
-        self.task = None  # type: Optional[Any]
+        self.task: Optional[Any] = None
 
     def is_cancelled(self) -> bool:
         """Has the caller given this call up?"""

@@ -4,17 +4,16 @@ What a tool yields after a final chunk is not delivered: the generator is closed
 """
 
 import asyncio
+import functools
 import time
 from typing import Any, AsyncGenerator, Dict, Iterator, Optional, Tuple
 
 from ..base_adapter import StreamChunk
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
-from .cancel import async_border, border
+from .cancel import async_border, border, border_next
 from .link import Link
 from .running import RunningCall
-
-_END = object()
 
 
 class ChunkUnserialisable(Exception):
@@ -26,7 +25,7 @@ class ChunkUnserialisable(Exception):
 
 
 class _Chunks:
-    """What sync and async streams share: how an item becomes an encoded chunk, and what the end looks like."""
+    """What sync and async streams share: how an unusual item becomes an encoded chunk, and what the end looks like."""
 
     def __init__(self, call: RunningCall, link: Link) -> None:
         self.call = call
@@ -35,7 +34,9 @@ class _Chunks:
         self.warning = ""
 
     def encode(self, item: Any) -> Tuple[bytes, Optional[Dict[str, Any]]]:
-        payload, extra = item, None  # type: Any, Optional[Dict[str, Any]]
+        """(the encoded payload, what goes beside it)."""
+        payload = item
+        extra: Optional[Dict[str, Any]] = None
         if isinstance(item, dict):
             self.final_sent = bool(item.get("is_final"))
         elif isinstance(item, StreamChunk) or (hasattr(item, "is_final") and hasattr(item, "data")):
@@ -44,10 +45,7 @@ class _Chunks:
             extra = {"metadata": dict(metadata)} if metadata else None
         if self.final_sent:
             extra = self._final_extra(extra)
-        try:
-            return self.link.encode(payload), extra
-        except Unserialisable as error:
-            raise ChunkUnserialisable(error) from None
+        return self.link.encode(payload), extra
 
     def _final_extra(self, extra: Optional[Dict[str, Any]]) -> Dict[str, Any]:
         metadata = dict((extra or {}).get("metadata") or {})
@@ -55,14 +53,14 @@ class _Chunks:
         metadata["chunks"] = self.link.chunks_sent(self.call.call_id) + 1
         return {"final": True, "metadata": metadata}
 
-    def yielded_after_final(self) -> None:
-        self.warning = "tool %r went on yielding after a chunk with is_final: True; that was not delivered" % self.call.tool
-
     def end(self, value: Any) -> Tuple[Any, Dict[str, Any]]:
-        metadata = {"streamed": True, "final_sent": self.final_sent}  # type: Dict[str, Any]
-        if self.warning:
-            metadata["warning"] = self.warning
-        return value, metadata
+        """(the call's result, facts about its end)."""
+        return value, {"streamed": True, "final_sent": self.final_sent}
+
+    def end_after_final(self) -> Tuple[Any, Dict[str, Any]]:
+        """The tool went on yielding."""
+        warning = "tool %r went on yielding after a chunk with is_final: True; that was not delivered" % self.call.tool
+        return None, {"streamed": True, "final_sent": True, "warning": warning}
 
 
 def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Dict[str, Any]]:
@@ -72,21 +70,28 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
         Cancelled: the call was cancelled; the generator is closed.
         ChunkUnserialisable: an item cannot travel; the generator is closed.
     """
-    chunks = _Chunks(call, link)
-    cancelled, following = call.is_cancelled, items.__next__
+    chunks, outflow = _Chunks(call, link), link.outflow(call.call_id)
+    following, encode, offer = items.__next__, link.encode, link.offer_chunk
     try:
         while True:
             try:
-                item = border(call, following)
+                item = border_next(call, following)
             except StopIteration as stop:
                 return chunks.end(stop.value)
             if chunks.final_sent:
-                chunks.yielded_after_final()
-                return chunks.end(None)
-            if cancelled():
+                return chunks.end_after_final()
+            if outflow.cancelled:
                 raise Cancelled
-            data, extra = chunks.encode(item)
-            link.send_chunk(call.call_id, data, extra, cancelled)
+            extra = None
+            try:
+                if type(item) is dict and not item.get("is_final"):  # nearly every item of nearly every stream
+                    data = encode(item)
+                else:
+                    data, extra = chunks.encode(item)
+            except Unserialisable as error:
+                raise ChunkUnserialisable(error) from None
+            if not offer(outflow, data, extra):
+                link.wait_to_send(outflow, data, extra)
     finally:
         close = getattr(items, "close", None)
         if close is not None:
@@ -95,9 +100,9 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
 
 async def stream_async(call: RunningCall, items: "AsyncGenerator[Any, Any]", link: Link) -> Tuple[Any, Dict[str, Any]]:
     """`stream` for an async generator; waits for credit without blocking the loop."""
-    chunks = _Chunks(call, link)
+    chunks, outflow = _Chunks(call, link), link.outflow(call.call_id)
     loop, may_go = asyncio.get_event_loop(), asyncio.Event()
-    link.on_credit(call.call_id, lambda: loop.call_soon_threadsafe(may_go.set))
+    link.on_credit(call.call_id, functools.partial(loop.call_soon_threadsafe, may_go.set))
     try:
         while True:
             try:
@@ -105,12 +110,14 @@ async def stream_async(call: RunningCall, items: "AsyncGenerator[Any, Any]", lin
             except StopAsyncIteration:
                 return chunks.end(None)
             if chunks.final_sent:
-                chunks.yielded_after_final()
-                return chunks.end(None)
+                return chunks.end_after_final()
             call.context.check()
-            data, extra = chunks.encode(item)
+            try:
+                data, extra = chunks.encode(item)
+            except Unserialisable as error:
+                raise ChunkUnserialisable(error) from None
             may_go.clear()
-            while not link.offer_chunk(call.call_id, data, extra):
+            while not link.offer_chunk(outflow, data, extra):
                 await may_go.wait()
                 may_go.clear()
                 call.context.check()

@@ -136,7 +136,7 @@ class JsonCodec(Codec):
 
     def _marked_dict(self, value: Dict[Any, Any]) -> Any:
         if all(type(key) is str for key in value):
-            plain = {key: self._marked(item) for key, item in value.items()}  # type: Any
+            plain: Any = {key: self._marked(item) for key, item in value.items()}
             if len(plain) == 1 and next(iter(plain)).startswith(self.MARK):
                 return {self.MARK + "d": [[key, item] for key, item in plain.items()]}
             return plain

@@ -35,7 +35,7 @@ class Deframer:
         if self._broken:
             return []
         self._buffer += data
-        found = []  # type: List[Union[bytes, Fault]]
+        found: List[Union[bytes, Fault]] = []
         start = 0
         while len(self._buffer) - start >= 4:
             (length,) = _LENGTH.unpack_from(self._buffer, start)

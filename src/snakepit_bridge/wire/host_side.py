@@ -32,7 +32,7 @@ from .frames import (
     Window,
 )
 from .inbox import Inbox, Violation
-from .outbox import Outbox
+from .outbox import Lane, Outbox
 
 _MAYBE_DICT = (dict, type(None))
 
@@ -50,10 +50,11 @@ _SHAPES = {
 class _OpenCall:
     """What the host knows of a call that has not ended: the next chunk's number, and the credit that is out."""
 
-    __slots__ = ("bytes_out", "cancelled", "chunks_out", "next", "window")
+    __slots__ = ("bytes_out", "cancelled", "chunks_out", "lane", "next", "window")
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, lane: Lane) -> None:
         self.window = window
+        self.lane = lane
         self.next = 0
         self.chunks_out = 0  # received and not yet granted again
         self.bytes_out = 0
@@ -67,7 +68,7 @@ class HostMultiplexer:
         self._codec = codec
         self._outbox = Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes)
         self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown)
-        self._calls = {}  # type: Dict[int, _OpenCall]
+        self._calls: Dict[int, _OpenCall] = {}
 
     @property
     def open_calls(self) -> List[int]:
@@ -81,8 +82,8 @@ class HostMultiplexer:
             Unserialisable: an argument cannot travel; nothing was sent.
         """
         frame = self._codec.encode((CALL, call_id, tool, args, {**options, "window": list(window)}))
-        self._calls[call_id] = _OpenCall(window)
-        self._outbox.put(call_id, frame)
+        call = self._calls[call_id] = _OpenCall(window, Lane(call_id))
+        self._outbox.put(call.lane, frame)
 
     def cancel(self, call_id: int, reason: str) -> bool:
         """Say that a call is of no more use. True if the worker never saw it: then it has ended here and now."""
@@ -90,8 +91,8 @@ class HostMultiplexer:
         if call is None or call.cancelled:
             return False
         call.cancelled = True
-        unsent = self._outbox.has(call_id)
-        partly = self._outbox.drop(call_id)
+        unsent = call.lane.queued
+        partly = self._outbox.drop(call.lane)
         if unsent:
             self._end(call_id)
         if partly or not unsent:

@@ -40,15 +40,15 @@ class Inbox:
         self._handle = handle
         self._unknown = unknown
         self._max_frame = max_frame
-        self._parts = {}  # type: Dict[int, bytearray]
-        self._seen_unknown = set()  # type: set[Any]
+        self._parts: Dict[int, bytearray] = {}
+        self._seen_unknown: set[Any] = set()
         self.broken = False
 
     def read(self, message: bytes) -> List[Any]:
         """The events one message means; the last is a `Fault` if it is not the protocol."""
         if self.broken:
             return []
-        events = []  # type: List[Any]
+        events: List[Any] = []
         try:
             frames = self._codec.decode(message)
             if not isinstance(frames, list):
@@ -93,7 +93,7 @@ class Inbox:
         parts += part
         if last:
             del self._parts[call_id]
-            frame = self._codec.decode(parts)
+            frame = self._codec.decode(bytes(parts))
             if not isinstance(frame, list) or not frame or frame[0] == PIECE or frame[1:2] != [call_id]:
                 raise Violation("pieces of call %d do not make a frame of it" % call_id)
             self._read_frame(frame, events)

@@ -5,25 +5,13 @@ for more: a lone frame leaves at once, a flood leaves in batches.
 """
 
 import collections
-from typing import Any, Deque, Dict, List, Optional, Union
+from typing import Any, Deque, Dict, List, Optional, Tuple, Union
 
 from .codecs import Codec
 from .frames import CHUNK, PIECE, PIECE_BYTES
 
 #: Control frames fill a message up to about this much (bytes); what is left goes with the next.
 MESSAGE_BYTES = 1024 * 1024
-
-
-class _Run:
-    """Consecutive chunks of one stream that will leave in one frame."""
-
-    __slots__ = ("extra", "first", "items", "nbytes")
-
-    def __init__(self, first: int) -> None:
-        self.first = first
-        self.items = []  # type: List[bytes]
-        self.nbytes = 0
-        self.extra = None  # type: Optional[Dict[str, Any]]
 
 
 class _Cut:
@@ -36,13 +24,24 @@ class _Cut:
         self.sent = 0
 
 
-class _Lane:
-    """The bulk frames of one call, in order. `closed`: its last frame is in; the lane goes when it is empty."""
+class Lane:
+    """The bulk of one call, in order: first its chunks, then whole frames (a large call, a result).
 
-    __slots__ = ("queue",)
+    Attributes:
+        chunks: encoded chunks; a tuple (chunk, extra) ends a run, because `extra` belongs to the last chunk of a frame.
+        next: the number of the first of them.
+        queued: is it in the rotation? Whoever appends calls `Outbox.enqueue` if not.
+    """
 
-    def __init__(self) -> None:
-        self.queue = collections.deque()  # type: Deque[Union[bytes, _Run, _Cut]]
+    __slots__ = ("call_id", "chunks", "dropped", "frames", "next", "queued")
+
+    def __init__(self, call_id: int) -> None:
+        self.call_id = call_id
+        self.chunks: Deque[Union[bytes, Tuple[bytes, Dict[str, Any]]]] = collections.deque()
+        self.frames: Deque[Union[bytes, _Cut]] = collections.deque()
+        self.next = 0
+        self.queued = False
+        self.dropped = False
 
 
 class Outbox:
@@ -51,9 +50,8 @@ class Outbox:
     def __init__(self, codec: Codec, piece_bytes: int = PIECE_BYTES) -> None:
         self._codec = codec
         self._piece = piece_bytes
-        self._control = collections.deque()  # type: Deque[bytes]
-        self._lanes = {}  # type: Dict[int, _Lane]
-        self._turn = collections.deque()  # type: Deque[int]
+        self._control: Deque[bytes] = collections.deque()
+        self._turn: Deque[Lane] = collections.deque()  # lanes that hold something
 
     def __bool__(self) -> bool:
         return bool(self._control or self._turn)
@@ -62,83 +60,83 @@ class Outbox:
         """A small frame that may overtake bulk."""
         self._control.append(frame)
 
-    def put(self, call_id: int, frame: bytes) -> None:
+    def put(self, lane: Lane, frame: bytes) -> None:
         """A frame of a call, after all others of that call. Small ones with nothing before them go as control."""
-        if call_id not in self._lanes and len(frame) <= self._piece:
+        if not lane.queued and len(frame) <= self._piece:
             self._control.append(frame)
         else:
-            self._lane(call_id).queue.append(frame if len(frame) <= self._piece else _Cut(frame))
+            lane.frames.append(frame if len(frame) <= self._piece else _Cut(frame))
+            self.enqueue(lane)
 
-    def put_chunk(self, call_id: int, sequence: int, item: bytes, extra: Optional[Dict[str, Any]]) -> None:
-        """One encoded chunk; joined to the run before it while that is small and open."""
-        queue = self._lane(call_id).queue
-        run = queue[-1] if queue else None
-        if not isinstance(run, _Run) or run.extra is not None or run.nbytes + len(item) > self._piece // 2:
-            run = _Run(sequence)
-            queue.append(run)
-        run.items.append(item)
-        run.nbytes += len(item)
-        run.extra = extra
+    def enqueue(self, lane: Lane) -> None:
+        """Something was appended to a lane: it takes its turn."""
+        if not lane.queued and not lane.dropped:
+            lane.queued = True
+            self._turn.append(lane)
 
-    def drop(self, call_id: int) -> bool:
-        """Forget a call's bulk frames that have not left. True if one of them had left in part."""
-        lane = self._lanes.pop(call_id, None)
-        if lane is None:
-            return False
-        self._turn.remove(call_id)
-        head = lane.queue[0] if lane.queue else None
+    def drop(self, lane: Lane) -> bool:
+        """Forget a call's bulk that has not left, and take no more. True if a frame of it had left in part."""
+        lane.dropped = True
+        if lane.queued:
+            self._turn.remove(lane)
+            lane.queued = False
+        head = lane.frames[0] if lane.frames else None
+        lane.chunks.clear()
+        lane.frames.clear()
         return isinstance(head, _Cut) and head.sent > 0
-
-    def has(self, call_id: int) -> bool:
-        """Does this call have bulk frames that have not left?"""
-        return call_id in self._lanes
 
     def next_message(self) -> Optional[bytes]:
         """One message of what is waiting, or None. Control frames first, then a piece of each call in turn."""
         if not self:
             return None
-        frames = []  # type: List[bytes]
+        frames: List[bytes] = []
         size = 0
         while self._control and size < MESSAGE_BYTES:
             frames.append(self._control.popleft())
             size += len(frames[-1])
         while self._turn and size < self._piece:
-            call_id = self._turn.popleft()
-            lane = self._lanes[call_id]
-            frame = self._next_of(call_id, lane)
-            frames.append(frame)
-            size += len(frame)
-            if lane.queue:
-                self._turn.append(call_id)
+            lane = self._turn.popleft()
+            frames.append(self._next_of(lane))
+            size += len(frames[-1])
+            if lane.frames or lane.chunks:
+                self._turn.append(lane)
             else:
-                del self._lanes[call_id]
+                lane.queued = False
         return self._codec.array(frames)
 
-    def _next_of(self, call_id: int, lane: _Lane) -> bytes:
-        entry = lane.queue.popleft()
-        if isinstance(entry, _Run):
-            frame = self._run_frame(call_id, entry)
+    def _next_of(self, lane: Lane) -> bytes:
+        head = lane.frames[0] if lane.frames else None
+        if lane.chunks and not (isinstance(head, _Cut) and head.sent):
+            frame = self._run_frame(lane)
             if len(frame) <= self._piece:
                 return frame
-            entry = _Cut(frame)
-        if isinstance(entry, bytes):
-            return entry
-        part = bytes(entry.frame[entry.sent : entry.sent + self._piece])
-        entry.sent += len(part)
-        last = entry.sent >= len(entry.frame)
-        if not last:
-            lane.queue.appendleft(entry)
-        return self._codec.encode((PIECE, call_id, last, part))
+            head = _Cut(frame)
+            lane.frames.appendleft(head)
+        if isinstance(head, bytes):
+            lane.frames.popleft()
+            return head
+        assert head is not None, "a lane in the rotation holds something"
+        part = bytes(head.frame[head.sent : head.sent + self._piece])
+        head.sent += len(part)
+        last = head.sent >= len(head.frame)
+        if last:
+            lane.frames.popleft()
+        return self._codec.encode((PIECE, lane.call_id, last, part))
 
-    def _run_frame(self, call_id: int, run: _Run) -> bytes:
-        encode = self._codec.encode
-        return self._codec.array(
-            (encode(CHUNK), encode(call_id), encode(run.first), self._codec.array(run.items), encode(run.nbytes), encode(run.extra))
-        )
-
-    def _lane(self, call_id: int) -> _Lane:
-        lane = self._lanes.get(call_id)
-        if lane is None:
-            lane = self._lanes[call_id] = _Lane()
-            self._turn.append(call_id)
-        return lane
+    def _run_frame(self, lane: Lane) -> bytes:
+        items: List[bytes] = []
+        nbytes, extra, chunks = 0, None, lane.chunks
+        limit = self._piece // 2
+        while chunks and extra is None:
+            head = chunks[0]
+            item, extra = head if isinstance(head, tuple) else (head, None)
+            if items and nbytes + len(item) > limit:
+                extra = None  # it stays for the next run
+                break
+            chunks.popleft()
+            items.append(item)
+            nbytes += len(item)
+        first, lane.next = lane.next, lane.next + len(items)
+        codec = self._codec
+        encode = codec.encode
+        return codec.array((encode(CHUNK), encode(lane.call_id), encode(first), codec.array(items), encode(nbytes), encode(extra)))

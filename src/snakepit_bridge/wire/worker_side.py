@@ -28,28 +28,66 @@ from .frames import (
     WorkerEvent,
 )
 from .inbox import Inbox, Violation
-from .outbox import Outbox
+from .outbox import Lane, Outbox
 
 _SHAPES = {CALL: (str, dict, dict), CANCEL: (str,), CREDIT: (int, int), PING: (int,), DRAIN: ()}
 
 
-class _OpenCall:
-    """Credit left, chunks sent, and the newest progress report that has not left (`held`: as a chunk, for want of credit)."""
+class Outflow:
+    """What one open call sends: its lane, the credit left, and the newest report that has not left.
 
-    __slots__ = ("bytes_left", "cancelled", "chunks_left", "held", "progress", "sent", "window")
+    `held` is a report that is to go as a chunk and lacks credit; `report` one that goes beside a unary call's result.
+    """
 
-    def __init__(self, window: Window) -> None:
+    __slots__ = ("_outbox", "bytes_left", "call_id", "cancelled", "chunks_left", "held", "lane", "report", "sent", "window")
+
+    def __init__(self, call_id: int, window: Window, outbox: Outbox) -> None:
+        self.call_id = call_id
         self.window = window
         self.chunks_left = window.chunks
         self.bytes_left = window.bytes
         self.sent = 0
         self.cancelled = False
-        self.progress = None  # type: Optional[bytes]
-        self.held = None  # type: Optional[bytes]
+        self.report: Optional[bytes] = None
+        self.held: Optional[bytes] = None
+        self.lane = Lane(call_id)
+        self._outbox = outbox
 
-    def may_send(self, size: int) -> bool:
-        """Is there credit for a chunk of `size` bytes? One larger than the window passes when it is alone."""
-        return self.chunks_left > 0 and (size <= self.bytes_left or self.chunks_left >= self.window.chunks)
+    @classmethod
+    def closed(cls, call_id: int) -> "Outflow":
+        """For a call that has ended meanwhile: takes chunks and drops them."""
+        outflow = cls(call_id, Window(), Outbox(Codec()))
+        outflow.cancelled = True
+        return outflow
+
+    def offer(self, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
+        """Send one encoded chunk if there is credit for it; False: not now. On the path of every chunk, hence in one piece.
+
+        A chunk larger than the whole byte window passes when nothing else of the stream is on its way. Chunks of a
+        cancelled call are taken and dropped: nobody reads them.
+        """
+        if self.cancelled:
+            return True
+        size = len(item)
+        if self.held is not None or self.chunks_left <= 0 or (size > self.bytes_left and self.chunks_left < self.window.chunks):
+            return False
+        self.chunks_left -= 1
+        self.bytes_left -= size
+        self.sent += 1
+        lane = self.lane
+        lane.chunks.append(item if extra is None else (item, extra))
+        if not lane.queued:
+            self._outbox.enqueue(lane)
+        return True
+
+    def offer_progress(self, item: bytes) -> None:
+        """Send a stream's report as a chunk; without credit it waits, and a newer one takes its place."""
+        self.held = None if self.offer_held(item) else item
+
+    def offer_held(self, item: bytes) -> bool:
+        """Send a report that was held, or is new, before anything else."""
+        self.held = None
+        return self.offer(item, {"progress": True})
 
 
 class WorkerMultiplexer:
@@ -59,8 +97,8 @@ class WorkerMultiplexer:
         self.codec = codec
         self._outbox = Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes)
         self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown)
-        self._calls = {}  # type: Dict[int, _OpenCall]
-        self._reporting = {}  # type: Dict[int, _OpenCall]  # calls whose `progress` is to be sent
+        self._calls: Dict[int, Outflow] = {}
+        self._reporting: Dict[int, Outflow] = {}  # calls whose `report` is to be sent
 
     @property
     def open_calls(self) -> List[int]:
@@ -76,27 +114,20 @@ class WorkerMultiplexer:
         """Introduce this worker: the first frame it sends."""
         self._outbox.put_control(self.codec.encode((HELLO, 0, info)))
 
-    def offer_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
-        """Send one encoded chunk if the stream has credit for it; False: not now.
+    def outflow(self, call_id: int) -> Optional[Outflow]:
+        """The sending side of an open call; for those who send many chunks."""
+        return self._calls.get(call_id)
 
-        A chunk larger than the whole byte window passes when nothing else of the stream is on its way. Chunks of a
-        cancelled call are taken and dropped: nobody reads them.
-        """
+    def offer_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
+        """`Outflow.offer` by call id; chunks of a call that has ended are taken and dropped."""
         call = self._calls.get(call_id)
-        if call is None or call.cancelled:
-            return True
-        if call.held is not None or not call.may_send(len(item)):
-            return False
-        self._send_chunk(call_id, call, item, extra)
-        return True
+        return call is None or call.offer(item, extra)
 
     def offer_progress(self, call_id: int, item: bytes) -> None:
-        """Send a stream's progress report as a chunk; without credit it waits, and a newer one takes its place."""
+        """`Outflow.offer_progress` by call id."""
         call = self._calls.get(call_id)
-        if call is None or call.cancelled:
-            return
-        call.held = item
-        self._send_held(call_id, call)
+        if call is not None:
+            call.offer_progress(item)
 
     def chunks_sent(self, call_id: int) -> int:
         """How many chunks of an open call have been taken for sending."""
@@ -111,7 +142,7 @@ class WorkerMultiplexer:
         """
         call = self._calls.get(call_id)
         if call is not None and not call.cancelled:
-            call.progress = self.codec.encode((PROGRESS, call_id, payload))
+            call.report = self.codec.encode((PROGRESS, call_id, payload))
             self._reporting[call_id] = call
 
     def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:
@@ -138,9 +169,9 @@ class WorkerMultiplexer:
         """The next message to write, or None."""
         if self._reporting:
             for call in self._reporting.values():
-                if call.progress is not None:
-                    self._outbox.put_control(call.progress)
-                    call.progress = None
+                if call.report is not None:
+                    self._outbox.put_control(call.report)
+                    call.report = None
             self._reporting.clear()
         return self._outbox.next_message()
 
@@ -149,30 +180,17 @@ class WorkerMultiplexer:
         return self._inbox.read(message)
 
     def _end(self, call_id: int, frame: bytes) -> None:
-        del self._calls[call_id]
-        report = self._reporting.pop(call_id, None)
-        if report is not None and report.progress is not None:
-            self._outbox.put_control(report.progress)
-        self._outbox.put(call_id, frame)
-
-    def _send_held(self, call_id: int, call: _OpenCall) -> None:
-        item = call.held
-        if item is not None and call.may_send(len(item)):
-            call.held = None
-            self._send_chunk(call_id, call, item, {"progress": True})
-
-    def _send_chunk(self, call_id: int, call: _OpenCall, item: bytes, extra: Optional[Dict[str, Any]]) -> None:
-        call.chunks_left -= 1
-        call.bytes_left -= len(item)
-        self._outbox.put_chunk(call_id, call.sent, item, extra)
-        call.sent += 1
+        call = self._calls.pop(call_id)
+        if self._reporting.pop(call_id, None) is not None and call.report is not None:
+            self._outbox.put_control(call.report)
+        self._outbox.put(call.lane, frame)
 
     def _handle(self, frame: List[Any]) -> Optional[WorkerEvent]:
         kind, call_id = frame[0], frame[1]
         if kind == CALL:
             if call_id in self._calls:
                 raise Violation("call %d is open already" % call_id)
-            self._calls[call_id] = _OpenCall(_window_of(frame[4]))
+            self._calls[call_id] = Outflow(call_id, _window_of(frame[4]), self._outbox)
             return Call(call_id, frame[2], frame[3], frame[4])
         if kind == CREDIT:
             return self._credit(call_id, frame[2], frame[3])
@@ -191,7 +209,8 @@ class WorkerMultiplexer:
         call.bytes_left += nbytes
         if chunks < 0 or nbytes < 0 or call.chunks_left > call.window.chunks or call.bytes_left > call.window.bytes:
             raise Violation("call %d was granted more than it has used" % call_id)
-        self._send_held(call_id, call)
+        if call.held is not None:
+            call.offer_progress(call.held)
         return Credit(call_id)
 
     def _cancel(self, call_id: int, reason: str) -> Optional[WorkerEvent]:
@@ -200,7 +219,8 @@ class WorkerMultiplexer:
         if call is None or call.cancelled:
             return None
         call.cancelled = True
-        self._outbox.drop(call_id)
+        self._outbox.drop(call.lane)
+        call.lane = Lane(call_id)  # for the frame that ends it
         return Cancel(call_id, reason)
 
 

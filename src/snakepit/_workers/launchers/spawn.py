@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -94,7 +95,7 @@ class SpawnedProcess:
     async def _open(self, lifeline: socket.socket) -> None:
         await self._loop.create_unix_connection(lambda: self._lifeline, sock=lifeline)
         for lines, pipe in zip(self._outputs, (self._popen.stdout, self._popen.stderr), strict=True):
-            await self._loop.connect_read_pipe(lambda lines=lines: lines, pipe)
+            await self._loop.connect_read_pipe(functools.partial(_itself, lines), pipe)
 
     def _watch_exit(self) -> None:
         try:
@@ -181,6 +182,10 @@ class _Lines(asyncio.Protocol):
 
     def _say(self, line: bytes) -> None:
         self._on_output(self._name, line.decode("utf-8", "backslashreplace").rstrip("\r"))
+
+
+def _itself(protocol: _Lines) -> _Lines:
+    return protocol
 
 
 def _parse_report(line: bytes) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Which protocol a pool's channels use, and getting its library ready while the workers start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.util
+import sys
+import threading
+
+from snakepit.errors import ProtocolUnavailable
+
+
+def choose(protocol: str) -> str:
+    """The protocol to use for a pool's setting.
+
+    Raises:
+        ProtocolUnavailable: its library is missing in this interpreter; the error says which and how to install it.
+    """
+    if importlib.util.find_spec("grpc") is None:
+        raise ProtocolUnavailable(
+            f"protocol {protocol!r} needs grpcio, which {sys.executable} does not have",
+            code="grpc_unavailable",
+            hint=f"{sys.executable} -m pip install 'snakepit-bridge[grpc]'",
+        )
+    return "grpc"
+
+
+async def load() -> None:
+    """Import the carrier on a thread of its own: grpc takes about 0.1 s, and the workers are starting meanwhile."""
+    loop = asyncio.get_running_loop()
+    loaded: asyncio.Future[None] = loop.create_future()
+
+    def load_in_thread() -> None:
+        problem: Exception | None = None
+        try:
+            importlib.import_module("snakepit._channel.grpc_carrier")
+        except Exception as error:  # whatever a broken installation raises; it belongs to whoever waits
+            problem = error
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(_settle, loaded, problem)
+
+    threading.Thread(target=load_in_thread, name="snakepit-import", daemon=True).start()
+    await loaded
+
+
+def _settle(future: asyncio.Future[None], problem: Exception | None) -> None:
+    if future.done():
+        return
+    if problem is None:
+        future.set_result(None)
+    else:
+        future.set_exception(problem)

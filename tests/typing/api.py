@@ -1,0 +1,156 @@
+"""The public API as users write it, for type checkers: pyright reads this file in strict mode, nobody runs it.
+
+`assert_type` states what an editor shows. A line that must not type-check carries a pyright ignore, and an ignore that is not
+needed is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, assert_type
+
+import snakepit
+from snakepit_bridge.base_adapter import BaseAdapter, StreamChunk, tool
+
+
+class Shop(BaseAdapter):
+    """An adapter with every kind of tool."""
+
+    @tool(description="Add two numbers", idempotent=True, metadata={"team": "sums"})
+    def add(self, a: int, b: int = 1) -> int:
+        self.progress(1, 2, message="halfway")
+        assert_type(self.context.cancelled, bool)
+        assert_type(self.context.remaining, float | None)
+        return a + b
+
+    @tool
+    async def fetch(self, name: str) -> bytes:
+        await asyncio.sleep(0)
+        return name.encode()
+
+    @tool(supports_streaming=True)
+    def count(self, to: int) -> Iterator[dict[str, Any]]:
+        for number in range(to):
+            yield {"number": number}
+
+    @tool(supports_streaming=True)
+    async def ticks(self) -> AsyncIterator[StreamChunk]:
+        yield StreamChunk({"tick": 1}, is_final=True, metadata={"source": "clock"})
+
+
+def adapters() -> None:
+    """Every way to name an adapter."""
+    snakepit.Pool()
+    snakepit.Pool("my_app.tools:MyAdapter", size=2, worker_output="log", env={"A": "b"})
+    snakepit.Pool(Path("tools.py"), python="/usr/bin/python3")
+    snakepit.Pool(Shop)
+    snakepit.Pool(asyncio)
+    snakepit.Pool([adapters, calls])
+    snakepit.Pool(3)  # pyright: ignore[reportArgumentType]
+    snakepit.Pool(siez=2)  # pyright: ignore[reportCallIssue]
+    snakepit.Pool(size="2")  # pyright: ignore[reportArgumentType]
+
+
+def calls() -> None:
+    """The sync face."""
+    with snakepit.Pool(Shop, size=1, base_port=None, worker_output=lambda worker, stream, line: None) as pool:
+        assert_type(pool, snakepit.Pool)
+        result: int = pool.execute("add", {"a": 1}, timeout=5, on_progress=lambda report: print(report["progress"]))
+        pool.execute("add", timeout=None)
+        pool.execute("add", {"a": 1}, 5)  # pyright: ignore[reportCallIssue]
+        pool.execute("add", ["a"])  # pyright: ignore[reportArgumentType]
+        future = pool.submit("add", {"a": result})
+        assert_type(future, snakepit.CallFuture)
+        concurrent.futures.wait([future])
+        pool.tools.add(2, b=3)
+        pool.tools.add.options(timeout=5)(2, b=3)
+
+
+def streams() -> None:
+    """Chunks as dicts, values as the tool yielded them, and leaving early."""
+    with snakepit.Pool(Shop) as pool:
+        stream = pool.stream("count", {"to": 3}, chunk_timeout=1.5)
+        assert_type(stream, snakepit.Stream)
+        for chunk in stream:
+            assert_type(chunk, dict[str, Any])
+            if chunk["is_final"]:
+                break
+        for value in pool.stream("count", {"to": 3}, timeout=None).values():
+            print(value)
+        with pool.stream("count", {"to": 3}) as left:
+            next(left)
+            left.cancel()
+        print(left.result)
+
+
+def bound() -> None:
+    """Tools typed as their adapter."""
+    with snakepit.Pool(Shop) as pool:
+        shop = pool.bind(Shop)
+        assert_type(shop, Shop)
+        assert_type(shop.add(2, 3), int)
+        assert_type(shop.count(3), Iterator[dict[str, Any]])
+        shop.add("two")  # pyright: ignore[reportArgumentType]
+
+
+def views() -> None:
+    """What a pool tells about itself is frozen."""
+    pool = snakepit.Pool(Shop)
+    stats = pool.stats()
+    assert_type(stats, snakepit.PoolStats)
+    assert_type(stats.running, int)
+    stats.running = 1  # pyright: ignore[reportAttributeAccessIssue]
+    for worker in pool.workers():
+        assert_type(worker, snakepit.WorkerHandle)
+        assert_type(worker.info(), snakepit.WorkerInfo)
+        assert_type(worker.info().pid, int | None)
+    for spec in pool.tool_specs():
+        assert_type(spec, snakepit.ToolSpec)
+        assert_type(spec.parameters, tuple[snakepit.ParameterSpec, ...])
+
+
+async def asynchronous() -> None:
+    """The async face: the same words with `await`."""
+    async with snakepit.AsyncPool(Shop, size=2) as pool:
+        assert_type(pool, snakepit.AsyncPool)
+        await pool.execute("add", {"a": 1}, timeout=5)
+        await asyncio.gather(pool.submit("add", {"a": 1}), pool.submit("add", {"a": 2}))
+        stream = pool.stream("count", {"to": 3})
+        assert_type(stream, snakepit.AsyncStream)
+        async for chunk in stream:
+            assert_type(chunk, dict[str, Any])
+        async for value in pool.stream("count", {"to": 3}).values():
+            print(value)
+        await pool.tools.add(2, b=3)
+
+
+def default_pool() -> None:
+    """The module-level functions."""
+    snakepit.configure(adapter="my_app.tools:MyAdapter", pool_size=4)
+    snakepit.configure(adapter_module=snakepit.adapters.GRPCPython, grpc_config={"base_port": 50051, "port_range": 100})
+    snakepit.execute("ping", {})
+    assert_type(snakepit.execute_stream("ping_stream", {"count": 5}, lambda chunk: print(chunk["message"])), None)
+    snakepit.shutdown()
+
+
+def errors() -> None:
+    """Errors are caught by their own names or by Python's."""
+    try:
+        snakepit.execute("ping", {})
+    except snakepit.ToolError as error:
+        assert_type(error.type, str)
+        assert_type(error.chunk, int | None)
+    except snakepit.SnakepitError as error:
+        assert_type(error.code, str)
+        assert_type(error.details, dict[str, Any])
+    try:
+        snakepit.execute("ping", {})
+    except TimeoutError:
+        pass
+    timeout: type[TimeoutError] = snakepit.WorkerTimeout
+    value: type[ValueError] = snakepit.InvalidParameter
+    lookup: type[LookupError] = snakepit.UnknownTool
+    print(timeout, value, lookup)
