@@ -42,7 +42,7 @@ api-types: $(VENV)/.has-dev
 	$(PY) -m pyright
 
 layers: $(VENV)/.has-dev
-	$(PY) -c "from importlinter.cli import lint_imports_command as main; main()"
+	$(PY) -c "from importlinter.cli import lint_imports_command as main; main(['--no-logo'])"
 
 stubs: $(VENV)/.has-dev
 	$(PY) scripts/make_stubs.py --check

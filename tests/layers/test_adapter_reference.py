@@ -36,29 +36,36 @@ class ModuleAdapter(BaseAdapter):
         return "pong"
 
     class Nested:
+        """A class in a class."""
+
         @tool
         def inner(self) -> None: ...
 
 
 @tool
 def module_tool(x: int) -> int:
+    """A tool of this module."""
     return x
 
 
 @functools.lru_cache
 def cached(x: int) -> int:
+    """A decorated function: no plain function any more, but found by its name."""
     return x
 
 
 def no_directory() -> Path:
+    """The run's directory, for adapters that need none."""
     raise AssertionError("nothing had to be written")
 
 
 def references(adapter: Any) -> tuple[str, ...]:
+    """The references of an adapter that has source files."""
     return resolve(adapter, no_directory)
 
 
 def refusal(adapter: Any) -> ConfigurationError:
+    """The error that an adapter is refused with."""
     with pytest.raises(ConfigurationError) as caught:
         resolve(adapter, no_directory)
     return caught.value
@@ -157,6 +164,8 @@ def test_module_that_no_import_finds_is_named_by_its_file(tmp_path: Path) -> Non
 
 
 def outer() -> Any:
+    """An adapter class that only this call has."""
+
     class Inside(BaseAdapter):
         @tool
         def ping(self) -> None: ...
@@ -236,12 +245,14 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
+    """A script in a folder of its own."""
     path = tmp_path / "project" / "my script.py"
     path.parent.mkdir()
     path.write_text(SCRIPT)
     return path
 
 
+@pytest.mark.slow
 def test_script_is_named_by_its_file(script: Path, tmp_path: Path) -> None:
     """What a script defines is found in its file, whatever way the script was named and wherever it runs."""
     expected = [[f"{script}:Adapter"], [f"{script}:double", f"{script}:Plain"]]
@@ -261,6 +272,7 @@ def test_script_under_another_program_is_named_by_its_file(script: Path) -> None
     assert json.loads(printed.partition("\n")[0]) == [[f"{script}:Adapter"], [f"{script}:double"]]
 
 
+@pytest.mark.slow
 def test_module_run_with_m_is_named_as_a_module(tmp_path: Path) -> None:
     """`python -m pkg.mod` gives the module's name, so that relative imports in it work in workers."""
     package = tmp_path / "pkg"
@@ -287,6 +299,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="Python 3.13 remembers the source of -c")
 def test_program_without_a_file_is_refused(tmp_path: Path) -> None:
     """What was given to python -c, or by standard input, has no source to send; the error says to put it in a file."""
@@ -331,6 +344,7 @@ class Notebook:
 
 @pytest.fixture
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    """A notebook that has run one cell, with the SDK's imports."""
     found = Notebook(tmp_path)
     monkeypatch.setitem(sys.modules, "__main__", found.module)
     found.run("from snakepit_bridge import BaseAdapter, tool")
@@ -432,7 +446,7 @@ def test_redefined_notebook_class_travels_as_it_is_now(notebook: Notebook) -> No
         ("async def f():\n    return 1", lambda f: f.__code__.co_flags & 0x80),
         ("count = 0\ndef f():\n    global count\n    count += 1\n    return count", lambda f: (f(), f()) == (1, 2)),
         ("def f(x=lambda: later()): return x()\ndef later(): return 3", lambda f: f() == 3),
-        ("def f(): return display_name_that_is_nowhere", lambda f: callable(f)),
+        ("def f(): return display_name_that_is_nowhere", callable),
         ("x = 'shadow'\nmodel = object()\ndef f(model=1): return model", lambda f: f() == 1),
         ("model = object()\ndef f():\n    model = 2\n    return model", lambda f: f() == 2),
     ],

@@ -83,8 +83,18 @@ def test_details_that_are_no_json_do_not_break_the_document() -> None:
     assert json.loads(json_line(document))["error"]["details"]["kind"] == "<class 'ValueError'>"
 
 
-@pytest.mark.parametrize(("chunks", "words"), [(0, "0 chunks"), (1, "1 chunk"), (2, "2 chunks")])
-def test_an_interruption_says_what_became_of_the_call(chunks: int, words: str) -> None:
-    """One line: who asked, and how far it got."""
-    assert interruption_text("Ctrl-C", "train", True, chunks) == f"snakepit: cancelled by Ctrl-C: train was stopped after {words}"
+@pytest.mark.parametrize(("chunks", "after"), [(None, ""), (0, " after 0 chunks"), (1, " after 1 chunk"), (2, " after 2 chunks")])
+def test_an_interruption_says_what_became_of_the_call(chunks: int | None, after: str) -> None:
+    """One line: who asked, and how far the stream got."""
+    assert interruption_text("Ctrl-C", "train", chunks) == f"snakepit: Ctrl-C: cancelled train{after}"
     assert interruption_document("Ctrl-C", "train")["error"]["code"] == "call_cancelled"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(errors.WorkerTimeout("x", hint="timeout=None"), "--timeout"), (errors.WrongCallStyle("x"), "supports_streaming")]
+)
+def test_hints_speak_of_the_command_line(error: errors.SnakepitError, words: str) -> None:
+    """Where the library names a Python argument, the command names its option."""
+    assert words in error_text(error)
+    assert words in error_document(error)["error"]["hint"]
+    assert "timeout=None" not in error_text(error)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pythons import run
 
 import snakepit_bridge
+from pythons import run
 from snakepit_bridge._runtime.loading import AdapterLoadError, LoadedAdapter, load
 
 Write = Callable[[str, str], Path]
@@ -97,10 +97,12 @@ def package(write: Write) -> Write:
 
 
 def calling(adapter: LoadedAdapter, name: str, *args: Any) -> Any:
+    """What a tool returns, called on fresh instances."""
     return adapter.bound(name, adapter.instantiate())(*args)
 
 
 def failure(*references: str) -> AdapterLoadError:
+    """The error that loading these references ends with."""
     with pytest.raises(AdapterLoadError) as caught:
         load(references)
     return caught.value

@@ -7,11 +7,12 @@ import sys
 from typing import Any
 
 from snakepit._pool.engine import Engine
+from snakepit._pool.failures import closed
 from snakepit._pool.stats import PoolStats
 from snakepit._pool.tools import ToolSpec
 from snakepit._workers.worker import Worker, WorkerInfo
 from snakepit.config import Adapter, PoolConfig, pool_config
-from snakepit.errors import PlatformUnsupported, PoolClosed, PoolForked
+from snakepit.errors import PlatformUnsupported, PoolForked
 
 
 class WorkerHandle:
@@ -62,7 +63,7 @@ class PoolBase:
                 hint="make a pool of its own in the child, or use multiprocessing's spawn start method",
             )
         if self._closed:
-            raise PoolClosed("the pool is closed", hint="make a new one, or keep the call inside the `with` block")
+            raise closed()
 
     def _specs(self) -> tuple[ToolSpec, ...]:
         return tuple(self._engine.tools.values()) if self._engine is not None else ()

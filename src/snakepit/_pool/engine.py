@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import logging
 from typing import Any
@@ -16,26 +17,17 @@ from snakepit._channel.negotiate import choose
 from snakepit._workers.lifecycle import State
 from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
-from snakepit.errors import (
-    CallCancelled,
-    ChannelError,
-    PoolBroken,
-    PoolClosed,
-    PoolStartFailed,
-    QueueFull,
-    QueueTimeout,
-    SnakepitError,
-    WorkerTimeout,
-)
+from snakepit.errors import CallCancelled, ChannelError, PoolStartFailed, SnakepitError
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.frames import Window
 from snakepit_bridge.wire.plain import Unserialisable
 
 from . import failures
 from .call import Call, Ended, Failed, Mailbox
+from .ledger import Ledger
 from .scheduler import Assignment, QueueIsFull, Scheduler
 from .setup import PoolSetup
-from .stats import Counters, PoolStats
+from .stats import PoolStats
 from .tools import ToolSpec, parse_tool_specs
 
 _log = logging.getLogger("snakepit.pool")
@@ -54,14 +46,11 @@ class Engine:
         self._supervisor = setup.supervisor(config, self)
         self._window = Window(config.window_chunks, config.window_bytes)
         self._ids = itertools.count(1)
-        # The mutable state of calls: everything submitted whose slot is not free again.
-        self._calls: dict[int, Call] = {}
-        self._counters = Counters()
+        self._ledger = Ledger()
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
         self._failed_starts = 0
         self._broken: SnakepitError | None = None
         self._closing = False
-        self._idle: asyncio.Event | None = None
         self._main: asyncio.Task[None] | None = None
 
     # Starting and ending ----------------------------------------------------------------------------------------------------
@@ -85,23 +74,17 @@ class Engine:
             finish_unary: let calls that give one result end by themselves first (each has its own deadline).
         """
         if finish_unary and self._broken is None:
-            await self._unary_calls_ended()
+            await self._ledger.unary_calls_ended()
         self._closing = True
-        for call in list(self._calls.values()):
-            self.cancel(call, "the pool was closed", PoolClosed(f"the pool was closed before {call.tool!r} ended", tool=call.tool))
+        for call in self._ledger.open_calls():
+            self.cancel(call, "the pool was closed", failures.closed_under(call))
         self._supervisor.stop()
         if self._main is not None:
             await asyncio.shield(asyncio.wait([self._main]))
         if not self._first_ready.done():
-            self._first_ready.set_exception(PoolClosed("the pool was closed while it started"))
+            self._first_ready.set_exception(failures.closed())
             self._first_ready.exception()  # nobody may be waiting for it
         self._setup.remove()
-
-    async def _unary_calls_ended(self) -> None:
-        self._idle = asyncio.Event()
-        while any(not call.streaming and not call.over for call in self._calls.values()):
-            self._idle.clear()
-            await self._idle.wait()
 
     # Calls ------------------------------------------------------------------------------------------------------------------
 
@@ -119,8 +102,7 @@ class Engine:
         if refusal is not None:
             call.finish(Failed(refusal))
             return
-        self._calls[call.id] = call
-        self._counters.submitted += 1
+        self._ledger.enter(call)
         now = self._loop.time()
         if call.timeout is not None:
             call.deadline = now + call.timeout
@@ -128,23 +110,21 @@ class Engine:
         try:
             assignments = self._scheduler.submit(call.id, streaming=call.streaming)
         except QueueIsFull:
-            self._refuse_for_queue(call)
+            self._ledger.tell(call, Failed(failures.queue_full(self._scheduler.waiting, self.config.queue_size)))
+            self._ledger.leave(call)
             return
         self._dispatch(assignments)
-        if not call.worker_id and not call.over and self.config.queue_timeout is not None:
-            call.timers.append(self._loop.call_at(now + self.config.queue_timeout, self._queue_time_passed, call))
+        patience = self.config.queue_timeout
+        if patience is not None and not call.worker_id and not call.over:
+            call.timers.append(self._loop.call_at(now + patience, self._queue_time_passed, call, patience))
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
-        told = call.finish(Failed(error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)))
-        if told and isinstance(error, WorkerTimeout):
-            self._counters.timed_out += 1
-        elif told:
-            self._counters.cancelled += 1
-        if call.id not in self._calls or call.cancelling:
+        self._ledger.tell(call, Failed(error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)))
+        if self._ledger.get(call.id) is None or call.cancelling:
             return
         if self._scheduler.withdraw(call.id):
-            self._leave(call)
+            self._ledger.leave(call)
             return
         call.cancelling = True
         worker = self._supervisor.workers.get(call.worker_id)
@@ -183,15 +163,15 @@ class Engine:
     def worker_event(self, worker: Worker, event: frames.HostEvent) -> None:
         """Something came over a worker's channel."""
         if isinstance(event, frames.Chunks):
-            call = self._calls.get(event.call_id)
+            call = self._ledger.get(event.call_id)
             if call is not None and not call.over:
                 call.chunks += len(event.payloads)
-                self._counters.chunks += len(event.payloads)
+                self._ledger.counters.chunks += len(event.payloads)
                 call.mailbox.put(event)
         elif isinstance(event, frames.Result | frames.Failure):
             self._call_ended(worker, event)
         elif isinstance(event, frames.Progress):
-            call = self._calls.get(event.call_id)
+            call = self._ledger.get(event.call_id)
             if call is not None and not call.over:
                 call.report(event.payload)
         elif isinstance(event, frames.Unknown):
@@ -201,10 +181,10 @@ class Engine:
         """A worker is gone: its calls fail, and only they."""
         worker.running.clear()
         for call_id in self._scheduler.remove_worker(worker.id):
-            call = self._calls[call_id]
-            if call.finish(Failed(failures.crashed(call, worker.id, worker.info().pid, death))):
-                self._counters.crashed += 1
-            self._leave(call)
+            call = self._ledger.get(call_id)
+            assert call is not None, "a running call is open"
+            self._ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
+            self._ledger.leave(call)
         if not self._closing:
             _log.warning("%s is gone: %s", worker.id, death.cause)
 
@@ -234,15 +214,13 @@ class Engine:
 
     def _refusal(self) -> SnakepitError | None:
         if self._closing:
-            return PoolClosed("the pool is closed", hint="make a new one, or keep the call inside the `with` block")
-        if self._broken is not None:
-            return PoolBroken(f"the pool is broken: its workers do not start any more: {self._broken.message}", hint=self._broken.hint)
-        return None
+            return failures.closed()
+        return failures.broken(self._broken) if self._broken is not None else None
 
     def _break(self, error: SnakepitError) -> None:
         self._broken = error
         self._supervisor.stop()
-        for call in list(self._calls.values()):
+        for call in self._ledger.open_calls():
             if not call.worker_id:
                 self.cancel(call, "the pool is broken", self._refusal())
 
@@ -250,7 +228,8 @@ class Engine:
         pending = list(assignments)
         while pending:
             call_id, worker_id = pending.pop(0)
-            call, worker = self._calls[call_id], self._supervisor.workers[worker_id]
+            call, worker = self._ledger.get(call_id), self._supervisor.workers[worker_id]
+            assert call is not None, "a call in the queue is open"
             call.worker_id = worker_id
             worker.running.add(call_id)
             options: dict[str, Any] = {"stream": call.streaming}
@@ -259,14 +238,13 @@ class Engine:
             try:
                 worker.connection.call(call_id, call.tool, call.args, options, call.window)
             except Unserialisable as error:
-                if call.finish(Failed(failures.unsendable(call, error))):
-                    self._counters.failed += 1
+                self._ledger.tell(call, Failed(failures.unsendable(call, error)))
+                self._ledger.leave(call)
                 worker.running.discard(call_id)
                 pending += self._scheduler.finish(call_id)
-                self._leave(call)
 
     def _call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._ledger.get(event.call_id)
         if call is None:
             return
         if isinstance(event, frames.Result):
@@ -274,51 +252,30 @@ class Engine:
             if warning:
                 _log.warning("%s: %s", worker.id, warning)
             tainted = event.metadata.pop("tainted", False)
-            ok = call.finish(Ended(event.value, {**event.metadata, "worker_id": worker.id}))
-            self._counters.succeeded += ok
+            self._ledger.tell(call, Ended(event.value, {**event.metadata, "worker_id": worker.id}))
         else:
             tainted = event.info.get("tainted", False)
-            self._counters.failed += call.finish(Failed(failures.from_worker(call, event.info)))
+            self._ledger.tell(call, Failed(failures.from_worker(call, event.info)))
         worker.calls_served += 1
         self._slot_free(call, worker)
         if tainted:
             worker.condemn("a cancelled call had to be interrupted where it may have held a lock")
 
     def _slot_free(self, call: Call, worker: Worker) -> None:
-        for timer in call.timers:
-            timer.cancel()
         worker.running.discard(call.id)
-        self._leave(call)
+        self._ledger.leave(call)
         self._dispatch(self._scheduler.finish(call.id))
 
-    def _leave(self, call: Call) -> None:
-        self._calls.pop(call.id, None)
-        if self._idle is not None:
-            self._idle.set()
-
-    def _refuse_for_queue(self, call: Call) -> None:
-        self._leave(call)
-        self._counters.failed += 1
-        waiting = self._scheduler.waiting
-        hint = "wait for results before submitting more, raise queue_size, or add workers"
-        call.finish(Failed(QueueFull(f"{waiting} calls wait already, and queue_size is {self.config.queue_size}", hint=hint)))
-
     def _deadline_passed(self, call: Call) -> None:
-        where = f"on {call.worker_id}" if call.worker_id else "while it waited for a worker"
-        hint = "give it a larger timeout=, or None for no deadline"
-        error = WorkerTimeout(
-            f"{call.tool!r} did not end within {call.timeout:g} s ({where})", hint=hint, tool=call.tool, worker_id=call.worker_id
-        )
-        self.cancel(call, "its deadline has passed", error)
+        self.cancel(call, "its deadline has passed", failures.deadline_passed(call))
 
-    def _queue_time_passed(self, call: Call) -> None:
+    def _queue_time_passed(self, call: Call, seconds: float) -> None:
         if not call.worker_id:
-            message = f"{call.tool!r} waited {self.config.queue_timeout:g} s for a worker, which is the queue_timeout"
-            self.cancel(call, "it waited too long", QueueTimeout(message, hint="add workers, or raise queue_timeout", tool=call.tool))
+            self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
 
     def _kill_for(self, call: Call, worker: Worker) -> None:
-        if call.id in self._calls:
-            self._counters.killed += 1
+        if self._ledger.get(call.id) is call:
+            self._ledger.counters.killed += 1
             worker.condemn(f"{call.tool!r} did not stop within {self.config.cancel_timeout:g} s of being cancelled")
 
     # Figures --------------------------------------------------------------------------------------------------------------------
@@ -332,7 +289,7 @@ class Engine:
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
             protocol=self.protocol,
-            **{name: getattr(self._counters, name) for name in Counters.__slots__},
+            **dataclasses.asdict(self._ledger.counters),
         )
 
     def workers(self) -> tuple[Worker, ...]:

@@ -10,13 +10,18 @@ from snakepit.errors import (
     CallCancelled,
     ChannelError,
     ConfigurationError,
+    PoolBroken,
+    PoolClosed,
     PoolStartFailed,
     ProtocolUnavailable,
+    QueueFull,
+    QueueTimeout,
     SerializationError,
     SnakepitError,
     ToolError,
     UnknownTool,
     WorkerCrashed,
+    WorkerTimeout,
     WorkerTraceback,
     WrongCallStyle,
 )
@@ -64,6 +69,43 @@ def unsendable(call: Call, error: Unserialisable) -> SerializationError:
     path = error.path.removeprefix("[3]")
     message = f"an argument of {call.tool!r} cannot travel: args{path} is a {error.type_name}: {error.reason}"
     return SerializationError(message, hint=hint, path=path, value_type=error.type_name, tool=call.tool)
+
+
+def queue_full(waiting: int, size: int) -> QueueFull:
+    """No place for another waiting call."""
+    hint = "wait for results before submitting more, raise queue_size, or add workers"
+    return QueueFull(f"{waiting} calls wait already, and queue_size is {size}", hint=hint, waiting=waiting, queue_size=size)
+
+
+def queued_too_long(call: Call, seconds: float) -> QueueTimeout:
+    """No worker was free in time."""
+    message = f"{call.tool!r} waited {seconds:g} s for a worker, which is the queue_timeout"
+    return QueueTimeout(message, hint="add workers, or raise queue_timeout", tool=call.tool)
+
+
+def deadline_passed(call: Call) -> WorkerTimeout:
+    """The call did not end in time."""
+    where = f"on {call.worker_id}" if call.worker_id else "while it waited for a worker"
+    hint = "give it a larger timeout=, or None for no deadline"
+    message = f"{call.tool!r} did not end within {call.timeout:g} s ({where})"
+    return WorkerTimeout(message, hint=hint, tool=call.tool, worker_id=call.worker_id, chunks=call.chunks)
+
+
+def closed() -> PoolClosed:
+    """The pool takes no calls any more."""
+    return PoolClosed("the pool is closed", hint="make a new one, or keep the call inside the `with` block")
+
+
+def closed_under(call: Call) -> PoolClosed:
+    """The pool was closed while the call was open."""
+    return PoolClosed(
+        f"the pool was closed before {call.tool!r} ended", hint="read results before leaving the `with` block", tool=call.tool
+    )
+
+
+def broken(cause: SnakepitError) -> PoolBroken:
+    """The pool has given up starting workers."""
+    return PoolBroken(f"the pool is broken: its workers do not start any more: {cause.message}", hint=cause.hint, **cause.details)
 
 
 def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> SnakepitError:

@@ -7,25 +7,38 @@ travel: a model in a global is named in the error. Called by `adapter_reference`
 from __future__ import annotations
 
 import builtins
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from snakepit._workers.cells import Cells, code_of, import_line
+from snakepit._workers.cells import Cells, code_of
 from snakepit._workers.source_names import Names, names_in
+from snakepit._workers.source_text import import_line_for, is_constant, literal_of, resolve_in, type_name, written_as
 from snakepit.errors import ConfigurationError
 
 _LATE_ANNOTATIONS = 0x1000000  # __future__.annotations.compiler_flag
 _MAX_CONSTANT = 256 * 1024
 
-#: Objects of these modules' types are made anew in the worker by the statement that made them here.
-_REMADE = frozenset({"typing", "types", "re", "logging", "threading", "_thread", "_contextvars"})
-
-#: Values of these modules' types are written as their repr says.
-_WRITTEN = ("datetime", "decimal", "fractions", "uuid", "pathlib")
+#: Objects of these types are made anew in the worker, by the statement that made them here. So are all of `typing`.
+_REMADE = frozenset(
+    {
+        "re.Pattern",
+        "types.GenericAlias",
+        "types.UnionType",
+        "logging.Logger",
+        "logging.RootLogger",
+        "_contextvars.ContextVar",
+        "_thread.lock",
+        "_thread.RLock",
+        "_thread._local",
+        "threading.Condition",
+        "threading.Event",
+        "threading.Semaphore",
+        "threading.BoundedSemaphore",
+    }
+)
 
 #: What every module has of its own.
 _OWN = frozenset({"__name__", "__file__", "__doc__", "__spec__", "__builtins__", "__package__", "__loader__"})
@@ -74,7 +87,7 @@ class NotebookSource:
         """
         if self._cells.definition(name, target) is None:
             raise ConfigurationError(
-                f"the source of {name} cannot be found: it was made by python -c, standard input, exec or an interactive prompt",
+                f"the source of {name} cannot be found: it was made by python -c, standard input, exec or a cell magic",
                 hint=f"put it in a file and pass that: Pool('my_tools.py:{name}')",
             )
         try:
@@ -110,24 +123,24 @@ class NotebookSource:
         if isinstance(value, ModuleType):
             self._need_module(name, value, user)
             return
-        line = self._cells.import_of(name, value) or _import_line(name, value, self._own)
+        line = self._cells.import_of(name, value) or import_line_for(name, value, self._own)
         if line is not None:
             self._imports[line] = None
         elif self._is_own(value):
             self._need_definition(name, value)
-        elif _is_plain(value):
-            literal = _literal(value)
-            if len(literal) > _MAX_CONSTANT:
-                raise CannotTravel(name, f"a {type(value).__name__} of {len(literal)} characters, which is too much for source text")
-            self._pieces[name] = _Piece(f"{name} = {literal}", set(), set())
-        elif (written := _written(value)) is not None:
-            self._pieces[name] = _Piece(f"{name} = {written}", set(), set())
-        elif type(value).__module__ in _REMADE:
+        elif is_constant(value):
+            text = literal_of(value)
+            if len(text) > _MAX_CONSTANT:
+                raise CannotTravel(name, f"a {type(value).__name__} of {len(text)} characters, which is too much for source text")
+            self._pieces[name] = _Piece(f"{name} = {text}", set(), set())
+        elif (expression := written_as(value)) is not None:
+            self._pieces[name] = _Piece(f"{name} = {expression}", set(), set())
+        elif type(value).__module__ == "typing" or type_name(value) in _REMADE:
             self._need_assignment(name, value)
         elif name == "get_ipython":
             raise CannotTravel(name, "because a line of it begins with % or !, which means something in a notebook only")
         else:
-            raise CannotTravel(name, f"an object of type {_type_name(value)}, and objects do not travel")
+            raise CannotTravel(name, f"an object of type {type_name(value)}, and objects do not travel")
 
     def _is_own(self, value: Any) -> bool:
         # Instances have the `__module__` of their class, but no `__qualname__`.
@@ -143,7 +156,7 @@ class NotebookSource:
         if value.__qualname__ != name:  # Another name for something that may be global too.
             root = value.__qualname__.partition(".")[0]
             self._need(root, Names())
-            if root in self._pieces and _resolve(self._namespace, value.__qualname__) is value:
+            if root in self._pieces and resolve_in(self._namespace, value.__qualname__) is value:
                 self._pieces[name] = _Piece(f"{name} = {value.__qualname__}", {root}, set())
                 return
             raise CannotTravel(name, f"which is {value.__qualname__} of the notebook under another name")
@@ -157,7 +170,7 @@ class NotebookSource:
     def _need_assignment(self, name: str, value: Any) -> None:
         statement = self._cells.assignment(name)
         if statement is None:
-            raise CannotTravel(name, f"an object of type {_type_name(value)}, and no statement was found that makes it")
+            raise CannotTravel(name, f"an object of type {type_name(value)}, and no statement was found that makes it")
         self._need_source(name, statement.source, late_annotations=False)
 
     def _need_source(self, name: str, source: str, *, late_annotations: bool) -> None:
@@ -189,61 +202,3 @@ class NotebookSource:
                 if parts[0] == name and isinstance(sys.modules.get(inner), ModuleType):
                     self._imports[f"import {inner}"] = None
         self._imports[f"import {real}" if real == name else f"import {real} as {name}"] = None
-
-
-def _import_line(name: str, value: Any, own_modules: frozenset[str]) -> str | None:
-    """The line that imports a class, function or other named object from the module it says it is of."""
-    home, own = getattr(value, "__module__", None), getattr(value, "__qualname__", None) or getattr(value, "_name", None)
-    module = sys.modules.get(home) if isinstance(home, str) and home not in own_modules else None
-    if module is None or not isinstance(own, str) or _resolve(vars(module), own) is not value:
-        return None
-    root, _, rest = own.partition(".")
-    return import_line(str(home), root, name) + (f"; {name} = {name}.{rest}" if rest else "")
-
-
-def _resolve(namespace: Mapping[str, Any], qualname: str) -> Any:
-    root, *rest = qualname.split(".")
-    found = namespace.get(root)
-    for part in rest:
-        found = getattr(found, part, None)
-    return found
-
-
-def _is_plain(value: Any, depth: int = 0) -> bool:
-    if value is None or value is Ellipsis or type(value) in (bool, int, float, complex, str, bytes, range):
-        return True
-    if depth > 20:
-        return False
-    if type(value) is dict:
-        return all(_is_plain(key, depth + 1) and _is_plain(item, depth + 1) for key, item in value.items())
-    return type(value) in (list, tuple, set, frozenset) and all(_is_plain(item, depth + 1) for item in value)
-
-
-def _literal(value: Any) -> str:
-    if type(value) is float and not math.isfinite(value):
-        return f'float("{value}")'
-    if type(value) is dict:
-        return "{" + ", ".join(f"{_literal(key)}: {_literal(item)}" for key, item in value.items()) + "}"
-    if type(value) in (list, tuple, set, frozenset):
-        inside = "[" + ", ".join(map(_literal, value)) + "]"
-        return inside if type(value) is list else f"{type(value).__name__}({inside})"
-    return repr(value)
-
-
-def _written(value: Any) -> str | None:
-    """An expression for a date, a Decimal, a path and the like; None for anything else."""
-    for module in _WRITTEN:
-        if type(value).__module__.partition(".")[0] != module:
-            continue
-        text = repr(value) if module != "datetime" else repr(value).replace("datetime.", '__import__("datetime").')
-        text = text if module == "datetime" else f'__import__("{module}").{text}'
-        try:
-            return text if eval(text) == value else None  # noqa: S307 - our own text, of types of the standard library.
-        except Exception:
-            return None
-    return None
-
-
-def _type_name(value: Any) -> str:
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"

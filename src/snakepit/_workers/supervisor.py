@@ -16,6 +16,7 @@ from snakepit._channel import negotiate
 from snakepit_bridge.wire.frames import HostEvent
 
 from .launchers import Launcher, LaunchSpec
+from .lifecycle import State
 from .output import OutputSetting
 from .restarts import RestartLimits, RestartPolicy
 from .worker import Death, StartFailure, Worker
@@ -101,6 +102,8 @@ class Supervisor:
         while True:
             useful, problem = await self._live(worker, failure, create_task)
             delay = self._policy.died(useful=useful, now=time.monotonic())
+            if delay is None and any(other.state is State.READY for other in self.workers.values()):
+                delay = self._settings.restarts.max_delay  # others serve: this slot alone must not end the pool
             if problem is not None and not self._stopping.is_set():
                 self._listener.start_failed(problem, gave_up=delay is None)
             if delay is None:
@@ -116,6 +119,7 @@ class Supervisor:
     ) -> tuple[bool, StartFailure | None]:
         """One worker's whole life: (was it of use?, why it was not)."""
         settings, ready_at = self._settings, None
+        death: Death | None = None
         try:
             if failure is not None:
                 return False, failure
@@ -139,6 +143,8 @@ class Supervisor:
             patience = settings.close_timeout if self._stopping.is_set() and ready_at is not None else 0.0
             await worker.end(patience)
             self.workers.pop(worker.id, None)
+            if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
+                self._listener.worker_lost(worker, await worker.lost())
 
     async def _lost_or_stopped(self, worker: Worker) -> Death | None:
         """How the worker ended; None if the pool is stopping, which bounds what it still may do."""

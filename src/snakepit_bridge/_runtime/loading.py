@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 from ..base_adapter import BaseAdapter
 from ..tool_specs import call_kind, describe, mark_of
-from .references import AdapterLoadError, Found, blame, did_you_mean, load_reference
+from .load_errors import AdapterLoadError, blame, did_you_mean
+from .references import Found, load_reference
 
 __all__ = ["DEFAULT_REFERENCE", "AdapterLoadError", "LoadedAdapter", "LoadedTool", "blame", "load"]
 
@@ -125,7 +126,7 @@ def _function_tool(reference: str, function: Callable[..., Any], attribute: str)
 
 def _tools_of_module(found: Found, classes: List[type]) -> List[LoadedTool]:
     tools = []
-    for attribute, value in vars(found.module).items():
+    for attribute, value in list(vars(found.module).items()):  # A lazy value may add names when it is looked at.
         mark = None if isinstance(value, type) else mark_of(value)
         if mark is not None and callable(value) and not (mark.get("name") or attribute).startswith("_"):
             tools.append(_function_tool(found.reference, value, attribute))
@@ -134,7 +135,7 @@ def _tools_of_module(found: Found, classes: List[type]) -> List[LoadedTool]:
 
 def _only_class(found: Found) -> type:
     """The one adapter class of a module without tool functions; of several, the one that is not a base of the others."""
-    known = [value for name, value in vars(found.module).items() if isinstance(value, type) and not name.startswith("_")]
+    known = [value for name, value in list(vars(found.module).items()) if isinstance(value, type) and not name.startswith("_")]
     offering = [kind for kind in dict.fromkeys(known) if _marked(kind) and not inspect.isabstract(kind)]
     own = [kind for kind in offering if kind.__module__ == found.module.__name__] or offering
     leaves = [kind for kind in own if not any(other is not kind and issubclass(other, kind) for other in own)]

@@ -4,7 +4,6 @@
 Called by `loading` alone.
 """
 
-import difflib
 import hashlib
 import importlib
 import importlib.machinery
@@ -13,35 +12,16 @@ import os
 import pkgutil
 import re
 import sys
-import traceback
-from types import CodeType, ModuleType, TracebackType
-from typing import Any, Callable, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Tuple, TypeVar
+from types import CodeType, ModuleType
+from typing import Any, Callable, List, NamedTuple, NoReturn, Sequence, Tuple, TypeVar
 
 from snakepit_bridge import _set_importing_adapter
 
+from .load_errors import AdapterLoadError, blame, did_you_mean, has_user_frames
+
 T = TypeVar("T")
 
-_MAX_TEXT = 400
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-
-
-class AdapterLoadError(Exception):
-    """An adapter cannot be used.
-
-    Attributes:
-        message: what is wrong.
-        hint: how to mend it, or an empty string.
-        traceback: the traceback of the user's own code, without our frames, when that code raised; else empty.
-    """
-
-    def __init__(self, message: str, hint: str = "", traceback: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.traceback = traceback
-
-    def __str__(self) -> str:
-        return "\n".join(part for part in (self.traceback.rstrip(), self.message, self.hint and "  hint: " + self.hint) if part)
 
 
 class Found(NamedTuple):
@@ -73,25 +53,6 @@ def load_reference(reference: str) -> Found:
     if colon:
         return _walk(reference, _import_module(module, reference), name.split("."))
     return _load_dotted(reference)
-
-
-def blame(error: BaseException, message: str, hint: str = "") -> AdapterLoadError:
-    """The error for user code that raised: `message` and what was raised, with the user's own traceback."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "<its text cannot be shown>"
-    head = text.partition("\n")[0][:_MAX_TEXT]
-    own_hint = getattr(error, "hint", "")
-    message = "%s: %s%s" % (message, type(error).__name__, ": " + head if head else "")
-    return AdapterLoadError(message, hint or (own_hint if isinstance(own_hint, str) else ""), _traceback_text(error))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for names near this one; empty if there are none."""
-    by_lower = {item.lower(): item for item in known}
-    near = [by_lower[item] for item in difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)]
-    return "did you mean %s?" % " or ".join(repr(item) for item in near) if near else ""
 
 
 def _split_file(reference: str) -> Tuple[str, str]:
@@ -218,7 +179,7 @@ def _guarded(run: Callable[[], T], doing: str, package_hint: str = "") -> T:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if isinstance(error, ModuleNotFoundError) and not _has_user_frames(error.__traceback__):
+        if isinstance(error, ModuleNotFoundError) and not has_user_frames(error.__traceback__):
             raise
         hint = ""
         if isinstance(error, SystemExit):
@@ -250,34 +211,3 @@ def _walk(reference: str, module: ModuleType, names: Sequence[str]) -> Found:
 def _public_names(owner: Any) -> List[str]:
     names = dir(owner) + [item.name for item in pkgutil.iter_modules(getattr(owner, "__path__", []))]
     return [name for name in names if not name.startswith("_")]
-
-
-def _is_ours(filename: str) -> bool:
-    return filename == __file__ or filename.startswith("<frozen importlib") or os.path.dirname(filename) == _IMPORTLIB
-
-
-_IMPORTLIB = os.path.dirname(importlib.__file__)
-
-
-def _has_user_frames(below: Optional[TracebackType]) -> bool:
-    while below is not None:
-        if not _is_ours(below.tb_frame.f_code.co_filename):
-            return True
-        below = below.tb_next
-    return False
-
-
-def _traceback_text(error: BaseException) -> str:
-    try:
-        shown = traceback.TracebackException(type(error), error, error.__traceback__)
-        todo, seen = [shown], set()  # type: Any, Any
-        while todo:
-            part = todo.pop()
-            if part is None or id(part) in seen:
-                continue
-            seen.add(id(part))
-            part.stack[:] = [frame for frame in part.stack if not _is_ours(frame.filename)]
-            todo += [part.__cause__, part.__context__]
-        return "".join(shown.format())
-    except Exception:  # A broken __str__ of the user's exception must not hide where it came from.
-        return "".join(traceback.format_tb(error.__traceback__))

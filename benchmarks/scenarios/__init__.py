@@ -1,0 +1,32 @@
+"""What is measured: a module each, whose `run(plan)` yields rows. Contestants are the functions beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+#: In the order they run.
+NAMES = (
+    "chunk_rate",
+    "first_chunk",
+    "call_latency",
+    "calls_in_flight",
+    "chunk_age",
+    "start_time",
+    "abandoned_streams",
+    "killed_worker",
+    "slow_consumer",
+)
+
+#: The adapter whose tools all scenarios call.
+TOOLS = "benchmarks.tools"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure."""
+
+    quick: bool
+    rounds: int
+
+    def size(self, full: int, quick: int) -> int:
+        return quick if self.quick else full

@@ -1,0 +1,52 @@
+"""The tools that the benchmarks run in workers, and the small dicts that ours and the baseline both send."""
+
+import itertools
+import time
+from typing import Any, Dict, Iterator
+
+from snakepit_bridge.base_adapter import tool
+
+
+def small_dicts(count: int) -> Iterator[Dict[str, Any]]:
+    for i in range(count):
+        yield {"i": i, "total": count, "message": "step", "is_final": i == count - 1}
+
+
+@tool
+def echo(value: Dict[str, Any]) -> Dict[str, Any]:
+    return value
+
+
+@tool(supports_streaming=True)
+def count_up(count: int) -> Iterator[Dict[str, Any]]:
+    return small_dicts(count)
+
+
+@tool(supports_streaming=True)
+def endless() -> Iterator[Dict[str, Any]]:
+    for i in itertools.count():
+        yield {"i": i, "message": "step"}
+
+
+@tool(supports_streaming=True)
+def compute_and_stamp(count: int, milliseconds: float) -> Iterator[Dict[str, Any]]:
+    """Compute so long in plain Python for each chunk, and say when it was yielded (CLOCK_MONOTONIC: one clock for all processes)."""
+    turns = _turns_in(milliseconds / 1e3)
+    for i in range(count):
+        yield {"i": i, "sum": _compute(turns), "yielded_ns": time.monotonic_ns()}
+
+
+def _compute(turns: int) -> int:
+    total = 0
+    for n in range(turns):
+        total += n & 7
+    return total
+
+
+def _turns_in(seconds: float) -> int:
+    turns, best = 20_000, float("inf")
+    for _ in range(5):  # The best of five: others may have been running meanwhile.
+        began = time.perf_counter()
+        _compute(turns)
+        best = min(best, time.perf_counter() - began)
+    return max(1, int(turns * seconds / best))

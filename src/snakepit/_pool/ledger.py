@@ -1,0 +1,65 @@
+"""The book of calls: which are open, how they ended, the figures. Changed here and nowhere else.
+
+A call is open from its submission until its slot is free again, which may be after its caller has been told the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
+
+from .call import Call, Ended, Failed
+from .stats import Counters
+
+
+class Ledger:
+    """The open calls of one pool, and its counters."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self._open: dict[int, Call] = {}
+        self._changed = asyncio.Event()
+
+    def enter(self, call: Call) -> None:
+        """A call has been submitted."""
+        self._open[call.id] = call
+        self.counters.submitted += 1
+
+    def get(self, call_id: int) -> Call | None:
+        """An open call, by its number."""
+        return self._open.get(call_id)
+
+    def open_calls(self) -> list[Call]:
+        """The open calls of now."""
+        return list(self._open.values())
+
+    def tell(self, call: Call, item: Ended | Failed) -> None:
+        """Tell a call's caller how it ended, and count it; nothing happens if that was done before."""
+        if call.finish(item):
+            kind = _kind(item)
+            setattr(self.counters, kind, getattr(self.counters, kind) + 1)
+            self._changed.set()
+
+    def leave(self, call: Call) -> None:
+        """A call is no longer open: its slot is free, or it never had one."""
+        for timer in call.timers:
+            timer.cancel()
+        call.timers.clear()
+        self._open.pop(call.id, None)
+
+    async def unary_calls_ended(self) -> None:
+        """Wait until no call that gives one result is without its end. Each has a deadline, unless its caller wanted none."""
+        while any(not call.streaming and not call.over for call in self._open.values()):
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def _kind(item: Ended | Failed) -> str:
+    if isinstance(item, Ended):
+        return "succeeded"
+    if isinstance(item.error, WorkerTimeout):
+        return "timed_out"
+    if isinstance(item.error, CallCancelled | PoolClosed):
+        return "cancelled"
+    return "crashed" if isinstance(item.error, WorkerCrashed | ChannelError) else "failed"
