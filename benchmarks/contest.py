@@ -28,14 +28,16 @@ class Contestant:
         self.name = f"{factory.__module__}:{factory.__name__}"
         command = [sys.executable, "-m", "benchmarks.contest", self.name, json.dumps(options)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._orders, self._answers = self._process.stdin, self._process.stdout
 
     def play(self, *args: Any) -> Any:
         """One round."""
-        assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # Then there is no answer either.
-            self._process.stdin.write(json.dumps(args) + "\n")
-            self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+            self._orders.write(json.dumps(args) + "\n")
+            self._orders.flush()
+        answer = self._answers.readline()
         if not answer:
             raise RuntimeError(f"{self.name} ended with code {self._process.wait()}; its last words are above")
         return json.loads(answer)
@@ -44,18 +46,15 @@ class Contestant:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._orders.close()
         self._process.wait()
-        self._process.stdout.close()
+        self._answers.close()
 
 
-def in_turn(rounds: int, *contestants: Contestant, args: tuple[Any, ...]) -> list[tuple[float, ...]]:
+def in_turn(rounds: int, *contestants: Contestant, args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """What each contestant measured, round by round; a first round warms up and does not count."""
-    results: list[tuple[float, ...]] = []
-    for _ in range(rounds + 1):
-        results.append(tuple(contestant.play(*args) for contestant in contestants))
+    results = [tuple(contestant.play(*args) for contestant in contestants) for _ in range(rounds + 1)]
     return list(zip(*results[1:], strict=True))
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import grpc.aio
@@ -46,10 +46,10 @@ class PlainClient:
     def __init__(self, address: str) -> None:
         self._address = address
 
-    async def __aenter__(self) -> PlainClient:
+    async def __aenter__(self) -> Self:
         self._channel = grpc.aio.insecure_channel(self._address)  # It belongs to the loop on which it is made.
-        self._echo = self._channel.unary_unary(_ECHO)
-        self._count = self._channel.unary_stream(_COUNT)
+        self._echo: Any = self._channel.unary_unary(_ECHO)
+        self._count: Any = self._channel.unary_stream(_COUNT)
         await self._channel.channel_ready()
         return self
 

@@ -6,8 +6,8 @@ import dataclasses
 import statistics
 from collections.abc import Sequence
 
-_WIDTHS = (46, 28, 28, 8, 10)
-_HEAD = ("measured (median, min-max of rounds)", "ours", "baseline", "ratio", "bar")
+_WIDTHS = (46, 10, 28, 28, 8, 9)
+_HEAD = ("measured: median (min-max of the rounds)", "", "ours", "baseline", "ratio", "bar")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Row:
     def __str__(self) -> str:
         ratio, met = self.ratio, self.met
         cells = (
-            f"{self.label}, {self.unit}" if self.unit else self.label,
+            self.label,
+            self.unit,
             _spread(self.ours),
             _spread(self.baseline),
             "" if ratio is None else f"{_short(ratio)}x",

@@ -2,34 +2,35 @@
 
 import itertools
 import time
-from typing import Any, Dict, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from snakepit_bridge.base_adapter import tool
 
 
-def small_dicts(count: int) -> Iterator[Dict[str, Any]]:
+def small_dicts(count: int) -> Iterator[dict[str, Any]]:
     for i in range(count):
         yield {"i": i, "total": count, "message": "step", "is_final": i == count - 1}
 
 
 @tool
-def echo(value: Dict[str, Any]) -> Dict[str, Any]:
+def echo(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
 @tool(supports_streaming=True)
-def count_up(count: int) -> Iterator[Dict[str, Any]]:
+def count_up(count: int) -> Iterator[dict[str, Any]]:
     return small_dicts(count)
 
 
 @tool(supports_streaming=True)
-def endless() -> Iterator[Dict[str, Any]]:
+def endless() -> Iterator[dict[str, Any]]:
     for i in itertools.count():
         yield {"i": i, "message": "step"}
 
 
 @tool(supports_streaming=True)
-def compute_and_stamp(count: int, milliseconds: float) -> Iterator[Dict[str, Any]]:
+def compute_and_stamp(count: int, milliseconds: float) -> Iterator[dict[str, Any]]:
     """Compute so long in plain Python for each chunk, and say when it was yielded (CLOCK_MONOTONIC: one clock for all processes)."""
     turns = _turns_in(milliseconds / 1e3)
     for i in range(count):

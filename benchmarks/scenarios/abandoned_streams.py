@@ -27,8 +27,8 @@ def run(plan: Plan) -> Iterator[Row]:
             contestant.play(_WARM_UP)
             grown = contestant.play(streams)
         leave = grown.pop("leave_ms")
-        yield Row(f"{streams} {face} streams left: things more", "", [sum(grown.values())], bar=Bar(0), remark=_listed(grown))
-        yield Row(f"{streams} {face} streams left: until the slot is free", "ms", leave)
+        yield Row(f"{streams} {face} streams left: left behind", "things", [sum(grown.values())], bar=Bar(0), remark=_listed(grown))
+        yield Row(f"{streams} {face} streams left: slot free after", "ms", leave)
 
 
 @contextlib.contextmanager
@@ -79,7 +79,8 @@ def _picture(pool: Any) -> dict[str, int]:
         "workers not ready": stats.size - stats.workers_ready,
         "restarts": stats.restarts,
         **{f"host {name}": value for name, value in host._asdict().items()},
-        **{f"worker {name}": value for name, value in below._asdict().items()},
+        "worker threads": below.threads,
+        "worker descriptors": below.descriptors,
     }
 
 

@@ -28,7 +28,7 @@ def sync_pool() -> Iterator[Play]:
 
         def play(count: int) -> float:
             stream = pool.stream("compute_and_stamp", {"count": count, "milliseconds": _MILLISECONDS})
-            return statistics.median(time.monotonic_ns() - chunk["yielded_ns"] for chunk in stream.values()) / 1e6
+            return statistics.median(_age(value) for value in stream.values())
 
         yield play
 
@@ -39,6 +39,10 @@ def async_pool() -> Iterator[Play]:
 
         async def play(count: int) -> float:
             stream = pool.stream("compute_and_stamp", {"count": count, "milliseconds": _MILLISECONDS})
-            return statistics.median([time.monotonic_ns() - chunk["yielded_ns"] async for chunk in stream.values()]) / 1e6
+            return statistics.median([_age(value) async for value in stream.values()])
 
         yield lambda count: runner.run(play(count))
+
+
+def _age(value: dict[str, int]) -> float:
+    return (time.monotonic_ns() - value["yielded_ns"]) / 1e6

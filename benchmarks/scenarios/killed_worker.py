@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -21,15 +22,16 @@ def run(plan: Plan) -> Iterator[Row]:
     rounds = plan.size(5, 2)
     with Contestant(pool_of, size=1) as alone, Contestant(pool_of, size=2) as beside:
         killed, lucky = in_turn(rounds, alone, beside, args=())
-    found: Any = [*killed, *lucky]
+    found = [*killed, *lucky]
     remark = f"{min(case['delivered'] for case in found):,} chunks or more had come each time, none missing; {found[0]['message']}"
     yield Row("kill -9 to the error", "ms", [case["error_ms"] for case in found], bar=Bar(1000), remark=remark)
-    yield Row("kill -9 to the next result, another worker", "ms", [case["next_ms"] for case in lucky])
-    yield Row("kill -9 to the next result, the only worker", "ms", [case["next_ms"] for case in killed])
+    yield Row("kill -9 to the next result, of another worker", "ms", [case["next_ms"] for case in lucky])
+    yield Row("kill -9 to the next result, of its successor", "ms", [case["next_ms"] for case in killed])
 
 
 @contextlib.contextmanager
 def pool_of(size: int) -> Iterator[Play]:
+    logging.getLogger("snakepit").setLevel(logging.ERROR)  # It warns of each worker that is gone.
     with snakepit.Pool(TOOLS, size=size) as pool:
         yield lambda: _kill_midway(pool)
 
@@ -37,7 +39,7 @@ def pool_of(size: int) -> Iterator[Play]:
 def _kill_midway(pool: snakepit.Pool) -> dict[str, Any]:
     while pool.stats().workers_ready < pool.stats().size:
         time.sleep(0.01)
-    seen, killed, message = 0, 0.0, ""
+    seen, killed, noticed, message = 0, 0.0, 0.0, ""
     try:
         for chunk in pool.stream("endless"):
             if chunk["i"] != seen:

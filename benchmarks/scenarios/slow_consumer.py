@@ -30,7 +30,7 @@ def run(plan: Plan) -> Iterator[Row]:
         for process in ("host", "worker"):
             rss, pss = grown[process]
             remark = f"PSS {pss:+.1f} MiB; {chunks:,} chunks in {grown['seconds']:.0f} s, of which {long_sleep} s asleep in one go"
-            yield Row(f"slow consumer, {face}: {process} memory grew", "MiB", [max(rss, pss)], bar=Bar(_LIMIT_MIB), remark=remark)
+            yield Row(f"slow consumer, {face}: {process} grew by", "MiB", [max(rss, pss)], bar=Bar(_LIMIT_MIB), remark=remark)
 
 
 @contextlib.contextmanager
@@ -82,9 +82,11 @@ class _Watch:
 
     def grown(self) -> dict[str, Any]:
         """MiB by process: (RSS, PSS)."""
-        seconds = time.perf_counter() - self._began
-        pairs = {name: (self._before[name], self._most[name]) for name in self._pids}
-        return {name: [(most - before) / _MIB for before, most in zip(*pair, strict=True)] for name, pair in pairs.items()} | {"seconds": seconds}
+        grown: dict[str, Any] = {"seconds": time.perf_counter() - self._began}
+        for process, most in self._most.items():
+            before = self._before[process]
+            grown[process] = (most.rss - before.rss) / _MIB, (most.pss - before.pss) / _MIB
+        return grown
 
     def _now(self) -> dict[str, observe.Memory]:
         return {name: observe.memory(pid) for name, pid in self._pids.items()}

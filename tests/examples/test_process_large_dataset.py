@@ -131,3 +131,9 @@ def test_memory_does_not_grow_with_the_file(tools: ModuleType, example: Callable
     *progress, _ = tools.DatasetAdapter().process_large_dataset(str(path), chunk_size=5_000)
     memory = [chunk["memory_usage_mb"] for chunk in progress]
     assert memory[-1] - memory[4] < 16
+
+
+def test_a_bad_row_sent_twice_is_one_error(process: Callable[..., list[dict[str, Any]]]) -> None:
+    """Of an unreadable row that was sent again, the copy is skipped as a copy and not counted as a second error."""
+    row = "1,2025-01-01,north,bell,few,3.5\n"
+    assert process(row + row)[-1]["final_stats"] == {"total_rows": 2, "processed": 0, "errors": 1, "skipped": 2}

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
 
 import pytest
 
@@ -96,11 +95,9 @@ def run(*words: str, cwd: pathlib.Path | None = None, text: str = "", **more: st
     )
 
 
-def start(*words: str, cwd: pathlib.Path, **options: Any) -> subprocess.Popen[str]:
+def start(*words: str, cwd: pathlib.Path) -> subprocess.Popen[str]:
     """One command in the background."""
-    return subprocess.Popen(
-        [*COMMAND, *words], cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+    return subprocess.Popen([*COMMAND, *words], cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def on_terminal(*words: str, cwd: pathlib.Path) -> tuple[int, str]:
@@ -187,7 +184,7 @@ def test_a_terminal_shows_a_bar_and_then_the_final_payload(folder: pathlib.Path)
     assert "\x1b[" in seen
     assert "━" in seen
     assert "4/4" in seen
-    assert 'item=1 error="unreadable"'.replace('"', "") in seen.replace('"', "")
+    assert "item=1 error=unreadable" in seen
     assert "[worker-1] chunks are made" in seen
     assert seen.rstrip().endswith('final_stats={"rows": 4}')
 
@@ -303,7 +300,7 @@ def test_tools_are_listed_for_people_and_for_programs(folder: pathlib.Path) -> N
     """Aligned columns with nothing cut, one JSON document per tool, and a table on a terminal."""
     lines = run("tools", "-a", "tools.py", cwd=folder).stdout.splitlines()
     assert lines[0].split() == ["TOOL", "PARAMETERS", "STREAMS", "DESCRIPTION"]
-    assert next(line for line in lines if line.startswith("typed")).split("  ")[-1] == "Give back what came"
+    assert next(line for line in lines if line.startswith("typed")).endswith("  Give back what came")
     documents = [json.loads(line) for line in run("tools", "-a", "tools.py", "--json", cwd=folder).stdout.splitlines()]
     assert [document["name"] for document in documents] == sorted(line.split()[0] for line in lines[1:])
     assert {document["name"] for document in documents if document["streaming"]} == {"endless", "fails", "mixed", "too_many"}
@@ -320,6 +317,14 @@ def test_help_and_version_need_no_worker(tmp_path: pathlib.Path) -> None:
     assert "130 Ctrl-C" in words
     assert "\x1b" not in words
     assert run("--version", cwd=tmp_path).stdout == f"snakepit {snakepit.__version__}\n"
+
+
+def test_closed_standard_streams_are_no_traceback(folder: pathlib.Path) -> None:
+    """Without standard output the work is done all the same; without standard error the exit code tells."""
+    for closed, words, code in ((1, ["work", "n=1"], 0), (2, ["work", "m=1"], 2), (0, ["work", "--args", "-"], 2)):
+        shell = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *COMMAND, "run", "-a", "tools.py", *words]
+        done = subprocess.run(shell, cwd=folder, env=environment(), capture_output=True, text=True, timeout=50, check=False)
+        assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (code, False)
 
 
 def test_without_its_libraries_the_command_says_what_to_install() -> None:

@@ -17,7 +17,7 @@ _LEGAL = {
 }
 
 
-@pytest.mark.parametrize(("state", "event"), itertools.product(State, Event))
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)))
 def test_each_step(state: State, event: Event) -> None:
     """Every state can be lost and then stays dead; the steps above are legal; any other raises and says what could not be."""
     expected = State.DEAD if event is Event.LOST else _LEGAL.get((state, event))

@@ -180,11 +180,13 @@ class Engine:
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they."""
         worker.running.clear()
-        for call_id in self._scheduler.remove_worker(worker.id):
+        orphans, assignments = self._scheduler.remove_worker(worker.id)
+        for call_id in orphans:
             call = self._ledger.get(call_id)
             assert call is not None, "a running call is open"
             self._ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
             self._ledger.leave(call)
+        self._dispatch(assignments)
         if not self._closing:
             _log.warning("%s is gone: %s", worker.id, death.cause)
 

@@ -71,16 +71,16 @@ class Scheduler:
         self._free[worker_id] = None
         return self._assign()
 
-    def remove_worker(self, worker_id: str) -> list[int]:
-        """A worker is gone; the calls it was running."""
+    def remove_worker(self, worker_id: str) -> tuple[list[int], list[Assignment]]:
+        """A worker is gone: the calls it was running, and who may run now because a stream of its has ended."""
         seat = self._seats.pop(worker_id, None)
         self._free.pop(worker_id, None)
         if seat is None:
-            return []
+            return [], []
         orphans = sorted(seat.running)
         for call_id in orphans:
             self._forget(call_id)
-        return orphans
+        return orphans, self._assign()
 
     def submit(self, call_id: int, *, streaming: bool) -> list[Assignment]:
         """A call has come.

@@ -19,7 +19,8 @@ from snakepit._workers.source_text import import_line_for, is_constant, literal_
 from snakepit.errors import ConfigurationError
 
 _LATE_ANNOTATIONS = 0x1000000  # __future__.annotations.compiler_flag
-_MAX_CONSTANT = 256 * 1024
+_MAX_CONSTANT = 256 * 1024  # Characters or items.
+_SIZED = (str, bytes, list, tuple, set, frozenset, dict)
 
 #: Objects of these types are made anew in the worker, by the statement that made them here. So are all of `typing`.
 _REMADE = frozenset(
@@ -102,7 +103,6 @@ class NotebookSource:
     def text(self) -> str:
         """The module: imports, then definitions, each after what it needs."""
         future = ["from __future__ import annotations"] if self._late_annotations else []
-        done: set[str] = set()
         ordered: list[str] = []
         left = dict(self._pieces)
         while left:
@@ -111,7 +111,6 @@ class NotebookSource:
                 next((name for name, piece in left.items() if not piece.after & left.keys() - {name}), next(iter(left))),
             )
             ordered.append(left.pop(name).source)
-            done.add(name)
         return "\n\n".join(["\n".join([*future, *self._imports]), *ordered]).lstrip("\n") + "\n"
 
     def _need(self, name: str, user: Names) -> None:
@@ -128,11 +127,10 @@ class NotebookSource:
             self._imports[line] = None
         elif self._is_own(value):
             self._need_definition(name, value)
+        elif isinstance(value, _SIZED) and len(value) > _MAX_CONSTANT:
+            raise CannotTravel(name, f"a {type_name(value)} of {len(value)} items, which is too much for source text")
         elif is_constant(value):
-            text = literal_of(value)
-            if len(text) > _MAX_CONSTANT:
-                raise CannotTravel(name, f"a {type(value).__name__} of {len(text)} characters, which is too much for source text")
-            self._pieces[name] = _Piece(f"{name} = {text}", set(), set())
+            self._pieces[name] = _Piece(f"{name} = {literal_of(value)}", set(), set())
         elif (expression := written_as(value)) is not None:
             self._pieces[name] = _Piece(f"{name} = {expression}", set(), set())
         elif type(value).__module__ == "typing" or type_name(value) in _REMADE:

@@ -53,7 +53,7 @@ def literal_of(value: Any) -> str:
     if type(value) is dict:
         return "{" + ", ".join(f"{literal_of(key)}: {literal_of(item)}" for key, item in value.items()) + "}"
     if type(value) in (list, tuple, set, frozenset):
-        inside = "[" + ", ".join(map(_literal, value)) + "]"
+        inside = "[" + ", ".join(map(literal_of, value)) + "]"
         return inside if type(value) is list else f"{type(value).__name__}({inside})"
     return repr(value)
 

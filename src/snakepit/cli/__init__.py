@@ -26,9 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # Last: a file of the user's named like a library must not hide that library.
+    _make_importable()
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         print(f"snakepit: the command line needs {' and '.join(missing)}: pip install 'snakepit-bridge[cli]'", file=sys.stderr)
@@ -42,3 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130  # Before any command had begun.
     return 0
+
+
+def _make_importable() -> None:
+    """Let the current directory be importable; last, as a file there that is named like a library must not hide it."""
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:
+        return  # It has been deleted.
+    if here not in sys.path:
+        sys.path.append(here)

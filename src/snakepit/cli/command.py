@@ -5,7 +5,6 @@ A command is a subclass with `work`. `run` calls that with interrupts armed, rai
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from snakepit.errors import SnakepitError
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 _READER_LEFT = 141
 
+#: Seconds. Long, as some tools load large models first, and whoever waits here has Ctrl-C.
+_START_TIMEOUT = 300.0
+
 
 class Command:
     """One run of one command.
@@ -35,7 +37,7 @@ class Command:
         self.adapter = adapter
         self.size = size
         self.as_json = as_json
-        self.output = Output(sys.stdout)
+        self.output = Output()
         #: The tool that is called, for what is said about errors.
         self.tool = ""
 
@@ -74,7 +76,7 @@ class Command:
         import snakepit  # Late: `--help` and a malformed command need none of it.
 
         # "auto" would take our own logging handler for a log that the user has set up.
-        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr")
+        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr", start_timeout=_START_TIMEOUT)
 
     def _interrupted(self, interruption: Interrupted) -> str:
         if interruption.quiet:

@@ -51,7 +51,7 @@ def load_items(texts: Iterable[str]) -> tuple[Item, ...]:
     return tuple(items.values())
 
 
-def load_base(path: str, stdin: BinaryIO) -> dict[str, Any]:
+def load_base(path: str, stdin: BinaryIO | None) -> dict[str, Any]:
     """The JSON object that `--args FILE|-` names.
 
     Raises:
@@ -59,7 +59,7 @@ def load_base(path: str, stdin: BinaryIO) -> dict[str, Any]:
     """
     where = "standard input" if path == "-" else path
     try:
-        text = stdin.read() if path == "-" else Path(path).expanduser().read_bytes()
+        text = _read(stdin) if path == "-" else Path(path).expanduser().read_bytes()
         value = strict_json(text.decode("utf-8"))
     except OSError as error:
         raise InvalidParameter(f"--args: cannot read {where}: {_reason(error)}") from error
@@ -142,6 +142,12 @@ def _check_text(key: str, value: str) -> None:
             hint="put the bytes into a file and give key=@file",
             parameter=name,
         ) from error
+
+
+def _read(stdin: BinaryIO | None) -> bytes:
+    if stdin is None:
+        raise OSError(None, "it is closed")
+    return stdin.read()
 
 
 def _hint(text: str) -> str:

@@ -6,6 +6,7 @@ A plain program shows the library's warnings at once and so says some things twi
 from __future__ import annotations
 
 import logging
+import traceback
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +34,8 @@ class Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one."""
         message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         # The last argument is the cause (a worker's end, a failed start); an error that tells the cause tells it all.
         cause = str(record.args[-1]) if isinstance(record.args, tuple) and record.args else message
         if len(self._kept) < _MOST:

@@ -25,7 +25,8 @@ class Output:
     """Writes results, and nothing else, to one stream."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = sys.stdout if stream is None else stream
+        # A closed standard output is None in Python; what is written there goes nowhere.
+        self.stream: TextIO = stream or sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
         if isinstance(self.stream, io.TextIOWrapper):
             self.stream.reconfigure(errors="backslashreplace")
 
@@ -84,16 +85,18 @@ class Output:
         raise OutputFailed(f"cannot write to standard output: {error.strerror or error}") from error
 
 
-def is_terminal(stream: TextIO) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Is this a terminal that can redraw a line?"""
     try:
-        return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
+        return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "")
     except ValueError:  # Closed.
         return False
 
 
 def say(text: str) -> None:
     """Tell the person something on standard error; if nobody hears it, that is no failure of the call."""
+    if sys.stderr is None:  # closed: `print` would take standard output instead
+        return
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):

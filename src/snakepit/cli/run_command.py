@@ -58,7 +58,7 @@ class RunCommand(Command):
         if self._timeout is not None and not 0 < self._timeout < math.inf:
             raise ConfigurationError(f"--timeout: got {self._timeout:g}, allowed is a number of seconds above 0")
         items = load_items(self._items)
-        base = {} if self._base is None else load_base(self._base, sys.stdin.buffer)
+        base = {} if self._base is None else load_base(self._base, getattr(sys.stdin, "buffer", None))
         with self.pool() as pool:
             spec = find_tool(self.tool, pool.tool_specs(), self.adapter)
             arguments = build_arguments(spec, items, base)
