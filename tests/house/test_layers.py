@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-_LINT = "import sys; sys.path.insert(0, 'src'); from importlinter.cli import lint_imports_command as main; main(['--no-cache', '--no-logo'])"
+_LINT = (
+    "import sys; sys.path.insert(0, 'src'); from importlinter.cli import lint_imports_command as main; main(['--no-cache', '--no-logo'])"
+)
 
 
 def _lint(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -442,7 +442,12 @@ def test_redefined_notebook_class_travels_as_it_is_now(notebook: Notebook) -> No
         ("def g(): return 3\nh = g\ndef f(): return h()", lambda f: f() == 3),
         ("class A:\n    class B:\n        v = 3\nB = A.B\ndef f(): return B.v", lambda f: f() == 3),
         ("N = [i for i in range(3)]\ndef f(): return sum(n for n in N)", lambda f: f() == 3),
-        ("if True:\n    def g(): return 3\nelse:\n    g = None\ndef f(): return g()", lambda f: f() == 3),
+        ("if True:\n    def g(): return 3\nelse:\n    def g(): return 4\ndef f(): return g()", lambda f: f() == 3),
+        (
+            "def g(): return 3\ndef deco(h): return lambda: g() + h()\n@deco\ndef base(): return 1\nX = 1\ndef f(x=X): return base()",
+            lambda f: f() == 4,
+        ),
+        ("def check(h): assert limit() == 3; return h\ndef limit(): return 3\n@check\ndef f(): return 1", lambda f: f() == 1),
         ("async def f():\n    return 1", lambda f: f.__code__.co_flags & 0x80),
         ("count = 0\ndef f():\n    global count\n    count += 1\n    return count", lambda f: (f(), f()) == (1, 2)),
         ("def f(x=lambda: later()): return x()\ndef later(): return 3", lambda f: f() == 3),

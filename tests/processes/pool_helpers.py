@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
+
 import snakepit
 
 TOOLS = "pool_tools:PoolTools"
@@ -73,10 +75,14 @@ def unix_connections(path: str) -> int:
 
 
 def tcp_connections(port: int) -> int:
-    """How many connections to a port of 127.0.0.1 are established."""
-    local, established = f"0100007F:{port:04X}", "01"
-    rows = [row.split() for row in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
-    return sum(row[1] == local and row[3] == established for row in rows)
+    """How many connections a server on this port has accepted and not closed."""
+    return sum(row.laddr.port == port and row.status == psutil.CONN_ESTABLISHED for row in psutil.net_connections("tcp"))
+
+
+def tcp_listeners(port: int) -> set[str]:
+    """The addresses at which somebody listens on this port."""
+    rows = psutil.net_connections("tcp")
+    return {row.laddr.ip.removeprefix("::ffff:") for row in rows if row.laddr.port == port and row.status == psutil.CONN_LISTEN}
 
 
 def script(text: str, *args: str, **variables: str) -> subprocess.Popen[str]:

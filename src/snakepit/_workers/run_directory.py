@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
+#: gRPC reads an address as a URI, in which other characters have meanings of their own.
+_PLAIN = re.compile(r"[A-Za-z0-9/._~+@=,-]+")
 #: sun_path holds 108 bytes with its end mark; the longest name made here is `worker-99999.sock`.
 _MAX_DIRECTORY = 107 - len("/worker-99999.sock")
 
@@ -45,9 +48,10 @@ class RunDirectory:
 def _make() -> pathlib.Path:
     problem: OSError | None = None
     for base in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp"):  # noqa: S108
-        if base and len(os.fsencode(pathlib.Path(base).absolute() / "snakepit-12345678")) <= _MAX_DIRECTORY:
+        path = str(pathlib.Path(base).absolute() / "snakepit-12345678")
+        if base and len(path) <= _MAX_DIRECTORY and _PLAIN.fullmatch(path):
             try:
                 return pathlib.Path(tempfile.mkdtemp(prefix="snakepit-", dir=base))  # mkdtemp gives it 0700
             except OSError as error:
                 problem = error
-    raise problem or OSError("no directory is short enough for a unix socket; set TMPDIR to a short path")
+    raise problem or OSError("no directory is short and plain enough for a unix socket; set TMPDIR to a short path of letters and digits")

@@ -135,13 +135,27 @@ class Worker:
         Raises:
             StartFailure: it reported why not, died, or took longer than `start_timeout` seconds.
         """
+        assert self._process is not None
+        exited = self._process.exited
         try:
-            async with asyncio.timeout(start_timeout):
+            async with asyncio.timeout(start_timeout) as limit:
                 report = await self._report()
                 self._endpoint = str(report["ready"])
-                await self._open(report, create_task, connect_timeout)
+
+                def give_up(_: object) -> None:
+                    with contextlib.suppress(RuntimeError):  # the channel stood in the same moment
+                        limit.reschedule(0.0)
+
+                exited.add_done_callback(give_up)  # else a worker that dies now would be waited for until the timeout
+                try:
+                    await self._open(report, create_task, connect_timeout)
+                finally:
+                    exited.remove_done_callback(give_up)
         except TimeoutError:
             kept = self._output.last_lines
+            if exited.done():
+                cause = self._death_of(exited.result()).cause
+                raise StartFailure("start", f"{self.id} ended before its channel stood: {cause}", stderr=kept) from None
             message = f"{self.id} was not ready within {start_timeout:g} s"
             raise StartFailure("timeout", message, hint="raise start_timeout if the adapter needs longer to load", stderr=kept) from None
         except ChannelError as error:

@@ -31,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         print(f"snakepit: the command line needs {' and '.join(missing)}: pip install 'snakepit-bridge[cli]'", file=sys.stderr)
         return 2
-    from .app import app
-
     try:
+        from .app import app
+
         app(args=None if arguments is None else list(arguments), prog_name="snakepit")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
@@ -21,12 +22,10 @@ from .output import is_terminal
 #: Seconds between two updates; a fast stream gives thousands of readings in that time.
 _PERIOD = 0.05
 
-_BAR_WIDTH = 24
+_WIDEST_BAR = 24
 
 
 class _Amount(ProgressColumn):
-    max_refresh = None
-
     def render(self, task: Task) -> Text:
         return Text(amount_text(task.completed, task.total, task.fields["percent"]), style="progress.percentage")
 
@@ -34,6 +33,23 @@ class _Amount(ProgressColumn):
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(rate_text(task.speed, task.fields["percent"]), style="progress.data.speed")
+
+
+class _Line(Progress):
+    """One line, with room at its end for the `^C` that a terminal writes there: past the edge, it would tear the bar."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+class _Narrower:
+    """Something, three columns narrower than the terminal is now."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._content, options.update_width(max(1, options.max_width - 3)))
 
 
 class Bar:
@@ -48,14 +64,15 @@ class Bar:
     def __init__(self, stream: TextIO, name: str, began: float) -> None:
         self._name = name
         self._began = began
+        console = Console(file=stream, highlight=False, soft_wrap=True)
         # Standard error that goes elsewhere must stay there.
-        self._progress = Progress(
+        self._progress = _Line(
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
-            BarColumn(_BAR_WIDTH),
+            BarColumn(min(_WIDEST_BAR, console.width // 4)),
             _Amount(),
             _Rate(),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=Console(file=stream, highlight=False, soft_wrap=True),
+            console=console,
             redirect_stdout=False,
             redirect_stderr=is_terminal(sys.stderr),
             expand=True,

@@ -7,16 +7,18 @@ reads, one writes, and neither is ever awaited under a timeout or cancelled whil
 
 import asyncio
 import hmac
+import importlib
 import os
 import threading
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from ..wire.codecs import available_codecs, codec_named
 from .executor import Executor
 from .link import Link
 
-#: Children of tools that use gRPC must die alone; without this they stop the parent's stream. Read when grpc is imported.
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
+#: Read when grpc is imported. Its own support for forks makes every second child that a tool forks die of a segmentation
+#: fault, whether it uses gRPC or not; `_refuse` keeps children away from this process's gRPC instead.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
@@ -35,6 +37,20 @@ OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_ping_strikes", 0),
 ]
+
+
+def _refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
+    raise RuntimeError("gRPC does not work in a forked child of a worker: use multiprocessing's spawn start method, or subprocess")
+
+
+def _after_fork_in_child() -> None:
+    """A child that a tool forked has none of gRPC's threads: what it opened would hang, or stop its parent's stream."""
+    cygrpc = importlib.import_module("grpc._cython.cygrpc")
+    for name in ("Channel", "AioChannel", "Server", "AioServer"):
+        setattr(cygrpc, name, _refuse)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class GrpcServer(grpc.GenericRpcHandler):

@@ -6,6 +6,7 @@ hold raises `Unserialisable` with the path to it; bytes that are not its languag
 
 import base64
 import json
+from importlib.util import find_spec
 from typing import Any, Callable, Dict, List, Sequence
 
 from .plain import Unserialisable, find_culprit, to_plain
@@ -14,10 +15,6 @@ try:
     import msgspec
 except ImportError:  # Fine: the msgpack package or JSON serve.
     msgspec = None  # type: ignore[assignment,unused-ignore]
-try:
-    import msgpack
-except ImportError:
-    msgpack = None  # type: ignore[assignment,unused-ignore]
 
 __all__ = ["Codec", "JsonCodec", "Malformed", "MsgpackCodec", "Unserialisable", "available_codecs", "codec_named"]
 
@@ -86,7 +83,8 @@ class MsgpackCodec(Codec):
 def _msgpack_functions() -> "tuple[Callable[[Any], bytes], Callable[[bytes], Any]]":
     if msgspec is not None:
         return msgspec.msgpack.Encoder(enc_hook=to_plain).encode, msgspec.msgpack.Decoder().decode
-    if msgpack is not None:
+    if find_spec("msgpack") is not None:
+        import msgpack
 
         def pack(value: Any) -> bytes:
             return msgpack.packb(value, use_bin_type=True, default=to_plain)  # type: ignore[no-any-return,unused-ignore]
@@ -155,7 +153,7 @@ class JsonCodec(Codec):
 
 def available_codecs() -> List[str]:
     """Names of the codecs this interpreter can use, best first."""
-    return ["msgpack", "json"] if msgspec is not None or msgpack is not None else ["json"]
+    return ["msgpack", "json"] if msgspec is not None or find_spec("msgpack") is not None else ["json"]
 
 
 def codec_named(name: str) -> Codec:
