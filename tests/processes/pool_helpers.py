@@ -62,6 +62,11 @@ def idle(pool: Any) -> None:
     wait_until(lambda: pool.stats().running == 0 and pool.stats().queued == 0, "an idle pool")
 
 
+def all_ready(pool: Any) -> None:
+    """Wait until all workers of the pool serve."""
+    wait_until(lambda: pool.stats().workers_ready == pool.stats().size, "all workers")
+
+
 def endpoints(pool: Any) -> list[str]:
     """The live addresses of a pool's workers."""
     return [handle.info().endpoint for handle in pool.workers()]

@@ -6,13 +6,14 @@ import contextlib
 import pathlib
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 import snakepit
-from pool_helpers import TOOLS, Marks, endpoints, is_alive, tcp_connections, tcp_listeners, unix_connections, wait_until
+from pool_helpers import TOOLS, Marks, all_ready, endpoints, is_alive, tcp_connections, tcp_listeners, unix_connections
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
@@ -44,7 +45,7 @@ def port_of(pool: snakepit.Pool) -> int:
 def test_unix_socket_in_a_private_directory() -> None:
     """By default the socket lies in a directory that only its owner may enter, below TMPDIR; both are gone after close."""
     with snakepit.Pool(TOOLS, size=2) as pool:
-        wait_until(lambda: all(endpoints(pool)), "both endpoints")
+        all_ready(pool)
         sockets = [pathlib.Path(endpoint.removeprefix("unix:")) for endpoint in endpoints(pool)]
         (directory,) = {path.parent for path in sockets}
         assert [stat.S_ISSOCK(path.stat().st_mode) for path in sockets] == [True, True]
@@ -119,7 +120,7 @@ def test_one_port_that_is_taken() -> None:
 def test_port_zero_takes_any_free_one() -> None:
     """`base_port=0`: the operating system chooses, each worker has its own, and the live port is shown."""
     with snakepit.Pool(TOOLS, size=2, base_port=0) as pool:
-        wait_until(lambda: all(endpoints(pool)), "both endpoints")
+        all_ready(pool)
         ports = {int(endpoint.rpartition(":")[2]) for endpoint in endpoints(pool)}
         assert len(ports) == 2
         assert min(ports) > 0
@@ -130,7 +131,7 @@ def test_port_zero_takes_any_free_one() -> None:
 def test_two_workers_share_a_range() -> None:
     """Workers that start at the same time take different ports of the range."""
     with taken_ports(1) as base, snakepit.Pool(TOOLS, size=2, base_port=base, port_range=20) as pool:
-        wait_until(lambda: pool.stats().workers_ready == 2, "two workers")
+        all_ready(pool)
         ports = {int(endpoint.rpartition(":")[2]) for endpoint in endpoints(pool)}
         assert len(ports) == 2
         assert ports <= set(range(base + 1, base + 21))
@@ -151,7 +152,7 @@ def test_no_endpoint_before_the_worker_is_ready(tmp_path: pathlib.Path) -> None:
         assert by_state["starting"].endpoint == ""
         assert by_state["ready"].endpoint.startswith("unix:")
         marks.say("go")
-        wait_until(lambda: all(endpoints(pool)), "the second endpoint")
+        all_ready(pool)
 
 
 def test_the_endpoint_is_that_of_the_new_worker(tmp_path: pathlib.Path) -> None:
@@ -187,11 +188,16 @@ def test_one_connection_after_a_thousand_calls(base_port: int | None) -> None:
 
 def test_a_worker_that_cannot_be_reached(tmp_path: pathlib.Path) -> None:
     """A worker that says it is ready at an address where nobody listens: the start fails after `connection_timeout`."""
-    fake = tmp_path / "python"
-    fake.write_text(_FAKE_WORKER)
-    fake.chmod(0o755)
+    fake = fake_python(tmp_path, "time.sleep(600)")
     with pytest.raises(snakepit.PoolStartFailed, match=r"no connection to the worker at unix:/nowhere.sock within 0.2 s"):
-        snakepit.Pool(TOOLS, size=1, python=str(fake), connection_timeout=0.2).start()
+        snakepit.Pool(TOOLS, size=1, python=fake, connection_timeout=0.2).start()
+
+
+def test_a_worker_that_dies_before_its_channel_stands(tmp_path: pathlib.Path) -> None:
+    """A worker that said it is ready and ended is not waited for: the error says how it ended."""
+    fake = fake_python(tmp_path, "sys.exit(5)")
+    with pytest.raises(snakepit.PoolStartFailed, match=r"ended before its channel stood: exited with code 5"):
+        snakepit.Pool(TOOLS, size=1, python=fake, connection_timeout=600.0, start_timeout=600.0).start()
 
 
 def test_a_large_argument_and_result() -> None:
@@ -203,9 +209,16 @@ def test_a_large_argument_and_result() -> None:
         assert is_alive(handle.info().pid)
 
 
-_FAKE_WORKER = """#!/usr/bin/env python3
-import json, os, sys, time
-lifeline = int(sys.argv[sys.argv.index("--lifeline-fd") + 1])
-os.write(lifeline, json.dumps({"ready": "unix:/nowhere.sock", "codecs": ["json"]}).encode() + b"\\n")
-time.sleep(600)
-"""
+def fake_python(folder: pathlib.Path, then: str) -> str:
+    """An interpreter whose workers say that they are ready, are not, and go on as told."""
+    lines = [
+        f"#!{sys.executable}",
+        "import json, os, sys, time",
+        'lifeline = int(sys.argv[sys.argv.index("--lifeline-fd") + 1])',
+        'os.write(lifeline, json.dumps({"ready": "unix:/nowhere.sock", "codecs": ["json"]}).encode() + b"\\n")',
+        then,
+    ]
+    fake = folder / "python"
+    fake.write_text("\n".join(lines))
+    fake.chmod(0o755)
+    return str(fake)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 _ATTACH = "/snakepit.channel.Channel/Attach"
 
 
-@pytest.fixture(params=[None, 0], ids=["unix", "tcp"])
+@pytest.fixture(scope="module", params=[None, 0], ids=["unix", "tcp"])
 def pool(request: pytest.FixtureRequest) -> Iterator[snakepit.Pool]:
     """A pool of one worker, on a unix socket and on a TCP port."""
     with snakepit.Pool(TOOLS, size=1, base_port=request.param) as pool:

@@ -237,7 +237,7 @@ def test_a_wrong_call_exits_with_2_and_says_how_to_mend_it(words: list[str], sen
         (["run", "ping", "--size", "0"], "size is 0"),
         (["run", "ping", "--adapter", "./tols.py"], "did you mean tools.py"),
         (["run", "ping", "--sise", "2"], "--size"),
-        (["ruin", "ping"], "run"),
+        (["ruin", "ping"], "No such command 'ruin'"),
     ],
 )
 def test_a_malformed_command_exits_with_2(words: list[str], sentence: str, folder: pathlib.Path) -> None:

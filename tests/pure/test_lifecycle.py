@@ -14,6 +14,7 @@ _LEGAL = {
     (State.STARTING, Event.DRAIN): State.DRAINING,
     (State.READY, Event.DRAIN): State.DRAINING,
     (State.DRAINING, Event.DRAIN): State.DRAINING,
+    (State.DRAINING, Event.ATTACHED): State.DRAINING,
 }
 
 

@@ -91,6 +91,7 @@ class AsyncStream:
     def _abandon(self) -> None:
         if not self._cursor.ended:
             self._cursor.ended = True
+            self._current = iter(())  # what has come and was not read would look like the whole
             self._engine.cancel_from_anywhere(self._call, "its reader left the stream")
 
     async def _next(self) -> Any:

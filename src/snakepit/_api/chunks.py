@@ -49,6 +49,8 @@ def envelopes(payloads: list[Any]) -> list[Chunk]:
 def add_extra(chunk: Chunk, extra: dict[str, Any], worker_id: str) -> None:
     """Book what the worker said beside a chunk's payload: it is the last, it has metadata."""
     metadata = extra.get("metadata")
+    if extra.get("progress"):
+        chunk["is_final"] = False  # whatever the report says of itself
     if extra.get("final"):
         chunk["is_final"] = True
         metadata = {**(metadata or {}), "worker_id": worker_id}
@@ -59,7 +61,7 @@ def add_extra(chunk: Chunk, extra: dict[str, Any], worker_id: str) -> None:
 
 def final_chunk(value: Any, metadata: dict[str, Any]) -> Chunk:
     """The last chunk of a stream whose tool marked none: its return value, if it had one."""
-    chunk = {} if value is None else envelope(value)
+    chunk = {} if value is None else envelope(dict(value) if isinstance(value, dict) else value)  # `stream.result` stays as it was
     chunk["is_final"] = True
     chunks = int(metadata.get("chunks", 0)) + 1
     facts = {key: metadata[key] for key in ("execution_time_ms", "worker_id") if key in metadata}

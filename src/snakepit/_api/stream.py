@@ -60,6 +60,7 @@ class Stream:
         """Leave the stream: cancel the call if it has not ended."""
         if not self._cursor.ended:
             self._cursor.ended = True
+            self._current = iter(())  # what has come and was not read would look like the whole
             self._engine.cancel_from_anywhere(self._call, "its reader left the stream")
 
     def __enter__(self) -> Self:

@@ -6,20 +6,28 @@ Options go through `options`, so a tool may have a parameter named `timeout`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from snakepit._pool.arguments import bind
 from snakepit._pool.tools import ToolSpec, unknown_tool
 
-if TYPE_CHECKING:
-    from .async_pool import AsyncPool
-    from .pool import Pool
+
+class Caller(Protocol):
+    """What a pool offers to its tools' functions; both faces do."""
+
+    def execute(self, tool: str, args: Mapping[str, Any] | None = None) -> Any: ...
+
+    def stream(self, tool: str, args: Mapping[str, Any] | None = None) -> Any: ...
+
+    def tool_specs(self) -> tuple[ToolSpec, ...]: ...
+
+    def _specs(self) -> tuple[ToolSpec, ...]: ...
 
 
 class _ToolsBase:
     """Looks tools up by attribute."""
 
-    def __init__(self, pool: Pool | AsyncPool) -> None:
+    def __init__(self, pool: Caller) -> None:
         self._pool = pool
 
     def __getattr__(self, name: str) -> ToolFunction:
@@ -48,7 +56,7 @@ class AsyncTools(_ToolsBase):
 class ToolFunction:
     """One tool of a pool, called like the function it is."""
 
-    def __init__(self, pool: Pool | AsyncPool, spec: ToolSpec, options: Mapping[str, Any]) -> None:
+    def __init__(self, pool: Caller, spec: ToolSpec, options: Mapping[str, Any]) -> None:
         self._pool = pool
         self._spec = spec
         self._options = options

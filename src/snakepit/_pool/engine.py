@@ -259,9 +259,9 @@ class Engine:
             tainted = event.info.get("tainted", False)
             self._ledger.tell(call, Failed(failures.from_worker(call, event.info)))
         worker.calls_served += 1
-        self._slot_free(call, worker)
         if tainted:
-            worker.condemn("a cancelled call had to be interrupted where it may have held a lock")
+            self._condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
+        self._slot_free(call, worker)
 
     def _slot_free(self, call: Call, worker: Worker) -> None:
         worker.running.discard(call.id)
@@ -278,7 +278,11 @@ class Engine:
     def _kill_for(self, call: Call, worker: Worker) -> None:
         if self._ledger.get(call.id) is call:
             self._ledger.counters.killed += 1
-            worker.condemn(f"{call.tool!r} did not stop within {self.config.cancel_timeout:g} s of being cancelled")
+            self._condemn(worker, f"{call.tool!r} did not stop within {self.config.cancel_timeout:g} s of being cancelled")
+
+    def _condemn(self, worker: Worker, reason: str) -> None:
+        self._scheduler.retire_worker(worker.id)  # first: a call that came now would die with it
+        worker.condemn(reason)
 
     # Figures --------------------------------------------------------------------------------------------------------------------
 

@@ -71,6 +71,13 @@ class Scheduler:
         self._free[worker_id] = None
         return self._assign()
 
+    def retire_worker(self, worker_id: str) -> None:
+        """A worker is about to end: it gets no more calls, and keeps what it runs until it is removed."""
+        seat = self._seats.get(worker_id)
+        if seat is not None:
+            seat.slots = 0
+            self._free.pop(worker_id, None)
+
     def remove_worker(self, worker_id: str) -> tuple[list[int], list[Assignment]]:
         """A worker is gone: the calls it was running, and who may run now because a stream of its has ended."""
         seat = self._seats.pop(worker_id, None)
@@ -105,7 +112,8 @@ class Scheduler:
         self._forget(call_id)
         seat = self._seats[worker_id]
         seat.running.discard(call_id)
-        self._free.setdefault(worker_id)
+        if len(seat.running) < seat.slots:
+            self._free.setdefault(worker_id)
         return self._assign()
 
     def withdraw(self, call_id: int) -> bool:

@@ -38,6 +38,7 @@ _TABLE = {
     (State.READY, Event.DRAIN): State.DRAINING,
     (State.READY, Event.LOST): State.DEAD,
     (State.DRAINING, Event.DRAIN): State.DRAINING,
+    (State.DRAINING, Event.ATTACHED): State.DRAINING,  # the pool was closed in the moment in which it became ready
     (State.DRAINING, Event.LOST): State.DEAD,
     (State.DEAD, Event.LOST): State.DEAD,
 }

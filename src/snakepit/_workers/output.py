@@ -41,7 +41,7 @@ class WorkerOutput:
         if setting == "log":
             _log.info("[%s] %s", self._worker_id, text, extra={"worker_id": self._worker_id, "stream": stream})
         elif setting == "stderr":
-            with contextlib.suppress(OSError, ValueError):  # the host's stderr may be closed; a worker's print must not matter
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # the host's stderr may be closed, or None
                 sys.stderr.write(f"[{self._worker_id}] {text}\n")
                 sys.stderr.flush()
         elif callable(setting):

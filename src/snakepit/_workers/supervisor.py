@@ -127,6 +127,8 @@ class Supervisor:
                 await worker.attach(create_task, settings.start_timeout, settings.connection_timeout)
             except StartFailure as problem:
                 return False, problem
+            if worker.state is not State.READY:
+                return True, None  # the pool was closed in that moment
             ready_at = time.monotonic()
             self._listener.worker_ready(worker)
             death = await self._lost_or_stopped(worker)

@@ -45,7 +45,7 @@ Output:
 \b
 Exit codes:
   0 done   1 the tool failed   2 wrong command, tool, parameter or adapter
-  124 timed out   130 Ctrl-C: the call was cancelled
+  124 timed out   130 Ctrl-C: the call was cancelled   141 the reader of the output left
 """
 
 TOOLS = """List an adapter's tools, with the parameters they take.

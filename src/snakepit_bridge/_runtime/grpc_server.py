@@ -188,6 +188,8 @@ class _Attachment:
                 self._fault = self._executor.receive(message) or ""
                 if self._fault:
                     break
+        except grpc.aio.UsageError:
+            pass  # the RPC has ended before this task could be cancelled
         finally:
             self._ended = True
             self._ready.set()

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ..call_context import Cancelled
 from ..wire.codecs import Codec
 from ..wire.frames import Cancel, Credit, WorkerEvent
+from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 
 
@@ -103,6 +104,12 @@ class Link:
             raise Cancelled
         self._tell()
 
+    def wait_reported(self, outflow: Outflow) -> None:
+        """Wait until the newest report of a stream that is about to end has left: it says how far the work came."""
+        with self._credit:
+            while outflow.held is not None and not outflow.cancelled:
+                self._credit.wait()
+
     def on_credit(self, call_id: int, callback: Optional[Callable[[], Any]]) -> None:
         """Call back (on the carrier's thread) when a stream may have credit again or is cancelled; None: no more."""
         with self._lock:
@@ -112,13 +119,20 @@ class Link:
                 self._credit_callbacks[call_id] = callback
 
     def progress(self, call_id: int, payload: Dict[str, Any], as_chunk: bool) -> None:
-        """Report on a call: as a chunk of its stream, or beside its result. Never waits."""
-        item = self.encode(payload) if as_chunk else b""
-        with self._lock:
-            if as_chunk:
-                self._mux.offer_progress(call_id, item)
-            else:
-                self._mux.progress(call_id, payload)
+        """Report on a call: as a chunk of its stream, or beside its result. Never waits.
+
+        Raises:
+            TypeError: the report cannot travel.
+        """
+        try:
+            item = self.encode(payload) if as_chunk else b""
+            with self._lock:
+                if as_chunk:
+                    self._mux.offer_progress(call_id, item)
+                else:
+                    self._mux.progress(call_id, payload)
+        except Unserialisable as error:
+            raise TypeError("a progress report cannot travel: %s" % error) from None
         self._tell()
 
     def chunks_sent(self, call_id: int) -> int:
@@ -146,10 +160,20 @@ class Link:
         """A tool has forked: the child has no carrier and no say. It touches no lock, which another thread may have held."""
         self.result = self.error = self.progress = lambda *_args: None  # type: ignore[assignment,method-assign,misc,unused-ignore]
         self.chunks_sent = lambda _call_id: 0  # type: ignore[method-assign,assignment,unused-ignore]
-        self.offer_chunk = lambda *_args: os._exit(0)  # type: ignore[method-assign,assignment,unused-ignore]
+        self.on_credit = lambda *_args: None  # type: ignore[method-assign,assignment,unused-ignore]
+        self._lock = self._credit = _Leave()  # type: ignore[assignment,unused-ignore]
 
     def _tell(self) -> None:
         with self._lock:
             told, self._told = self._told, True
         if not told:
             self._wake()
+
+
+class _Leave:
+    """In a forked child, in the place of the lock: whatever would send a chunk ends the child, also by a method bound before."""
+
+    def __enter__(self) -> None:
+        os._exit(0)
+
+    def __exit__(self, *_args: object) -> None: ...

@@ -6,7 +6,11 @@ the plain queue, so that its tools may run loops of their own.
 
 import asyncio
 import queue
+import sys
+import traceback
 from typing import Any, Callable, Coroutine, Optional, Set
+
+_MAX_STRAYS = 100
 
 
 class QueueLoop:
@@ -26,7 +30,11 @@ class QueueLoop:
     def run(self) -> None:
         """Serve until stopped."""
         while True:
-            function = self._queue.get()
+            try:
+                function = self._queue.get()
+            except Exception:
+                _say_stray()
+                continue
             if function is None:
                 return
             function()
@@ -51,6 +59,7 @@ class AsyncioLoop:
         self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self.loop)
         self._tasks: Set[asyncio.Task[Any]] = set()
+        self._stopped = False
 
     def post(self, function: Callable[[], None]) -> None:
         """Run `function` on the main thread, after what was posted before. From any thread."""
@@ -58,11 +67,20 @@ class AsyncioLoop:
 
     def stop(self) -> None:
         """Let `run` return. From any thread."""
+        self._stopped = True
         self.loop.call_soon_threadsafe(self.loop.stop)
 
     def run(self) -> None:
-        """Serve until stopped."""
-        self.loop.run_forever()
+        """Serve until stopped: not by a tool that stops the loop, nor by a task of a tool that calls `sys.exit()`."""
+        strays = 0
+        while not self._stopped:
+            try:
+                self.loop.run_forever()
+            except (Exception, SystemExit):
+                strays += 1
+                if strays > _MAX_STRAYS:  # not a tool's doing: the loop itself is broken
+                    raise
+                _say_stray()
 
     def complete(self, result: Any) -> Any:
         """What an adapter's `initialize` or `cleanup` returned; awaited on the loop that its tools will use."""
@@ -84,3 +102,9 @@ class AsyncioLoop:
             self.loop.run_until_complete(asyncio.wait(left, timeout=1.0))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+
+def _say_stray() -> None:
+    """Something was raised while no call was there to get it: by a tool's signal handler, or by a task it left behind."""
+    print("snakepit: raised between calls; the worker goes on", file=sys.stderr)
+    traceback.print_exc()

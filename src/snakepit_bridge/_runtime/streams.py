@@ -8,7 +8,6 @@ import functools
 import time
 from typing import Any, AsyncGenerator, Dict, Iterator, Optional, Tuple
 
-from ..base_adapter import StreamChunk
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
 from .cancel import async_border, border, border_next
@@ -39,12 +38,17 @@ class _Chunks:
         extra: Optional[Dict[str, Any]] = None
         if isinstance(item, dict):
             self.final_sent = bool(item.get("is_final"))
-        elif isinstance(item, StreamChunk) or (hasattr(item, "is_final") and hasattr(item, "data")):
-            payload, self.final_sent = item.data, bool(item.is_final)
-            metadata = getattr(item, "metadata", None)
-            extra = {"metadata": dict(metadata)} if metadata else None
+        elif hasattr(item, "is_final"):
+            self.final_sent = bool(item.is_final)
+            if hasattr(item, "data"):  # a StreamChunk, or what looks like one
+                payload = item.data
+                self.final_sent = self.final_sent or (isinstance(payload, dict) and bool(payload.get("is_final")))
+                metadata = getattr(item, "metadata", None)
+                extra = {"metadata": dict(metadata)} if metadata else None
         if self.final_sent:
             extra = self._final_extra(extra)
+        if extra is not None:
+            self.link.encode(extra)  # the carrier encodes it later, when nobody is there to hear that it cannot travel
         return self.link.encode(payload), extra
 
     def _final_extra(self, extra: Optional[Dict[str, Any]]) -> Dict[str, Any]:
@@ -77,6 +81,7 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
             try:
                 item = border_next(call, following)
             except StopIteration as stop:
+                link.wait_reported(outflow)
                 return chunks.end(stop.value)
             if chunks.final_sent:
                 return chunks.end_after_final()
@@ -108,6 +113,10 @@ async def stream_async(call: RunningCall, items: "AsyncGenerator[Any, Any]", lin
             try:
                 item = await async_border(call, items.__anext__())
             except StopAsyncIteration:
+                may_go.clear()
+                while outflow.held is not None and not outflow.cancelled:
+                    await may_go.wait()
+                    may_go.clear()
                 return chunks.end(None)
             if chunks.final_sent:
                 return chunks.end_after_final()

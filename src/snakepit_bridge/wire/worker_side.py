@@ -29,6 +29,7 @@ from .frames import (
 )
 from .inbox import Inbox, Violation
 from .outbox import Lane, Outbox
+from .plain import Unserialisable, find_culprit
 
 _SHAPES = {CALL: (str, dict, dict), CANCEL: (str,), CREDIT: (int, int), PING: (int,), DRAIN: ()}
 
@@ -142,7 +143,7 @@ class WorkerMultiplexer:
         """
         call = self._calls.get(call_id)
         if call is not None and not call.cancelled:
-            call.report = self.codec.encode((PROGRESS, call_id, payload))
+            call.report = self._frame(PROGRESS, call_id, payload)
             self._reporting[call_id] = call
 
     def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:
@@ -154,7 +155,7 @@ class WorkerMultiplexer:
         call = self._calls.get(call_id)
         if call is not None:
             # Nobody reads the value of a cancelled call; and pieces of it would follow the rest of a dropped chunk.
-            self._end(call_id, self.codec.encode((RESULT, call_id, None if call.cancelled else value, metadata)))
+            self._end(call_id, self._frame(RESULT, call_id, None if call.cancelled else value, metadata))
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error: plain values only."""
@@ -178,6 +179,12 @@ class WorkerMultiplexer:
     def receive(self, message: bytes) -> List[WorkerEvent]:
         """What a message from the host means. Never raises."""
         return self._inbox.read(message)
+
+    def _frame(self, kind: int, call_id: int, value: Any, *rest: Any) -> bytes:
+        try:
+            return self.codec.encode((kind, call_id, value, *rest))
+        except Unserialisable as error:
+            raise find_culprit(value, error.__cause__ or error) from error  # its path begins at the value, not at the frame
 
     def _end(self, call_id: int, frame: bytes) -> None:
         call = self._calls.pop(call_id)
