@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -70,12 +71,22 @@ class AsyncPool(PoolBase):
         await self._close(finish_unary=False)
 
     async def _close(self, *, finish_unary: bool) -> None:
-        if self._engine is not None:
-            await self._engine.close(finish_unary=finish_unary)
+        if self._pid != os.getpid():
+            return  # a forked child leaves a `with` block: the workers are its parent's
         self._closed = True
+        engine, starting = self._engine, self._starting
+        if engine is not None:
+            await engine.close(finish_unary=finish_unary)
+        if starting is not None:
+            await asyncio.wait([starting])
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            if self._starting is not None:  # cancelled, and nobody else would end what has been started
+                await self.close()
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:

@@ -115,12 +115,14 @@ class AsyncStream:
         seconds = self._chunk_timeout
         if seconds is None:
             return await self._mailbox.get()
+        left = seconds
         while True:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(left):
                     return await self._mailbox.get()
             except TimeoutError:
-                if self._call.worker_id:  # the gap counts from when it runs, not from when it queued
+                left = self._cursor.gap_left(seconds)
+                if left <= 0:
                     error = self._cursor.gap_error(seconds)
                     self._engine.cancel(self._call, "no chunk came in time", error)
                     raise error from None

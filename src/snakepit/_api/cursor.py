@@ -5,6 +5,7 @@ Shared by the sync and the async stream; does no waiting.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +57,11 @@ class Cursor:
         """What the worker may send in place of what has been taken; nothing is owed after."""
         owed, self.owed = self.owed, (0, 0)
         return owed
+
+    def gap_left(self, seconds: float) -> float:
+        """How much longer the first chunk may take: a gap counts from when the call runs, not from when it queued."""
+        call = self.call
+        return call.began + seconds - time.monotonic() if call.worker_id else seconds
 
     def gap_error(self, seconds: float) -> ChunkTimeout:
         """The error for a tool that took too long for its next chunk."""

@@ -29,6 +29,8 @@ class LoopThread:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._holders = 0
+        self._posting = threading.Lock()  # what is posted before the end is still run, what comes after is refused
+        self._ended = False
         self._closing: set[concurrent.futures.Future[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="snakepit-loop", daemon=True)
         self._thread.start()
@@ -50,7 +52,9 @@ class LoopThread:
             if last and LoopThread._shared is self:
                 LoopThread._shared = None
         if last:
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            with self._posting:
+                self._ended = True
+                self.loop.call_soon_threadsafe(self.loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join()
 
@@ -68,9 +72,12 @@ class LoopThread:
             future.cancel()
             raise
 
-    def post(self, function: Callable[..., object], *args: Any) -> None:
-        """Run a function on the loop's thread, soon."""
-        self.loop.call_soon_threadsafe(function, *args)
+    def post(self, function: Callable[..., object], *args: Any) -> bool:
+        """Run a function on the loop's thread, soon. False if the loop has ended: it will not be run."""
+        with self._posting:
+            if not self._ended:
+                self.loop.call_soon_threadsafe(function, *args)
+            return not self._ended
 
     def close_later(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Close a pool that was dropped without being closed, then release; the interpreter's end waits for it."""

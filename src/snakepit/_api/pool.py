@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
-from snakepit._pool.call import Ended, Failed, Item, ProgressNews
+from snakepit._pool.call import Call, Ended, Failed, Item, ProgressNews
 from snakepit._pool.engine import Engine
+from snakepit._pool.failures import closed
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
 from snakepit._workers.adapter_reference import ensure_not_importing
@@ -51,6 +52,7 @@ class Pool(PoolBase):
         self._lock = threading.Lock()
         self._loop: LoopThread | None = None
         self._finalizer: weakref.finalize[..., Pool] | None = None
+        self._beginning: tuple[LoopThread, Engine] | None = None  # while a thread holds the lock to start it
 
     def start(self) -> None:
         """Start the workers; returns when the first is ready. `with` and the first call do it too.
@@ -61,6 +63,7 @@ class Pool(PoolBase):
         """
         self._usable()
         with self._lock:
+            self._usable()  # closed, perhaps, while another thread had the lock
             if self._engine is None:
                 ensure_not_importing()
                 self._start()
@@ -69,12 +72,16 @@ class Pool(PoolBase):
         setup = PoolSetup(self._adapter)
         loop = LoopThread.acquire()
         engine = loop.run(_made(self._config, setup))
+        self._beginning = loop, engine
         try:
+            self._usable()  # after the line above, as `_close` does it the other way round: one of them sees the other
             loop.run(engine.start())
         except BaseException:  # Ctrl-C too: what has been started must end before the loop does
             loop.run(engine.close())
             loop.release()
             raise
+        finally:
+            self._beginning = None
         self._loop, self._engine = loop, engine
         self._finalizer = weakref.finalize(self, _close_dropped, loop, engine, os.getpid())
 
@@ -83,13 +90,19 @@ class Pool(PoolBase):
         self._close(finish_unary=False)
 
     def _close(self, *, finish_unary: bool) -> None:
+        if self._pid != os.getpid():
+            return  # a forked child leaves a `with` block: the workers are its parent's
+        if self._loop is not None:
+            self._not_on_loop(self._loop)
+        self._closed = True
+        beginning = self._beginning
+        if beginning is not None:
+            beginning[0].post(beginning[1].give_up_start)
         with self._lock:
-            self._closed = True
             loop, engine, finalizer = self._loop, self._engine, self._finalizer
             self._loop = self._finalizer = None
         if loop is None or engine is None or finalizer is None:
             return
-        self._not_on_loop(loop)
         finalizer.detach()
         try:
             loop.run(engine.close(finish_unary=finish_unary))
@@ -133,7 +146,7 @@ class Pool(PoolBase):
         engine, loop = self._ready()
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), mailbox, streaming=False, timeout=seconds)
-        loop.post(engine.submit, call)
+        _submit(loop, engine, call)
         try:
             while True:
                 item = mailbox.get()
@@ -172,7 +185,7 @@ class Pool(PoolBase):
         engine, loop = self._ready()
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=True), mailbox, streaming=True, timeout=seconds)
-        loop.post(engine.submit, call)
+        _submit(loop, engine, call)
         return Stream(engine, call, mailbox, loop, gap)
 
     def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0) -> CallFuture:
@@ -188,7 +201,7 @@ class Pool(PoolBase):
         future = CallFuture()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), future, streaming=False, timeout=seconds)
         future.on_cancel = lambda: engine.cancel_from_anywhere(call, "its future was cancelled")
-        loop.post(engine.submit, call)
+        _submit(loop, engine, call)
         return future
 
     @property
@@ -228,6 +241,11 @@ class Pool(PoolBase):
 
 async def _made(config: PoolConfig, setup: PoolSetup) -> Engine:
     return Engine(config, setup)  # on the loop it will live on
+
+
+def _submit(loop: LoopThread, engine: Engine, call: Call) -> None:
+    if not loop.post(engine.submit, call):
+        raise closed()  # by another thread, in this very moment
 
 
 def _close_dropped(loop: LoopThread, engine: Engine, pid: int) -> None:

@@ -100,11 +100,13 @@ class Stream:
         seconds = self._chunk_timeout
         if seconds is None:
             return self._mailbox.get()
+        left = seconds
         while True:
             try:
-                return self._mailbox.get(timeout=seconds)
+                return self._mailbox.get(timeout=left)
             except queue.Empty:
-                if self._call.worker_id:  # the gap counts from when it runs, not from when it queued
+                left = self._cursor.gap_left(seconds)
+                if left <= 0:
                     error = self._cursor.gap_error(seconds)
                     self._loop.post(self._engine.cancel, self._call, "no chunk came in time", error)
                     raise error from None

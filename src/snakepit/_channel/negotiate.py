@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import threading
+from collections.abc import Iterator
 
 from snakepit.errors import ProtocolUnavailable
+
+_FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
 
 
 def choose(protocol: str) -> str:
@@ -35,7 +39,8 @@ async def load() -> None:
     def load_in_thread() -> None:
         problem: Exception | None = None
         try:
-            importlib.import_module("snakepit._channel.grpc_carrier")
+            with _without_fork_support():
+                importlib.import_module("snakepit._channel.grpc_carrier")
         except Exception as error:  # whatever a broken installation raises; it belongs to whoever waits
             problem = error
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
@@ -43,6 +48,22 @@ async def load() -> None:
 
     threading.Thread(target=load_in_thread, name="snakepit-import", daemon=True).start()
     await loaded
+
+
+@contextlib.contextmanager
+def _without_fork_support() -> Iterator[None]:
+    """While grpc is imported, unless the user chose otherwise: its support for forks is off.
+
+    With it, children that the program forks (multiprocessing) die at random of a segmentation fault, and every fork prints
+    a line. A pool cannot be used in a forked child anyway.
+    """
+    chosen = os.environ.get(_FORK_SUPPORT)
+    os.environ.setdefault(_FORK_SUPPORT, "0")
+    try:
+        yield
+    finally:
+        if chosen is None:
+            os.environ.pop(_FORK_SUPPORT, None)
 
 
 def _settle(future: asyncio.Future[None], problem: Exception | None) -> None:

@@ -43,6 +43,7 @@ class Call:
 
     Attributes:
         deadline: when it ends at the latest; None: no deadline.
+        began: when it was given to a worker, by `time.monotonic()`; set before `worker_id`.
         worker_id: who runs it; empty while it waits.
         over: its caller has had the end of it; what still comes is dropped.
         progress: the newest report of a unary call that its caller has not seen; at most one.
@@ -56,6 +57,7 @@ class Call:
     window: Window
     mailbox: Mailbox
     deadline: float | None = None
+    began: float = 0.0
     worker_id: str = ""
     over: bool = False
     cancelling: bool = False

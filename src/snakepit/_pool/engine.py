@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
+import time
 from typing import Any
 
 from snakepit._channel.negotiate import choose
@@ -48,7 +49,6 @@ class Engine:
         self._ids = itertools.count(1)
         self._ledger = Ledger()
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
-        self._failed_starts = 0
         self._broken: SnakepitError | None = None
         self._closing = False
         self._main: asyncio.Task[None] | None = None
@@ -66,6 +66,11 @@ class Engine:
             self._main = self._loop.create_task(self._supervisor.run(), name="snakepit-supervisor")
             self._main.add_done_callback(self._supervisor_ended)
         await asyncio.shield(self._first_ready)
+
+    def give_up_start(self) -> None:
+        """The pool is closed while it starts: `start` raises PoolClosed, and who called it closes."""
+        if not self._first_ready.done():
+            self._first_ready.set_exception(failures.closed())
 
     async def close(self, *, finish_unary: bool = False) -> None:
         """End every call and every worker. Bounded by `close_timeout` and the kill behind it.
@@ -153,7 +158,7 @@ class Engine:
         try:
             self.tools = {spec.name: spec for spec in parse_tool_specs(worker.tools)}
         except ChannelError as error:
-            self.start_failed(StartFailure("channel", error.message), gave_up=False)
+            self.start_failed(StartFailure("tools", error.message), gave_up=False)
             worker.condemn("its tool specs make no sense")
             return
         if not self._first_ready.done():
@@ -192,11 +197,11 @@ class Engine:
 
     def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None:
         """A worker did not become ready. Before the first one is, that may be the end; later only if the supervisor gives up."""
-        self._failed_starts += 1
         error = failures.start_error(failure)
         _log.warning("a worker did not start: %s", failure.message)
         if not self._first_ready.done():
-            if failure.kind in ("adapter", "protocol") or self._failed_starts >= self.config.size:
+            # The same would happen again; or the supervisor gives up; or no other worker is on its way any more.
+            if failure.kind in ("adapter", "protocol", "tools") or gave_up or not self._supervisor.workers:
                 self._first_ready.set_exception(error)
                 self._break(error)
         elif gave_up:
@@ -232,7 +237,7 @@ class Engine:
             call_id, worker_id = pending.pop(0)
             call, worker = self._ledger.get(call_id), self._supervisor.workers[worker_id]
             assert call is not None, "a call in the queue is open"
-            call.worker_id = worker_id
+            call.began, call.worker_id = time.monotonic(), worker_id
             worker.running.add(call_id)
             options: dict[str, Any] = {"stream": call.streaming}
             if call.deadline is not None:

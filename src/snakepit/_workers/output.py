@@ -47,5 +47,5 @@ class WorkerOutput:
         elif callable(setting):
             try:
                 setting(self._worker_id, stream, text)
-            except Exception:
+            except (Exception, SystemExit):  # an exit here would end the loop that all pools live on
                 _log.exception("worker_output raised; its line is lost")

@@ -4,13 +4,14 @@ Every call ends in exactly one result or error frame, whatever the tool does: re
 """
 
 import asyncio
+import contextlib
 import inspect
 import os
 import sys
 import time
 import traceback
 from types import TracebackType
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 
 from .. import call_context
 from ..call_context import Cancelled
@@ -59,11 +60,8 @@ class CallRunner:
         if asynchronous or (not self._instances.lifelong and isinstance(self._main, AsyncioLoop)):
             call.task = self._main.spawn(self._run_async(call, tool.spec))
         elif isinstance(self._main, AsyncioLoop):
-            asyncio._set_running_loop(None)  # type: ignore[attr-defined,unused-ignore]  # a sync tool may run a loop of its own
-            try:
+            with _no_running_loop():
                 self._run_sync(call, tool.spec)
-            finally:
-                asyncio._set_running_loop(self._main.loop)  # type: ignore[attr-defined,unused-ignore]
         else:
             self._run_sync(call, tool.spec)
 
@@ -88,18 +86,24 @@ class CallRunner:
             try:
                 if not lifelong:
                     await _await_all(call, instances, "initialize")
-                value = self._call_tool(call, spec, instances)
-                if inspect.isawaitable(value):
-                    value = await async_border(call, value)
-                if inspect.isasyncgen(value):
-                    self._check_style(call)
-                    value, metadata = await stream_async(call, value, self._link)
+                if spec["asynchronous"]:
+                    value, metadata = await self._run_async_tool(call, spec, instances)
                 else:
-                    value, metadata = self._send_stream(call, spec, value)
+                    with _no_running_loop():
+                        value, metadata = self._send_stream(call, spec, self._call_tool(call, spec, instances))
             finally:
                 if not lifelong:
                     await _await_all(call, instances, "cleanup")
             self._end(call, value, metadata)
+
+    async def _run_async_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Tuple[Any, Dict[str, Any]]:
+        value = self._call_tool(call, spec, instances)
+        if inspect.isawaitable(value):
+            value = await async_border(call, value)
+        if inspect.isasyncgen(value):
+            self._check_style(call)
+            return await stream_async(call, value, self._link)
+        return self._send_stream(call, spec, value)
 
     def _call_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Any:
         call.context.check()
@@ -200,6 +204,17 @@ def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any]
             else:
                 positional.append(named.pop(name))
     return positional, named
+
+
+@contextlib.contextmanager
+def _no_running_loop() -> Iterator[None]:
+    """A sync tool may run a loop of its own, also where the main thread lives in one."""
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)  # type: ignore[arg-type,unused-ignore]
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)  # type: ignore[arg-type,unused-ignore]
 
 
 def _complete_all(call: RunningCall, instances: Any, name: str) -> None:

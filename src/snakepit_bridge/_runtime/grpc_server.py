@@ -16,9 +16,6 @@ from ..wire.codecs import available_codecs, codec_named
 from .executor import Executor
 from .link import Link
 
-#: Read when grpc is imported. Its own support for forks makes every second child that a tool forks die of a segmentation
-#: fault, whether it uses gRPC or not; `_refuse` keeps children away from this process's gRPC instead.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
@@ -44,7 +41,10 @@ def _refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
 
 
 def _after_fork_in_child() -> None:
-    """A child that a tool forked has none of gRPC's threads: what it opened would hang, or stop its parent's stream."""
+    """A child that a tool forked has none of gRPC's threads: what it opened would hang, or stop its parent's stream.
+
+    gRPC's own support for forks is off (see `main`).
+    """
     cygrpc = importlib.import_module("grpc._cython.cygrpc")
     for name in ("Channel", "AioChannel", "Server", "AioServer"):
         setattr(cygrpc, name, _refuse)

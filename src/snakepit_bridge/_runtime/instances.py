@@ -29,7 +29,7 @@ class Instances:
         for instance in self.objects or ():
             try:
                 self._main.complete(call_hook(instance, "cleanup"))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 print(failures.traceback_of(error), file=sys.stderr)
 
 

@@ -62,8 +62,8 @@ def main(argv: List[str]) -> int:
         executor.set_up()
     except AdapterLoadError as error:
         return _give_up(lifeline, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
-    except Exception as error:
-        message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, error)
+    except (Exception, SystemExit) as error:
+        message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures._text_of(error))
         return _give_up(lifeline, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
     return _serve(executor, secret, options.listen, lifeline)
 
@@ -93,6 +93,9 @@ def _serve(executor: Executor, secret: str, listen: str, lifeline: Optional[Life
 
 def _prepare_process(hosted: bool) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
+    # Read when grpc is imported, perhaps by the adapter. With its support for forks, every second child that a tool forks
+    # dies of a segmentation fault, whether it uses gRPC or not.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     faulthandler.enable()  # a segfault leaves its traceback in the captured output
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

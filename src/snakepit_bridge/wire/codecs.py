@@ -7,7 +7,7 @@ hold raises `Unserialisable` with the path to it; bytes that are not its languag
 import base64
 import json
 from importlib.util import find_spec
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Sequence
 
 from .plain import Unserialisable, find_culprit, to_plain
 
@@ -87,13 +87,30 @@ def _msgpack_functions() -> "tuple[Callable[[Any], bytes], Callable[[bytes], Any
         import msgpack
 
         def pack(value: Any) -> bytes:
-            return msgpack.packb(value, use_bin_type=True, default=to_plain)  # type: ignore[no-any-return,unused-ignore]
+            return msgpack.packb(value, use_bin_type=True, default=_plain_at_once)  # type: ignore[no-any-return,unused-ignore]
 
         def unpack(data: bytes) -> Any:
-            return msgpack.unpackb(data, raw=False, strict_map_key=False, timestamp=3)
+            try:
+                return msgpack.unpackb(data, raw=False, strict_map_key=False, timestamp=3)
+            except TypeError:  # a key that is an array
+                return msgpack.unpackb(data, raw=False, strict_map_key=False, timestamp=3, object_pairs_hook=_with_hashable_keys)
 
         return pack, unpack
     raise ImportError("MessagePack needs msgspec or msgpack: pip install msgspec")
+
+
+def _plain_at_once(value: Any) -> Any:
+    """`to_plain` for a library that asks once per value, and not again about the answer."""
+    plain = to_plain(value)
+    return plain if plain is None or isinstance(plain, (str, int, float, bytes, list, dict)) else _plain_at_once(plain)
+
+
+def _with_hashable_keys(pairs: Iterable[Any]) -> Dict[Any, Any]:
+    return {_hashable(key): item for key, item in pairs}
+
+
+def _hashable(key: Any) -> Any:
+    return tuple(map(_hashable, key)) if isinstance(key, list) else key
 
 
 class JsonCodec(Codec):
@@ -147,7 +164,7 @@ class JsonCodec(Codec):
         if key == self.MARK + "b":
             return base64.b64decode(content, validate=True)
         if key == self.MARK + "d":
-            return {tuple(k) if isinstance(k, list) else k: item for k, item in content}
+            return _with_hashable_keys(content)
         return value
 
 

@@ -12,7 +12,8 @@ import uuid
 from typing import Any, Iterator, Optional, Set, Tuple
 
 _SCALARS = (str, int, float, bytes, bytearray, memoryview, type(None))
-_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, uuid.UUID, decimal.Decimal)
+_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, uuid.UUID, decimal.Decimal)
+_EXACT = ((str, str.__str__), (float, float.__float__), (int, int.__int__), (bytes, bytes))  # type: Any
 
 
 class Unserialisable(TypeError):
@@ -39,10 +40,15 @@ def to_plain(value: Any) -> Any:
     """
     if isinstance(value, enum.Enum):
         return value.value
+    for base, exact in _EXACT:
+        if isinstance(value, base):
+            return exact(value)
     if isinstance(value, (set, frozenset)):
         return list(value)
     if isinstance(value, _AS_TEXT):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if isinstance(value, datetime.timedelta):
+        return _duration(value)
     if isinstance(value, pathlib.PurePath):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -61,6 +67,8 @@ def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
                 return Unserialisable(path, _type_name(part), problem)
     except RecursionError:
         return Unserialisable("", _type_name(value), "it is nested too deeply or contains itself")
+    except Exception as error:  # a key whose repr() raises
+        return Unserialisable("", _type_name(value), "%s; looking for the part at fault raised %s" % (cause, type(error).__name__))
     return Unserialisable("", _type_name(value), str(cause) or type(cause).__name__)
 
 
@@ -98,6 +106,14 @@ def _problem(part: Any) -> Optional[str]:
     except Exception as error:
         return str(error)
     return None
+
+
+def _duration(value: datetime.timedelta) -> str:
+    """As ISO 8601 has it, and as msgspec writes it: `P1DT2.5S`."""
+    sign, value = ("-", -value) if value < datetime.timedelta(0) else ("", value)
+    seconds = ("%d.%06d" % (value.seconds, value.microseconds)).rstrip("0").rstrip(".") if value.microseconds else "%d" % value.seconds
+    days = "%dD" % value.days if value.days or seconds == "0" else ""
+    return "%sP%s%s" % (sign, days, "" if seconds == "0" else "T%sS" % seconds)
 
 
 def _is_unicode(text: str) -> bool:

@@ -164,10 +164,8 @@ class _Lines(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
-            self._say(line)
-        while len(self._pending) > MAX_LINE:
-            self._say(self._pending[:MAX_LINE])
-            self._pending = self._pending[MAX_LINE:]
+            self._say(self._in_parts(line))
+        self._pending = self._in_parts(self._pending)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._pending:
@@ -179,6 +177,14 @@ class _Lines(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def _in_parts(self, line: bytes) -> bytes:
+        """Hand on what a line has too much; the rest of it."""
+        while len(line) > MAX_LINE:
+            cut = next((at for at in range(MAX_LINE, MAX_LINE - 4, -1) if line[at] & 0xC0 != 0x80), MAX_LINE)  # between characters
+            self._say(line[:cut])
+            line = line[cut:]
+        return line
 
     def _say(self, line: bytes) -> None:
         self._on_output(self._name, line.decode("utf-8", "backslashreplace").rstrip("\r"))

@@ -1,0 +1,153 @@
+"""A pool in a forked child: a clear error there, and nothing of it that the parent would notice."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import textwrap
+
+import pytest
+
+from pool_helpers import Marks, finished, is_alive, script, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+
+_HEAD = """
+import asyncio, multiprocessing, os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # os.fork beside threads
+import snakepit
+
+def code_of(kind):
+    try:
+        kind()
+    except snakepit.SnakepitError as error:
+        return f"{type(error).__name__} {error.code}"
+    return "no error"
+"""
+
+
+def test_every_call_raises_in_the_child() -> None:
+    """Each call raises PoolForked, which tells both processes apart; leaving `with` there closes nothing; the parent goes on."""
+    text = """
+    with snakepit.Pool("pool_tools:PoolTools", size=1) as pool:
+        stream = pool.stream("endless")
+        next(stream)
+        child = os.fork()
+        if child == 0:
+            calls = [lambda: pool.execute("pid"), lambda: pool.stream("endless"), lambda: pool.submit("pid"), pool.start,
+                     pool.tool_specs, lambda: pool.tools.add(1)]
+            print({code_of(call) for call in calls}, flush=True)
+            try:
+                pool.execute("pid")
+            except snakepit.PoolForked as error:
+                print(str(os.getppid()) in str(error), str(os.getpid()) in str(error), flush=True)
+            pool.close()
+            sys.exit(3)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        stream.close()
+        print(pool.execute("add", {"a": 1}), pool.stats().restarts)
+    """
+    code, out, err = finished(script(_HEAD + _body(text)))
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["{'PoolForked pool_forked'}", "True True", "3", "2 0"]
+
+
+def test_a_child_that_ends_by_itself() -> None:
+    """A child that runs to the end of the script leaves the parent's pool and its directory alone."""
+    text = """
+    pool = snakepit.Pool("pool_tools:PoolTools", size=1)
+    pid = pool.execute("pid")
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print(pool.execute("pid") == pid)
+    """
+    code, out, err = finished(script(_HEAD + _body(text)))
+    assert (code, err, out.split()) == (0, "", ["0", "True"])
+
+
+def test_a_pool_of_its_own_in_the_child() -> None:
+    """A child may make a pool of its own, also while the parent's is open, and both serve."""
+    text = """
+    with snakepit.Pool("pool_tools:PoolTools", size=1) as pool:
+        pool.execute("pid")
+        child = os.fork()
+        if child == 0:
+            with snakepit.Pool("pool_tools:PoolTools", size=1) as mine:
+                print(mine.execute("add", {"a": 1}), flush=True)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        print(pool.execute("add", {"a": 2}))
+    """
+    code, out, err = finished(script(_HEAD + _body(text)))
+    assert (code, err, out.split()) == (0, "", ["2", "0", "3"])
+
+
+def test_multiprocessing_with_fork() -> None:
+    """The same through multiprocessing's fork start method."""
+    text = """
+    def child(pool, answers):
+        answers.put(code_of(lambda: pool.execute("pid")))
+
+    with snakepit.Pool("pool_tools:PoolTools", size=1) as pool:
+        pool.execute("pid")
+        context = multiprocessing.get_context("fork")
+        answers = context.SimpleQueue()
+        process = context.Process(target=child, args=(pool, answers))
+        process.start()
+        print(answers.get())
+        process.join()
+        print(process.exitcode, pool.execute("add", {"a": 1}))
+        answers.close()
+    """
+    code, out, err = finished(script(_HEAD + _body(text)))
+    assert (code, err, out.splitlines()) == (0, "", ["PoolForked pool_forked", "0 2"])
+
+
+def test_the_async_face() -> None:
+    """An AsyncPool in a forked child raises PoolForked as well."""
+    text = """
+    async def main():
+        async with snakepit.AsyncPool("pool_tools:PoolTools", size=1) as pool:
+            await pool.execute("pid")
+            child = os.fork()
+            if child == 0:
+                try:
+                    pool.execute("pid").send(None)
+                except snakepit.PoolForked:
+                    os._exit(7)
+                os._exit(8)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            print(await pool.execute("add", {"a": 1}))
+    asyncio.run(main())
+    """
+    code, out, err = finished(script(_HEAD + _body(text)))
+    assert (code, err, out.split()) == (0, "", ["7", "2"])
+
+
+def test_a_killed_host_whose_child_lives_on(tmp_path: pathlib.Path) -> None:
+    """A worker ends with its host although a forked child of the host holds copies of the host's descriptors."""
+    marks = Marks(tmp_path)
+    text = """
+    import signal, time
+    pool = snakepit.Pool("pool_tools:PoolTools", size=1)
+    pid = pool.execute("pid")
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    print(pid, child, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    host = script(_HEAD + _body(text), marks.text)
+    worker, child = map(int, host.stdout.readline().split())
+    try:
+        wait_until(lambda: not is_alive(worker), "the worker's end")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        finished(host)
+
+
+def _body(text: str) -> str:
+    return textwrap.dedent(text)

@@ -1,0 +1,208 @@
+"""A value that cannot travel is refused with its type and the path to it, whatever it is; nothing else is raised."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import sys
+from typing import Any
+
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakepit_bridge.wire import codecs
+from snakepit_bridge.wire.codecs import Codec, JsonCodec, MsgpackCodec, Unserialisable
+
+
+def slower_msgpack() -> MsgpackCodec:
+    """The codec as it is where msgspec is missing and the msgpack package is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codecs, "msgspec", None)
+        return MsgpackCodec()
+
+
+CODECS = {"msgspec": MsgpackCodec(), "msgpack": slower_msgpack(), "json": JsonCodec()}
+every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+
+
+class Thing:
+    pass
+
+
+class Holder(enum.Enum):
+    THING = Thing()
+
+
+@dataclasses.dataclass
+class Layer:
+    weights: Any
+
+
+def refusal(codec: Codec, value: Any) -> Unserialisable:
+    with pytest.raises(Unserialisable) as caught:
+        codec.encode(value)
+    return caught.value
+
+
+THING = "test_wire_unserialisable.Thing"
+
+
+@every_codec
+@pytest.mark.parametrize(
+    ("value", "path", "type_name"),
+    [
+        (Thing(), "", THING),
+        ([Thing()], "[0]", THING),
+        ({"a": [1, (2, Thing())]}, "['a'][1][1]", THING),
+        ({"layers": [Layer(1), Layer({"w": Thing()})]}, "['layers'][1].weights['w']", THING),
+        ({Thing: 1}, " key <class 'test_wire_unserialisable.Thing'>", "type"),
+        ({"a": {7: {None: 1j}}}, "['a'][7][None]", "complex"),
+        ({"a": "\ud800"}, "['a']", "str"),
+        ({"a": {"\udfff": 1}}, "['a'] key '\\udfff'", "str"),
+        ([2**64], "[0]", "int"),
+        ([-(2**63) - 1], "[0]", "int"),
+        ({"a": {2**64: 1}}, "['a'] key 18446744073709551616", "int"),
+        ({"n": range(3)}, "['n']", "range"),
+        ({"n": (item for item in ())}, "['n']", "generator"),
+        ({"e": Holder.THING}, "['e']", THING),
+        ({"e": numpy.array([1j])}, "['e'][0]", "complex"),
+        ({"e": numpy.array([Thing()])}, "['e']", "numpy.ndarray"),
+        ({"f": open}, "['f']", "builtin_function_or_method"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_culprit_is_named(codec: Codec, value: Any, path: str, type_name: str):
+    """The error says where in the value the culprit is, and of what type."""
+    error = refusal(codec, value)
+    assert (error.path, error.type_name) == (path, type_name)
+    assert error.reason
+    assert path in str(error)
+    assert type_name in str(error)
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=3), part, max_size=3),
+    max_leaves=6,
+)
+
+
+@every_codec
+@settings(max_examples=80)
+@given(
+    beside=plain,
+    steps=st.lists(st.text(alphabet="ab'\"\\\n[", max_size=3) | st.integers(0, 2), max_size=8),
+    culprit=st.sampled_from([Thing(), 2**64, "\ud800"]),
+)
+def test_the_path_leads_to_the_culprit(codec: Codec, beside: Any, steps: list[Any], culprit: Any):
+    """Evaluated on the value, the path gives the culprit itself, at any depth and beside any plain values."""
+    value = culprit
+    for step in reversed(steps):
+        value = [beside] * step + [value] if isinstance(step, int) else {"before": beside, step: value}
+    error = refusal(codec, value)
+    assert eval("value" + error.path, {"value": value}) is culprit
+
+
+@every_codec
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_value_that_contains_itself_is_refused(codec: Codec, kind: type):
+    """A cycle ends in an error that says so."""
+    loop: Any = kind()
+    inner = [loop]
+    loop.append(inner) if kind is list else loop.update(inner=inner)
+    assert "contains itself" in refusal(codec, {"loop": loop}).reason
+
+
+@every_codec
+@pytest.mark.parametrize("leaf", [None, Thing()], ids=["plain", "culprit"])
+@pytest.mark.parametrize(
+    "wrap", [lambda inner: [inner], lambda inner: {"in": inner}, lambda inner: {1: inner}, lambda inner: (inner, Thing())]
+)
+def test_five_thousand_levels_are_refused(codec: Codec, wrap: Any, leaf: Any):
+    """Nesting far beyond what an interpreter can recurse through is an error, not a crash."""
+    value = leaf
+    for _ in range(5000):
+        value = wrap(value)
+    assert refusal(codec, value).reason
+
+
+@every_codec
+def test_an_encoder_works_after_it_refused(codec: Codec):
+    """A refusal leaves nothing behind in the codec."""
+    for culprit in (Thing(), [2**70], {"\ud800": "\ud800"}):
+        refusal(codec, ["before", culprit])
+        assert codec.decode(codec.encode(["after"])) == ["after"]
+
+
+class Mute:
+    def __repr__(self) -> str:
+        raise ValueError("no words")
+
+
+class Sly:
+    """Pretends to be an array, and is not."""
+
+    dtype = "sly"
+
+    def tolist(self) -> Any:
+        return self
+
+
+class Trap:
+    @property
+    def dtype(self) -> Any:
+        raise OSError("gone")
+
+
+@dataclasses.dataclass
+class HalfMade:
+    done: Any = None
+    missing: Any = dataclasses.field(init=False, repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    row: int = 1
+
+
+@every_codec
+@pytest.mark.parametrize(
+    "culprit",
+    [
+        Mute(),
+        {Mute(): 1},
+        {"a": Sly()},
+        {"a": Trap()},
+        HalfMade(Thing()),
+        {"a": [Thing(), Mute()]},
+        memoryview(b"abcd")[::2],
+        {1: {Mute(): Thing()}},
+    ],
+    ids=["mute", "mute key", "sly", "trap", "half made", "mute neighbour", "view with gaps", "mute key above"],
+)
+def test_awkward_objects_are_refused_like_others(codec: Codec, culprit: Any):
+    """What an object does when it is looked at does not get out."""
+    assert refusal(codec, {"x": culprit}).type_name
+
+
+@pytest.mark.parametrize("codec", [CODECS["json"]], ids=["json"])
+def test_a_key_that_would_arrive_as_a_dict_is_refused(codec: Codec):
+    """No reader can rebuild a dict whose key is a dict."""
+    error = refusal(codec, {"a": {Place(): 1}})
+    assert (error.path, error.type_name) == ("['a'] key Place(row=1)", "test_wire_unserialisable.Place")
+
+
+@every_codec
+def test_a_refusal_at_the_end_of_the_stack_is_still_one(codec: Codec):
+    """With little stack left an encoder refuses; it raises nothing but Unserialisable or the interpreter's own RecursionError."""
+
+    def deeper(levels: int) -> None:
+        if levels:
+            deeper(levels - 1)
+        else:
+            codec.encode({"a": [[[[Thing()]]]]})
+
+    with pytest.raises((Unserialisable, RecursionError)):
+        deeper(sys.getrecursionlimit() - 80)
