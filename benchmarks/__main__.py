@@ -10,8 +10,11 @@ import platform
 import sys
 import time
 
-from . import report
+from . import observe, report
 from .scenarios import NAMES, Plan
+
+#: Above this share of the CPUs, what others do is said, because it shows in the figures.
+_BUSY = 0.15
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,9 +24,12 @@ def main(argv: list[str] | None = None) -> int:
     print(_circumstances(), report.heading(), sep="\n\n", flush=True)
     began, rows = time.perf_counter(), []
     for name in options.only or NAMES:
+        others = observe.Others()
         for row in importlib.import_module(f"benchmarks.scenarios.{name}").run(plan):
             print(row, flush=True)
             rows.append(row)
+        if (share := others.share()) > _BUSY:
+            print(f"    other programs took {share:.0%} of the CPUs meanwhile", flush=True)
     print(f"\n{report.summary(rows)} ({time.perf_counter() - began:.0f} s)")
     return 1 if options.strict and any(row.met is False for row in rows) else 0
 

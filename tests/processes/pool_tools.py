@@ -272,5 +272,6 @@ class AsyncTools(BaseAdapter):
         finally:
             end = time.monotonic() + seconds
             while time.monotonic() < end:
-                await asyncio.sleep(0)
+                pass
+            await asyncio.sleep(0)
             mark(folder, "left")

@@ -135,18 +135,31 @@ def test_ctrl_c_while_it_starts(face: str, tmp_path: pathlib.Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_ctrl_c_twice(tmp_path: pathlib.Path) -> None:
-    """A second Ctrl-C while the first is closing the pool: the script still ends and leaves no worker."""
+def test_ctrl_c_while_it_closes(tmp_path: pathlib.Path) -> None:
+    """A first Ctrl-C while the pool closes lets the workers clean up, a second one ends them; nothing is left either way."""
     marks = Marks(tmp_path)
     text = """
-    with snakepit.Pool("pool_starts:Slow", size=1, close_timeout=2.0) as pool:
+    import pathlib, signal
+    counts = iter(range(1, 9))
+    def interrupt(*_):
+        pathlib.Path(folder, f"interrupt-{next(counts)}").touch()
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGINT, interrupt)
+    with snakepit.Pool("pool_starts:Slow", size=1, close_timeout=600.0) as pool:
         print(pool.execute("pid"), flush=True)
     """
-    host = script(_HEAD + textwrap.dedent(text), marks.text, POOL_STARTS_FOLDER=marks.text, POOL_STARTS_CLEANUP="600")
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    variables = {"POOL_STARTS_FOLDER": marks.text, "POOL_STARTS_CLEANUP": "600", "TMPDIR": str(folder)}
+    host = script(_HEAD + textwrap.dedent(text), marks.text, **variables)
     pid = int(host.stdout.readline())
     marks.wait("cleaning")
     host.send_signal(signal.SIGINT)
+    marks.wait("interrupt-1")
+    assert is_alive(pid)
+    host.send_signal(signal.SIGINT)
     code, _, err = finished(host, timeout=15)
     assert code == -signal.SIGINT
-    assert "KeyboardInterrupt" in err
+    assert err.rstrip().endswith("KeyboardInterrupt")
     assert not is_alive(pid)
+    assert list(folder.iterdir()) == []

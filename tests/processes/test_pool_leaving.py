@@ -17,7 +17,6 @@ import pytest
 
 import snakepit
 from pool_helpers import TOOLS, Marks, idle, wait_until
-from pool_tools import BLOCKS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
@@ -217,25 +216,5 @@ def test_a_cleanup_that_takes_a_while(pool: snakepit.Pool, marks: Marks) -> None
     """A generator whose `finally` needs a fifth of a second is given it: it is closed, not cut off."""
     for _ in pool.stream("tidy_stream", {"folder": marks.text, "seconds": 0.2}):
         break
-    idle(pool)
-    assert "left" in marks.said
-
-
-@pytest.mark.parametrize("kind", sorted(BLOCKS))
-def test_a_blocked_tool_is_interrupted(pool: snakepit.Pool, marks: Marks, kind: str) -> None:
-    """A tool that blocks is interrupted whatever it blocks in, and its `finally` runs."""
-    future = pool.submit("hold", {"folder": marks.text, "kind": kind})
-    marks.wait("started")
-    assert future.cancel()
-    idle(pool)
-    assert "left" in marks.said
-
-
-@pytest.mark.parametrize("kind", sorted(BLOCKS))
-def test_a_blocked_stream_is_interrupted(pool: snakepit.Pool, marks: Marks, kind: str) -> None:
-    """The same in the middle of a generator."""
-    with pool.stream("hold_stream", {"folder": marks.text, "kind": kind}) as stream:
-        next(stream)
-        marks.wait("started")
     idle(pool)
     assert "left" in marks.said

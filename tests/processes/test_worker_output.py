@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import snakepit
-from pool_helpers import wait_until
+from pool_helpers import all_ready, wait_until
 from snakepit._workers.launchers.spawn import MAX_LINE
-from worker_faces import ADAPTERS, SyncFace, adapter, face_of
+from worker_faces import ADAPTERS, SyncFace, adapter, face_of, nothing_left
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = pytest.mark.slow
 
 PRINTING = adapter("printing", "Printing")
 SOURCES = pathlib.Path(snakepit.__file__).parent.parent
@@ -41,11 +41,19 @@ class Heard:
         wait_until(lambda: line in self.lines(stream), f"{line[:80]!r} on {stream}")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Looked at once for the whole module: its pools serve many tests."""
+    with nothing_left(tmp_path_factory):
+        yield
+
+
 @pytest.fixture(scope="module")
 def printing() -> Iterator[tuple[SyncFace, Heard]]:
     """A pool whose output is heard by a function."""
     heard = Heard()
     with face_of("sync", PRINTING, worker_output=heard) as face:
+        heard.wait("printed by initialize")
         yield face, heard
 
 
@@ -58,7 +66,6 @@ def face(printing: tuple[SyncFace, Heard]) -> SyncFace:
 @pytest.fixture
 def heard(printing: tuple[SyncFace, Heard]) -> Heard:
     """What has been heard since the test began."""
-    printing[1].wait("printed by initialize")
     printing[1].told.clear()
     return printing[1]
 
@@ -78,8 +85,8 @@ def test_lines_come_with_the_workers_id_and_the_streams_name(face: SyncFace, hea
 def test_each_worker_has_its_id() -> None:
     """With two workers, each line says whose it is; what is printed at import, by initialize and by cleanup comes too."""
     heard = Heard()
-    with face_of("sync", PRINTING, worker_output=heard, size=2):
-        wait_until(lambda: heard.lines().count("printed by initialize") == 2)
+    with face_of("sync", PRINTING, worker_output=heard, size=2) as face:
+        all_ready(face.pool)
     for worker in ("worker-1", "worker-2"):
         lines = [line for worker_id, _, line in heard.told if worker_id == worker]
         assert lines == ["printed at import", "printed by initialize", "printed by cleanup"]
@@ -258,15 +265,16 @@ def test_a_function_that_exits() -> None:
 
 def test_a_function_that_calls_the_pool(caplog: pytest.LogCaptureFixture) -> None:
     """It runs on the pool's own loop: a blocking call there is refused, instead of hanging for ever."""
-    refused: list[Exception] = []
+    asked: list[snakepit.Pool] = []
 
     def ask(*_line: str) -> None:
-        try:
-            face.execute("say", {"text": "more"})
-        except snakepit.PoolError as error:
-            refused.append(error)
+        for pool in asked:
+            pool.execute("say", {"text": "more"})
 
     with face_of("sync", PRINTING, worker_output=ask) as face:
+        asked.append(face.pool)
         assert face.execute("say", {"text": "hello"}, timeout=10) == 5
-        wait_until(lambda: len(refused) >= 2)
-    assert {error.code for error in refused if isinstance(error, snakepit.SnakepitError)} == {"would_deadlock"}
+        wait_until(lambda: caplog.records)
+    error = caplog.records[0].exc_info[1]
+    assert isinstance(error, snakepit.PoolError)
+    assert error.code == "would_deadlock"

@@ -9,11 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 import snakepit
-from worker_faces import AsyncFace, SyncFace, adapter, face_of
+from worker_faces import AsyncFace, SyncFace, adapter, face_of, nothing_left
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = pytest.mark.slow
 
 Face = SyncFace | AsyncFace
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Looked at once for the whole module: its pools serve many tests."""
+    with nothing_left(tmp_path_factory):
+        yield
 
 
 @pytest.fixture(scope="module", params=["sync", "async"])
@@ -182,8 +189,8 @@ def test_a_plain_function_reports_and_knows_its_call() -> None:
 
 def test_background_tasks_live_between_calls(kinds: Face) -> None:
     """A task that one call started is still running in the same loop when the next one comes."""
-    kinds.execute("start_ticking")
-    assert kinds.execute("ticked") is True
+    kinds.execute("start_background")
+    assert kinds.execute("ask_background", timeout=10) is True
     with contextlib.suppress(snakepit.ToolError):
         kinds.execute("function_giving_a_coroutine")
-    assert kinds.execute("ticked") is True
+    assert kinds.execute("ask_background", timeout=10) is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import weakref
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -65,6 +66,7 @@ class AsyncPool(PoolBase):
             await engine.close()
             self._engine = self._starting = None  # the next call may try again
             raise
+        weakref.finalize(self, _close_dropped, engine, self._pid).atexit = False
 
     async def close(self) -> None:
         """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
@@ -198,3 +200,9 @@ class AsyncPool(PoolBase):
         if self._engine is None:
             raise RuntimeError("the pool has not been started: use `async with AsyncPool(...)`, or `await pool.start()`")
         return self._engine
+
+
+def _close_dropped(engine: Engine, pid: int) -> None:
+    """A pool was dropped without `close`. In a forked child it is not ours to close."""
+    if os.getpid() == pid:
+        engine.close_dropped()

@@ -60,7 +60,7 @@ class PoolBase:
         if self._pid != os.getpid():
             raise PoolForked(
                 f"this pool was made by process {self._pid} and is used in its forked child {os.getpid()}",
-                hint="make a pool of its own in the child, or use multiprocessing's spawn start method",
+                hint="start such children by multiprocessing's spawn method; they can have pools of their own",
             )
         if self._closed:
             raise closed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ class CallFuture(concurrent.futures.Future[Any]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._first_cancel = threading.Lock()
         self.on_cancel: Callable[[], None] = lambda: None
 
     def put(self, item: Item) -> None:
@@ -32,7 +34,7 @@ class CallFuture(concurrent.futures.Future[Any]):
         """Cancel the call, waiting or running. False if it has ended."""
         if not super().cancel():
             return False
-        self.on_cancel()
-        with contextlib.suppress(concurrent.futures.InvalidStateError):  # a second cancel has said it already
-            self.set_running_or_notify_cancel()  # wakes `wait` and `as_completed`
+        if self._first_cancel.acquire(blocking=False):
+            self.on_cancel()
+            self.set_running_or_notify_cancel()  # wakes `wait` and `as_completed`; a second time would be an error
         return True

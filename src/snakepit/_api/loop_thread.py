@@ -11,6 +11,7 @@ import atexit
 import concurrent.futures
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
@@ -31,6 +32,7 @@ class LoopThread:
         self._holders = 0
         self._posting = threading.Lock()  # what is posted before the end is still run, what comes after is refused
         self._ended = False
+        self._finalizers: list[weakref.finalize[..., Any]] = []
         self._closing: set[concurrent.futures.Future[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="snakepit-loop", daemon=True)
         self._thread.start()
@@ -79,6 +81,10 @@ class LoopThread:
                 self.loop.call_soon_threadsafe(function, *args)
             return not self._ended
 
+    def add_finalizer(self, finalizer: weakref.finalize[..., Any]) -> None:
+        """What closes a pool that is dropped; at the interpreter's end it is called in time."""
+        self._finalizers = [item for item in self._finalizers if item.alive] + [finalizer]
+
     def close_later(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Close a pool that was dropped without being closed, then release; the interpreter's end waits for it."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
@@ -91,7 +97,9 @@ class LoopThread:
         future.add_done_callback(closed)
 
     def wait_closed(self) -> None:
-        """Wait until every dropped pool has closed (bounded)."""
+        """Close the pools that are still open, and wait until every one has closed (bounded)."""
+        for finalizer in self._finalizers:
+            finalizer()
         concurrent.futures.wait(list(self._closing), timeout=_EXIT_SECONDS)
 
     def _run(self) -> None:
@@ -115,6 +123,6 @@ def _after_fork_in_child() -> None:
     LoopThread._shared = None
 
 
-# Registered with the import, so before any pool's own finalizer: they run first and this one waits for what they began.
+# Does not wait for weakref's own turn to call the finalizers: whoever used one before us has put that behind this one.
 atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork_in_child)

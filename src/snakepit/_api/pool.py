@@ -84,6 +84,7 @@ class Pool(PoolBase):
             self._beginning = None
         self._loop, self._engine = loop, engine
         self._finalizer = weakref.finalize(self, _close_dropped, loop, engine, os.getpid())
+        loop.add_finalizer(self._finalizer)
 
     def close(self) -> None:
         """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
@@ -105,10 +106,7 @@ class Pool(PoolBase):
             return
         finalizer.detach()
         try:
-            loop.run(engine.close(finish_unary=finish_unary))
-        except BaseException:  # Ctrl-C while waiting for calls to end: close all the same
-            loop.run(engine.close())
-            raise
+            _close_on(loop, engine, finish_unary=finish_unary)
         finally:
             loop.release()
 
@@ -246,6 +244,19 @@ async def _made(config: PoolConfig, setup: PoolSetup) -> Engine:
 def _submit(loop: LoopThread, engine: Engine, call: Call) -> None:
     if not loop.post(engine.submit, call):
         raise closed()  # by another thread, in this very moment
+
+
+def _close_on(loop: LoopThread, engine: Engine, *, finish_unary: bool) -> None:
+    """Close an engine. Each Ctrl-C on the way makes it less patient: with calls that run, then with workers that clean up."""
+    try:
+        loop.run(engine.close(finish_unary=finish_unary))
+    except BaseException:
+        try:
+            loop.run(engine.close())
+        except BaseException:
+            loop.run(engine.close(kill=True))
+            raise
+        raise
 
 
 def _close_dropped(loop: LoopThread, engine: Engine, pid: int) -> None:

@@ -11,9 +11,12 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from snakepit.errors import ProtocolUnavailable
+from snakepit.errors import PoolForked, ProtocolUnavailable
 
 _FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
+
+#: The process that has used gRPC: this one, or one that it was forked from.
+_used_by: int | None = None
 
 
 def choose(protocol: str) -> str:
@@ -21,7 +24,13 @@ def choose(protocol: str) -> str:
 
     Raises:
         ProtocolUnavailable: its library is missing in this interpreter; the error says which and how to install it.
+        PoolForked: this process was forked from one that has used gRPC.
     """
+    if _used_by not in (None, os.getpid()):  # measured: whatever its fork support is set to, gRPC hangs or crashes there
+        raise PoolForked(
+            f"process {_used_by} has used gRPC, which cannot work in its forked child {os.getpid()}",
+            hint="start the child by multiprocessing's spawn method, or fork before the first pool is started",
+        )
     if importlib.util.find_spec("grpc") is None:
         raise ProtocolUnavailable(
             f"protocol {protocol!r} needs grpcio, which {sys.executable} does not have",
@@ -33,6 +42,8 @@ def choose(protocol: str) -> str:
 
 async def load() -> None:
     """Import the carrier on a thread of its own: grpc takes about 0.1 s, and the workers are starting meanwhile."""
+    global _used_by
+    _used_by = os.getpid()
     loop = asyncio.get_running_loop()
     loaded: asyncio.Future[None] = loop.create_future()
 

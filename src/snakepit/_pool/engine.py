@@ -52,6 +52,7 @@ class Engine:
         self._broken: SnakepitError | None = None
         self._closing = False
         self._main: asyncio.Task[None] | None = None
+        self._dropped: asyncio.Task[None] | None = None  # held here: a loop holds its tasks weakly
 
     # Starting and ending ----------------------------------------------------------------------------------------------------
 
@@ -72,11 +73,20 @@ class Engine:
         if not self._first_ready.done():
             self._first_ready.set_exception(failures.closed())
 
-    async def close(self, *, finish_unary: bool = False) -> None:
+    def close_dropped(self) -> None:
+        """Nobody holds the pool any more: close it. From any thread, or from a garbage collection; returns at once."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed, and everything has ended with it
+            self._loop.call_soon_threadsafe(self._close_in_task)
+
+    def _close_in_task(self) -> None:
+        self._dropped = self._loop.create_task(self.close(), name="snakepit-close")
+
+    async def close(self, *, finish_unary: bool = False, kill: bool = False) -> None:
         """End every call and every worker. Bounded by `close_timeout` and the kill behind it.
 
         Args:
             finish_unary: let calls that give one result end by themselves first (each has its own deadline).
+            kill: do not wait for workers to clean up.
         """
         if finish_unary and self._broken is None:
             await self._ledger.unary_calls_ended()
@@ -84,6 +94,8 @@ class Engine:
         for call in self._ledger.open_calls():
             self.cancel(call, "the pool was closed", failures.closed_under(call))
         self._supervisor.stop()
+        for worker in self.workers() if kill else ():
+            worker.condemn("the pool was closed at once")
         if self._main is not None:
             await asyncio.shield(asyncio.wait([self._main]))
         if not self._first_ready.done():
@@ -209,7 +221,13 @@ class Engine:
 
     def _supervisor_ended(self, main: asyncio.Task[None]) -> None:
         """It ends when the pool closes; before that only by a fault of ours, which must not leave callers waiting."""
-        fault = None if main.cancelled() else main.exception()
+        self._setup.remove()
+        if main.cancelled():  # the loop ends under an open pool, and nobody will call `close`
+            self._closing = True
+            for call in self._ledger.open_calls():
+                self.cancel(call, "the pool's loop has ended", failures.closed_under(call))
+            return
+        fault = main.exception()
         if fault is not None:
             _log.error("the pool's supervisor failed", exc_info=fault)
             error = PoolStartFailed(f"internal error in the pool's supervisor: {fault!r}")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import itertools
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from snakepit._channel import negotiate
 from snakepit_bridge.wire.frames import HostEvent
@@ -143,7 +144,7 @@ class Supervisor:
         finally:
             # A worker that never served, or whose channel is broken, has nothing to finish.
             patience = settings.close_timeout if self._stopping.is_set() and ready_at is not None else 0.0
-            await worker.end(patience)
+            await _to_its_end(functools.partial(worker.end, patience))
             self.workers.pop(worker.id, None)
             if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
                 self._listener.worker_lost(worker, await worker.lost())
@@ -166,3 +167,23 @@ class Supervisor:
         except TimeoutError:
             return False
         return True
+
+
+async def _to_its_end(end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it to its end, however often this task is cancelled meanwhile: a loop that closes cancels every task, some twice.
+
+    Args:
+        end: what to run; again from the start if it was itself cancelled, so it must not mind being run twice.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    task = asyncio.get_running_loop().create_task(end())
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+        if task.cancelled():
+            task = asyncio.get_running_loop().create_task(end())
+    task.result()
+    if cancelled is not None:
+        raise cancelled

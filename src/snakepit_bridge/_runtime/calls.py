@@ -164,7 +164,10 @@ class _Report:
         call_context.leave(self._token)
         self._runner.call_ended(self._call)
         if error is not None:
-            info = self._info(error)
+            try:
+                info = self._info(error)
+            except BaseException as second:  # an error that cannot be described is told all the same: its caller waits
+                info = failures.plain_failure("tool_error", "the tool raised what cannot be shown: %s" % type(second).__name__)
             if self._runner.tainted:
                 info["tainted"] = True
             self._link.error(self._call.call_id, info)

@@ -117,6 +117,10 @@ class Interrupter:
         target = None if call is None else self._targets.get(call)
         if target is None or frame is None or target.ended():
             return
+        if target.raised == 0 and getattr(call, "cleaning", False):
+            target.raised = 1  # the generator is being closed, or the task was cancelled: the same grace as after a raise
+            target.next_knock = time.monotonic() + GRACE_SECONDS
+            return
         if deferred_by is not None:
             spot = id(frame), frame.f_lasti
             blocked, target.spot = spot == target.spot, spot  # the same spot at two knocks: blocked there, not passing by

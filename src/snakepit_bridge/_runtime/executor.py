@@ -151,4 +151,5 @@ class Executor:
 
 def _cancel_task(call: RunningCall) -> None:
     if call.task is not None and not call.ended:
+        call.cleaning = True
         call.task.cancel()

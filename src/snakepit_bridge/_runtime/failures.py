@@ -59,7 +59,7 @@ def traceback_of(error: BaseException) -> str:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as second:
+    except BaseException as second:  # whatever it is, the call's end must be told
         return "<its text cannot be shown: %s>" % type(second).__name__
 
 

@@ -12,11 +12,12 @@ class RunningCall:
 
     Attributes:
         began: when it was received, in `time.perf_counter()` seconds.
+        cleaning: True once its cleanup has begun by other means than an interruption: it is not cut short at once.
         ended: True once its code has left the stack for good; set on the main thread only.
         task: the asyncio task that runs it, for async tools.
     """
 
-    __slots__ = ("args", "began", "call_id", "context", "ended", "streaming", "task", "tool")
+    __slots__ = ("args", "began", "call_id", "cleaning", "context", "ended", "streaming", "task", "tool")
 
     def __init__(self, call: Call, worker_id: str) -> None:
         timeout = call.options.get("timeout")
@@ -26,6 +27,7 @@ class RunningCall:
         self.streaming = bool(call.options.get("stream"))
         self.context = CallContext(call.call_id, call.tool, worker_id, timeout)
         self.began = time.perf_counter()
+        self.cleaning = False
         self.ended = False
         self.task: Optional[Any] = None
 

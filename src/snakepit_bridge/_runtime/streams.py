@@ -100,6 +100,7 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
     finally:
         close = getattr(items, "close", None)
         if close is not None:
+            call.cleaning = True
             border(call, close)
 
 

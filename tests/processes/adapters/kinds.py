@@ -51,7 +51,8 @@ class Kinds(Sync):
     def __init__(self):
         self.arrived = 0
         self.all_here = asyncio.Event()
-        self.ticks = 0
+        self.asked = asyncio.Event()
+        self.answered = asyncio.Event()
 
     @tool
     async def coroutine(self):
@@ -121,21 +122,22 @@ class Kinds(Sync):
         self.all_here.clear()
 
     @tool
-    async def start_ticking(self):
-        async def tick():
+    async def start_background(self):
+        async def answer():
             while True:
-                self.ticks += 1
-                await asyncio.sleep(0)
+                await self.asked.wait()
+                self.asked.clear()
+                self.answered.set()
 
-        self.ticker = asyncio.create_task(tick())
+        self.background = asyncio.create_task(answer())
 
     @tool
-    async def ticked(self):
-        """How far the background task has come since it was asked last: it runs between calls."""
-        was, self.ticks = self.ticks, 0
-        while not self.ticks:
-            await asyncio.sleep(0)
-        return was > 0
+    async def ask_background(self):
+        """Answered by the task of another call."""
+        self.answered.clear()
+        self.asked.set()
+        await self.answered.wait()
+        return True
 
     @tool
     async def in_a_thread(self):

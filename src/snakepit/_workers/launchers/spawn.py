@@ -70,6 +70,7 @@ class SpawnedProcess:
         self.exited: asyncio.Future[int] = self._loop.create_future()
         self._outputs = [_Lines(self._loop, name, on_output) for name in ("stdout", "stderr")]
         self._lifeline = _Report(self.report)
+        self._raw = [lifeline, popen.stdout, popen.stderr]  # what is left to close if `_open` does not get to it
         self._opened = self._loop.create_task(self._open(lifeline), name=f"open-{self.pid}")
         self._watch_exit()
 
@@ -85,8 +86,13 @@ class SpawnedProcess:
 
     async def close(self) -> None:
         """Read its outputs to their end (bounded: a child of a tool may hold them open), close every descriptor."""
-        await self._opened
-        await asyncio.wait([line.ended for line in self._outputs], timeout=0.5)
+        await asyncio.wait([self._opened])
+        if self._opened.cancelled() or self._opened.exception() is not None:  # the loop is going, or has no descriptors left
+            for item in self._raw:
+                if item is not None:
+                    item.close()
+        else:
+            await asyncio.wait([line.ended for line in self._outputs], timeout=0.5)
         for output in self._outputs:
             output.close()
         self._lifeline.close()

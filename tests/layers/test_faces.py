@@ -1,0 +1,96 @@
+"""The two faces of the pool are one API: the same names, the same parameters, awaited on one side only."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import snakepit
+
+#: Awaited on the async face; all other methods are called alike.
+_AWAITED = {"start", "close", "execute"}
+#: What one face has and the other cannot: the protocols of `with`, and of iteration.
+_OWN = {"__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__", "__next__", "__aiter__", "__anext__"}
+
+
+def _public(face: type) -> dict[str, Any]:
+    return {name: member for name, member in inspect.getmembers(face) if not name.startswith("_")}
+
+
+def _parameters(function: Any) -> list[tuple[str, Any, Any]]:
+    return [(item.name, item.kind, item.default) for item in inspect.signature(function).parameters.values()]
+
+
+def test_pools_have_the_same_names() -> None:
+    """Whatever can be done with one pool can be done with the other."""
+    assert set(_public(snakepit.Pool)) == set(_public(snakepit.AsyncPool))
+
+
+def test_pools_are_made_alike() -> None:
+    """Their constructors take the same adapter and the same settings, with the same annotations."""
+    assert inspect.signature(snakepit.Pool.__init__) == inspect.signature(snakepit.AsyncPool.__init__)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, member in _public(snakepit.Pool).items() if inspect.isfunction(member)))
+def test_pools_take_the_same_parameters(name: str) -> None:
+    """Each method has the same parameters, of the same kinds, with the same defaults and annotations."""
+    ours, theirs = getattr(snakepit.Pool, name), getattr(snakepit.AsyncPool, name)
+    assert _parameters(ours) == _parameters(theirs)
+    annotations = [{item.name: item.annotation for item in inspect.signature(face).parameters.values()} for face in (ours, theirs)]
+    assert annotations[0] == annotations[1]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, member in _public(snakepit.AsyncPool).items() if inspect.isfunction(member)))
+def test_what_is_awaited(name: str) -> None:
+    """Exactly `start`, `close` and `execute` are coroutine functions on the async face, and none on the sync face."""
+    assert inspect.iscoroutinefunction(getattr(snakepit.AsyncPool, name)) is (name in _AWAITED)
+    assert not inspect.iscoroutinefunction(getattr(snakepit.Pool, name))
+
+
+def test_streams_have_the_same_names() -> None:
+    """A stream can be read bare, cancelled and closed on both faces; closing is `aclose` where it is awaited."""
+    sync, other = set(_public(snakepit.Stream)), set(_public(snakepit.AsyncStream))
+    assert sync - {"close"} == other - {"aclose"} == {"cancel", "result", "values"}
+
+
+def test_methods_return_alike() -> None:
+    """What a method gives is annotated the same, but for streams, futures and `self`."""
+    own = {"stream", "submit"}
+    for name, member in _public(snakepit.Pool).items():
+        if inspect.isfunction(member) and name not in own:
+            ours, theirs = inspect.signature(member), inspect.signature(getattr(snakepit.AsyncPool, name))
+            assert ours.return_annotation == theirs.return_annotation, name
+
+
+def test_docstrings_say_the_same() -> None:
+    """Every public method of both faces is documented, and the first sentences differ at most by what is awaited."""
+    for name, member in _public(snakepit.Pool).items():
+        other = getattr(snakepit.AsyncPool, name)
+        if inspect.isfunction(member):
+            assert member.__doc__, name
+            assert other.__doc__, name
+
+
+def test_the_default_pool_has_the_same_parameters() -> None:
+    """`snakepit.execute` and `execute_stream` take what the pool's own methods take."""
+    execute, stream = inspect.signature(snakepit.execute).parameters, inspect.signature(snakepit.execute_stream).parameters
+    assert execute["timeout"].default == inspect.signature(snakepit.Pool.execute).parameters["timeout"].default == 30.0
+    assert set(inspect.signature(snakepit.Pool.stream).parameters) - {"self"} == set(stream) - {"callback"}
+    assert stream["timeout"].default is inspect.signature(snakepit.Pool.stream).parameters["timeout"].default
+    assert [stream[name].kind for name in ("tool", "args", "callback")] == [inspect.Parameter.POSITIONAL_OR_KEYWORD] * 3
+
+
+def test_each_face_has_its_own_protocols() -> None:
+    """`with` and `for` belong to the sync face, `async with` and `async for` to the other."""
+    for sync, other, names in (
+        (snakepit.Pool, snakepit.AsyncPool, {"__enter__": "__aenter__", "__exit__": "__aexit__"}),
+        (snakepit.Stream, snakepit.AsyncStream, {"__iter__": "__aiter__", "__next__": "__anext__", "__enter__": "__aenter__"}),
+    ):
+        for ours, theirs in names.items():
+            assert hasattr(sync, ours)
+            assert not hasattr(sync, theirs)
+            assert hasattr(other, theirs)
+            assert not hasattr(other, ours)
+    assert {name for pair in ({"__enter__", "__exit__"}, {"__aenter__", "__aexit__"}) for name in pair} <= _OWN
