@@ -20,6 +20,14 @@ from .errors import ConfigurationError, InvalidParameter
 Adapter: TypeAlias = str | pathlib.Path | type | ModuleType | Callable[..., Any] | Sequence[Callable[..., Any]] | None
 
 _MAX_PORT = 65535
+
+#: What other libraries call these things.
+_BY_OTHER_NAMES = {
+    **dict.fromkeys(("max_workers", "workers", "num_workers", "processes", "n_jobs", "concurrency"), "the number of workers is size="),
+    "timeout": "each call has its own: pool.execute(..., timeout=5)",
+    "initializer": "give the adapter a method initialize()",
+    **dict.fromkeys(("port", "grpc_port"), "the first port to try is base_port="),
+}
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
 
@@ -123,6 +131,7 @@ def check_names(given: Mapping[str, Any], known: Mapping[str, Any], what: str) -
         if name not in known:
             near = difflib.get_close_matches(str(name), list(known), n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "known: " + ", ".join(sorted(known))
+            hint = _BY_OTHER_NAMES.get(str(name), hint)
             raise ConfigurationError(f"no {what} is named {name!r}", hint=hint, field=name)
 
 

@@ -92,7 +92,7 @@ class PoolTools(BaseAdapter):
 
     @tool
     def settings_seen(self, variable: str = "HOME") -> dict[str, Any]:
-        return {"cwd": os.getcwd(), "variable": os.environ.get(variable), "executable": sys.executable, "argv": sys.argv}
+        return {"cwd": str(pathlib.Path.cwd()), "variable": os.environ.get(variable), "executable": sys.executable, "argv": sys.argv}
 
     @tool
     def say(self, text: str, error: str = "") -> None:
@@ -117,7 +117,7 @@ class PoolTools(BaseAdapter):
     def count(self, n: int, start: int = 0) -> Iterator[dict[str, int]]:
         for number in range(start, start + n):
             yield {"n": number}
-        return "counted"  # noqa: B901 - it is the stream's result
+        return "counted"
 
     @tool
     def hold(self, folder: str, kind: str = "sleep") -> None:
@@ -180,7 +180,7 @@ class PoolTools(BaseAdapter):
             try:
                 while True:
                     time.sleep(0.01)
-            except BaseException:  # noqa: B036 - that is what it is for
+            except BaseException:
                 mark(folder, "swallowed")
 
     @tool

@@ -48,7 +48,7 @@ def test_all_calls(run: Run) -> None:
             assert await pool.submit("add", {"a": 1}) == 2
             assert await pool.tools.add(2, b=3) == 5
             assert await pool.bind(PoolTools).add(2) == 3  # type: ignore[misc]
-            assert [chunk["n"] async for chunk in pool.tools.count(2) if not chunk["is_final"]] == [0, 1]
+            assert [value async for value in pool.tools.count(2)] == [{"n": 0}, {"n": 1}]
             assert "add" in {spec.name for spec in pool.tool_specs()}
             assert [handle.info().state for handle in pool.workers()] == ["ready"]
             assert pool.stats().succeeded == 7

@@ -154,10 +154,10 @@ def test_submit_tells_errors_through_the_future(pool: snakepit.Pool) -> None:
 
 
 def test_tools_are_functions(pool: snakepit.Pool) -> None:
-    """Discovered tools take positional and keyword arguments and look like the functions they are."""
+    """Discovered tools take arguments, give what they return or yield, and look like the functions they are."""
     assert pool.tools.add(2, b=3) == 5
     assert pool.tools["add"](2) == 3
-    assert [chunk["n"] for chunk in pool.tools.count(2, start=5) if not chunk["is_final"]] == [5, 6]
+    assert list(pool.tools.count(2, start=5)) == [{"n": 5}, {"n": 6}]
     assert str(inspect.signature(pool.tools.add)) == "(a: int, b: int = 1)"
     assert repr(pool.tools.add) == "<tool add(a: int, b: int = 1)>"
     assert pool.tools.secrets_seen.__doc__.startswith("Where the host's secret")
@@ -184,7 +184,7 @@ def test_bind(pool: snakepit.Pool) -> None:
     """`bind` gives the same functions, typed as the adapter."""
     calls = pool.bind(PoolTools)
     assert calls.add(2, 3) == 5
-    assert [chunk["n"] for chunk in calls.count(1) if not chunk["is_final"]] == [0]
+    assert list(calls.count(1)) == [{"n": 0}]
 
 
 # stats, workers, tool_specs ------------------------------------------------------------------------------------------

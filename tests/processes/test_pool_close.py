@@ -248,8 +248,12 @@ async def test_a_dropped_async_pool() -> None:
     pid = await pool.execute("pid")
     del pool
     gc.collect()
-    while is_alive(pid) or "snakepit-close" in {task.get_name() for task in asyncio.all_tasks()}:
-        await asyncio.sleep(0.002)
+    loop = asyncio.get_running_loop()
+
+    def closed() -> bool:
+        return not is_alive(pid) and "snakepit-close" not in {task.get_name() for task in asyncio.all_tasks(loop)}
+
+    await asyncio.to_thread(wait_until, closed, "the end of worker and closing task")
 
 
 async def test_the_async_face_while_calls_run(marks: Marks) -> None:
@@ -260,8 +264,7 @@ async def test_the_async_face_while_calls_run(marks: Marks) -> None:
     tasks += [asyncio.create_task(anext(pool.stream("hold", {"folder": marks.text})))]
     stream = pool.stream("ticks")
     await anext(stream)
-    while pool.stats().running != 12:
-        await asyncio.sleep(0)
+    await asyncio.to_thread(wait_until, lambda: pool.stats().running == 12)
     await pool.close()
     assert_gone(pool)
     ends = await asyncio.gather(*tasks, return_exceptions=True)

@@ -38,7 +38,16 @@ def test_help_is_useful() -> None:
     """`--help` shows every option, every form of an adapter, examples, and how hosts start workers."""
     code, out, err = ran("--help")
     assert (code, err) == (0, "")
-    for word in ("--adapter REF", "--check", "--listen ADDRESS", "pkg.mod:Class", "pkg.mod.Class", "tools.py:Name", "examples:", "snakepit.Pool("):
+    for word in (
+        "--adapter REF",
+        "--check",
+        "--listen ADDRESS",
+        "pkg.mod:Class",
+        "pkg.mod.Class",
+        "tools.py:Name",
+        "examples:",
+        "snakepit.Pool(",
+    ):
         assert word in out
 
 
@@ -76,7 +85,7 @@ def test_check_makes_no_object(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("lifecycle:Life", "no module named 'lifecycle' (adapter 'lifecycle:Life')\n  hint: did you mean 'lifecycles'?"),
+        ("lifecycle:Life", "no module named 'lifecycle' (adapter 'lifecycle:Life')\n  hint: did you mean 'lifecycles'"),
         ("lifecycles:Live", "there is no 'Live' in "),
         ("nothing.py", "there is no file "),
         ("worker_faces", "no module named 'worker_faces'"),

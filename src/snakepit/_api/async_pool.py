@@ -165,13 +165,14 @@ class AsyncPool(PoolBase):
         engine.submit(call)
         return AsyncStream(engine, call, mailbox, gap)
 
-    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0) -> asyncio.Future[Any]:
+    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> asyncio.Future[Any]:
         """Run a tool in the background; a task whose cancellation cancels the call.
 
         Args:
             tool: its name.
             args: its arguments by name.
-            timeout: seconds until the call ends at the latest, counted from now; None: no deadline.
+            timeout: seconds until the call ends at the latest, counted from now, time in the queue included; None, the default:
+                no deadline, because work that is submitted in bulk waits its turn.
         """
         self._usable()
         return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout), name=f"snakepit-submit-{tool}")

@@ -61,6 +61,11 @@ class AsyncStream:
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return _Reader(self)
 
+    def as_values(self) -> Self:
+        """This stream, giving what `values()` gives: for calls that look like the tool's own function."""
+        self._cursor.bare = True
+        return self
+
     def values(self) -> AsyncIterator[Any]:
         """Exactly what the tool yielded, without envelope or an added last chunk."""
         self._cursor.bare = True
@@ -87,6 +92,9 @@ class AsyncStream:
 
     def __del__(self) -> None:
         self._abandon()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._call.tool!r}, {self._cursor.state}>"
 
     def _abandon(self) -> None:
         if not self._cursor.ended:

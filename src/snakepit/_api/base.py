@@ -25,6 +25,11 @@ class WorkerHandle:
         #: such as `worker-1`
         self.id = worker.id
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None if it was never started."""
+        return self.info().pid
+
     def info(self) -> WorkerInfo:
         """What is known of it now."""
         return self._worker.info()

@@ -53,6 +53,11 @@ class Cursor:
                 return iter([final_chunk(item.value, item.metadata)])
         return iter(())
 
+    @property
+    def state(self) -> str:
+        """In words: how far the stream is."""
+        return "ended" if self.ended else f"{self.taken} chunks read" if self.call.worker_id else "waiting for a worker"
+
     def settle(self) -> tuple[int, int]:
         """What the worker may send in place of what has been taken; nothing is owed after."""
         owed, self.owed = self.owed, (0, 0)

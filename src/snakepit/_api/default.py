@@ -20,8 +20,12 @@ _adapter: Adapter = None
 _settings: dict[str, Any] = {}
 
 
-def configure(adapter: Adapter = None, **settings: Any) -> None:
-    """Say what the default pool shall be. It starts with the first call.
+#: `configure` was not told an adapter.
+_KEEP: Any = type("_Keep", (), {"__repr__": lambda _: "None"})()
+
+
+def configure(adapter: Adapter = _KEEP, **settings: Any) -> None:
+    """Say what the default pool shall be. It starts with the first call. What an earlier `configure` said stays unless said anew.
 
     Args:
         adapter: as for `Pool`.
@@ -32,12 +36,12 @@ def configure(adapter: Adapter = None, **settings: Any) -> None:
         PoolError: the default pool runs already; `shutdown()` it first.
     """
     global _adapter, _settings
-    checked = pool_settings(settings)
+    checked = {**_settings, **pool_settings(settings)}
     pool_config(checked)
     with _lock:
         if _pool is not None:
             raise PoolError("the default pool is running already", code="pool_running", hint="call snakepit.shutdown() first")
-        _adapter, _settings = adapter, checked
+        _adapter, _settings = (_adapter if adapter is _KEEP else adapter), checked
 
 
 def default_pool() -> Pool:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from snakepit._pool.call import Ended, Failed, Item
+from snakepit._pool.call import Call, Ended, Failed, Item
 
 
 class CallFuture(concurrent.futures.Future[Any]):
@@ -21,6 +21,7 @@ class CallFuture(concurrent.futures.Future[Any]):
         super().__init__()
         self._first_cancel = threading.Lock()
         self.on_cancel: Callable[[], None] = lambda: None
+        self.call: Call | None = None
 
     def put(self, item: Item) -> None:
         """On the loop's thread: something has come."""
@@ -29,6 +30,10 @@ class CallFuture(concurrent.futures.Future[Any]):
                 self.set_result(item.value)
             elif isinstance(item, Failed):
                 self.set_exception(item.error)
+
+    def running(self) -> bool:
+        """Has a worker begun with the call, and not ended it?"""
+        return not self.done() and self.call is not None and bool(self.call.worker_id)
 
     def cancel(self) -> bool:
         """Cancel the call, waiting or running. False if it has ended."""

@@ -186,18 +186,20 @@ class Pool(PoolBase):
         _submit(loop, engine, call)
         return Stream(engine, call, mailbox, loop, gap)
 
-    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0) -> CallFuture:
+    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> CallFuture:
         """Run a tool in the background; its future can be cancelled also while the call runs.
 
         Args:
             tool: its name.
             args: its arguments by name.
-            timeout: seconds until the call ends at the latest, counted from now; None: no deadline.
+            timeout: seconds until the call ends at the latest, counted from now, time in the queue included; None, the default:
+                no deadline, because work that is submitted in bulk waits its turn.
         """
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
         future = CallFuture()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), future, streaming=False, timeout=seconds)
+        future.call = call
         future.on_cancel = lambda: engine.cancel_from_anywhere(call, "its future was cancelled")
         _submit(loop, engine, call)
         return future

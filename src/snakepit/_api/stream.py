@@ -39,6 +39,11 @@ class Stream:
     def __iter__(self) -> Iterator[Chunk]:
         return self._read()
 
+    def as_values(self) -> Self:
+        """This stream, giving what `values()` gives: for calls that look like the tool's own function."""
+        self._cursor.bare = True
+        return self
+
     def values(self) -> Iterator[Any]:
         """Exactly what the tool yielded, without envelope or an added last chunk."""
         self._cursor.bare = True
@@ -71,6 +76,9 @@ class Stream:
 
     def __del__(self) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._call.tool!r}, {self._cursor.state}>"
 
     def _read(self) -> Iterator[Any]:
         try:

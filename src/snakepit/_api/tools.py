@@ -1,6 +1,7 @@
 """A pool's tools as functions: `pool.tools.add(2, b=3)`, `pool.tools.add.options(timeout=5)(2, b=3)`.
 
-Options go through `options`, so a tool may have a parameter named `timeout`.
+They give what the function would: its result, or a stream of exactly what it yields. Options go through `options`, so a
+tool may have a parameter named `timeout`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ class _ToolsBase:
             raise unknown_tool(name, specs)
         return ToolFunction(self._pool, specs[name], {})
 
+    def __repr__(self) -> str:
+        return f"<tools: {', '.join(dir(self)) or 'the pool has not been started'}>"
+
     def __dir__(self) -> list[str]:
         return [spec.name for spec in self._pool._specs()]
 
@@ -70,8 +74,9 @@ class ToolFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         arguments = bind(self._spec, args, kwargs)
-        call = self._pool.stream if self._spec.streaming else self._pool.execute
-        return call(self._spec.name, arguments, **self._options)
+        if self._spec.streaming:
+            return self._pool.stream(self._spec.name, arguments, **self._options).as_values()
+        return self._pool.execute(self._spec.name, arguments, **self._options)
 
     def __repr__(self) -> str:
         return f"<tool {self._spec.name}{self._spec.signature}>"

@@ -29,6 +29,9 @@ from snakepit_bridge.wire.plain import Unserialisable
 
 from .call import Call
 
+#: How many of a worker's last lines a message shows; the error's `details` hold more.
+_SHOWN_LINES = 8
+
 
 def from_worker(call: Call, info: dict[str, Any]) -> SnakepitError:
     """The error for an error frame."""
@@ -86,7 +89,7 @@ def queued_too_long(call: Call, seconds: float) -> QueueTimeout:
 def deadline_passed(call: Call) -> WorkerTimeout:
     """The call did not end in time."""
     where = f"on {call.worker_id}" if call.worker_id else "while it waited for a worker"
-    hint = "give it a larger timeout=, or None for no deadline"
+    hint = "the time in the queue counts; give it a larger timeout=, or None for no deadline"
     message = f"{call.tool!r} did not end within {call.timeout:g} s ({where})"
     return WorkerTimeout(message, hint=hint, tool=call.tool, worker_id=call.worker_id, chunks=call.chunks)
 
@@ -110,12 +113,20 @@ def broken(cause: SnakepitError) -> PoolBroken:
 
 def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> SnakepitError:
     """The worker died under a call."""
-    lines = "".join(f"\n  {worker_id} stderr: {line}" for line in death.stderr[-8:])
+    lines = "".join(f"\n  {worker_id} stderr: {line}" for line in _telling(death.stderr))
     where: dict[str, Any] = {"tool": call.tool, "worker_id": worker_id, "pid": pid, "stderr": death.stderr, "chunks": call.chunks}
     if death.exit_code is None and death.signal is None:
         return ChannelError(f"{worker_id} was lost while it ran {call.tool!r}: {death.cause}{lines}", **where)
     message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{lines}"
     return WorkerCrashed(message, exit_code=death.exit_code, signal=death.signal, **where)
+
+
+def _telling(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines that a message shows: a fatal error from its first line on, else the last ones."""
+    for index, line in enumerate(lines):
+        if "Fatal Python error" in line:
+            return tuple(item for item in lines[index:] if item and "/snakepit_bridge/_runtime/" not in item)[:_SHOWN_LINES]
+    return lines[-_SHOWN_LINES:]
 
 
 def start_error(failure: StartFailure) -> SnakepitError:

@@ -53,6 +53,7 @@ class PoolSetup:
                 secret=self._secret,
                 env=config.env,
                 cwd=config.cwd,
+                run_directory=self._directory.made,
             )
 
         return Supervisor(settings, SpawnLauncher(), spec_for, listener)

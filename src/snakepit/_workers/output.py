@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 OutputSetting: TypeAlias = Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
 
 #: Lines of stderr that an error shows.
-KEPT_LINES = 20
+KEPT_LINES = 60
 
 _log = logging.getLogger("snakepit.worker")
 

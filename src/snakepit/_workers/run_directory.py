@@ -34,6 +34,11 @@ class RunDirectory:
             self._path = _make()
         return self._path
 
+    @property
+    def made(self) -> str:
+        """Its path if it has been made, else an empty string."""
+        return str(self._path) if self._path is not None else ""
+
     def socket(self, worker_id: str) -> str:
         """The address of a worker's unix socket."""
         return f"unix:{self.path / (worker_id + '.sock')}"

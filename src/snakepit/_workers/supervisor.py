@@ -65,6 +65,7 @@ class Supervisor:
         self._policy = RestartPolicy(settings.restarts)
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
+        self._first_lives = settings.size  # slots whose first worker has not ended: of these nobody knows yet
         self.workers: dict[str, Worker] = {}
         self.restarts = 0
 
@@ -100,11 +101,14 @@ class Supervisor:
         return None
 
     async def _keep_slot(self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]]) -> None:
+        first = True
         while True:
             useful, problem = await self._live(worker, failure, create_task)
+            self._first_lives -= first
+            first = False
             delay = self._policy.died(useful=useful, now=time.monotonic())
-            if delay is None and any(other.state is State.READY for other in self.workers.values()):
-                delay = self._settings.restarts.max_delay  # others serve: this slot alone must not end the pool
+            if delay is None and (self._first_lives or any(other.state is State.READY for other in self.workers.values())):
+                delay = self._settings.restarts.max_delay  # others serve, or may yet: this slot alone must not end the pool
             if problem is not None and not self._stopping.is_set():
                 self._listener.start_failed(problem, gave_up=delay is None)
             if delay is None:

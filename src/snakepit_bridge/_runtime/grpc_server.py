@@ -21,6 +21,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 import grpc
 import grpc.aio
 
+_MAX_PORT = 65535
+
 METHOD = "/snakepit.channel.Channel/Attach"
 SECRET_KEY = "x-snakepit-secret"
 CODEC_KEY = "x-snakepit-codec"
@@ -201,7 +203,11 @@ class _Attachment:
 
 
 class Listen:
-    """Where to listen: `unix:/path`, `127.0.0.1:0`, or `127.0.0.1:50051-50151`, whose first free port is taken."""
+    """Where to listen: `unix:/path`, `127.0.0.1:0`, or `127.0.0.1:50051-50151`, whose first free port is taken.
+
+    Raises:
+        ValueError: it is none of these.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -209,7 +215,10 @@ class Listen:
         self.unix = address.startswith("unix:")
         if not self.unix:
             first, _, last = ports.partition("-")
-            self.first, self.last = int(first), int(last or first)
+            self.first = int(first) if first.isdecimal() else -1
+            self.last = int(last or first) if (last or first).isdecimal() else -1
+            if not (self.host and 0 <= self.first <= self.last <= _MAX_PORT):
+                raise ValueError("cannot listen on %r: allowed are unix:/path, HOST:PORT and HOST:FIRST-LAST" % (address,))
 
     def bind(self, server: Any) -> int:
         """Bind `server`; the port, or 0 for a unix socket."""

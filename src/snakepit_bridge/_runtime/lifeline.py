@@ -6,6 +6,7 @@ it died: a worker must not outlive it. Closed in children that a tool forks, so 
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -13,9 +14,14 @@ from typing import Any, Dict
 
 
 class Lifeline:
-    """Owns the inherited descriptor and the thread that watches it."""
+    """Owns the inherited descriptor and the thread that watches it.
 
-    def __init__(self, fd: int) -> None:
+    Args:
+        run_directory: the host's private directory, which is removed when the host has died.
+    """
+
+    def __init__(self, fd: int, run_directory: str = "") -> None:
+        self._run_directory = run_directory
         os.set_inheritable(fd, False)
         self._socket = socket.socket(fileno=fd)
         os.register_at_fork(after_in_child=self._socket.close)
@@ -31,6 +37,8 @@ class Lifeline:
                 pass
         except OSError:
             pass  # a reset means the same as end of file
+        if self._run_directory:  # the host's, and it can no longer remove it itself; the last of its workers succeeds
+            shutil.rmtree(self._run_directory, ignore_errors=True)
         end_everything()
 
 

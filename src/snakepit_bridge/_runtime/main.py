@@ -51,7 +51,7 @@ def main(argv: List[str]) -> int:
     """Run a worker; the exit code."""
     options = _parser().parse_args(argv)
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
-    lifeline = Lifeline(options.lifeline_fd) if options.lifeline_fd >= 0 else None
+    lifeline = Lifeline(options.lifeline_fd, options.run_directory) if options.lifeline_fd >= 0 else None
     _prepare_process(lifeline is not None)
     refs = options.adapter or [DEFAULT_REFERENCE]
     if options.check:
@@ -75,10 +75,11 @@ def _serve(executor: Executor, secret: str, listen: str, lifeline: Optional[Life
         message = "%s cannot import grpc: %s" % (sys.executable, error)
         hint = "%s -m pip install 'snakepit-bridge[grpc]'" % sys.executable
         return _give_up(lifeline, {"kind": "protocol", "message": message, "hint": hint, "traceback": ""})
-    server = GrpcServer(executor, secret)
     try:
-        endpoint = server.start(Listen(listen))
-    except (OSError, RuntimeError) as error:
+        address = Listen(listen)
+        server = GrpcServer(executor, secret)
+        endpoint = server.start(address)
+    except (OSError, RuntimeError, ValueError) as error:
         return _give_up(lifeline, {"kind": "listen", "message": str(error), "hint": "", "traceback": ""})
     if lifeline is not None:
         lifeline.say({"ready": endpoint, "codecs": available_codecs()})
@@ -96,7 +97,7 @@ def _prepare_process(hosted: bool) -> None:
     # Read when grpc is imported, perhaps by the adapter. With its support for forks, every second child that a tool forks
     # dies of a segmentation fault, whether it uses gRPC or not.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    faulthandler.enable()  # a segfault leaves its traceback in the captured output
+    faulthandler.enable(all_threads=False)  # a segfault leaves the traceback of the thread at fault in the captured output
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
@@ -162,5 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
     lifeline = "inherited socket to the launcher; end of file ends the worker"
     parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
+    directory = "the host's private directory, removed if the host dies"
+    parser.add_argument("--run-directory", default="", metavar="DIR", help=directory)
     parser.add_argument("--version", action="version", version="snakepit-bridge %s" % __version__)
     return parser

@@ -20,6 +20,7 @@ class LaunchSpec:
         secret: what the host will present to it; handed over by the environment, never on the command line.
         env: environment variables that differ from the host's.
         cwd: its working directory; None: the host's.
+        run_directory: the pool's private directory, which a worker removes if the host dies; empty: there is none.
     """
 
     worker_id: str
@@ -29,6 +30,7 @@ class LaunchSpec:
     secret: str = dataclasses.field(repr=False)
     env: Mapping[str, str]
     cwd: str | None = None
+    run_directory: str = ""
 
 
 class Process(Protocol):

@@ -23,9 +23,7 @@ from typing import Any
 import snakepit_bridge
 
 from . import LaunchSpec
-
-#: A worker's line longer than this is handed on in parts (bytes).
-MAX_LINE = 64 * 1024
+from .lines import Lines
 
 _SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
 _PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
@@ -68,7 +66,7 @@ class SpawnedProcess:
         self.pid = popen.pid
         self.report: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        self._outputs = [_Lines(self._loop, name, on_output) for name in ("stdout", "stderr")]
+        self._outputs = [Lines(self._loop, name, on_output) for name in ("stdout", "stderr")]
         self._lifeline = _Report(self.report)
         self._raw = [lifeline, popen.stdout, popen.stderr]  # what is left to close if `_open` does not get to it
         self._opened = self._loop.create_task(self._open(lifeline), name=f"open-{self.pid}")
@@ -154,49 +152,7 @@ class _Report(asyncio.Protocol):
             self._transport.abort()
 
 
-class _Lines(asyncio.Protocol):
-    """One output of a worker, line by line."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, on_output: Callable[[str, str], None]) -> None:
-        self._name = name
-        self._on_output = on_output
-        self._pending = b""
-        self._transport: asyncio.ReadTransport | None = None
-        self.ended: asyncio.Future[None] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        for line in lines:
-            self._say(self._in_parts(line))
-        self._pending = self._in_parts(self._pending)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._pending:
-            self._say(self._pending)
-            self._pending = b""
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def _in_parts(self, line: bytes) -> bytes:
-        """Hand on what a line has too much; the rest of it."""
-        while len(line) > MAX_LINE:
-            cut = next((at for at in range(MAX_LINE, MAX_LINE - 4, -1) if line[at] & 0xC0 != 0x80), MAX_LINE)  # between characters
-            self._say(line[:cut])
-            line = line[cut:]
-        return line
-
-    def _say(self, line: bytes) -> None:
-        self._on_output(self._name, line.decode("utf-8", "backslashreplace").rstrip("\r"))
-
-
-def _itself(protocol: _Lines) -> _Lines:
+def _itself(protocol: Lines) -> Lines:
     return protocol
 
 
@@ -213,6 +169,7 @@ def _parse_report(line: bytes) -> dict[str, Any]:
 def _command(spec: LaunchSpec, lifeline: int) -> list[str]:
     options = [arg for ref in spec.adapter for arg in ("--adapter", ref)]
     options += ["--listen", spec.listen, "--worker-id", spec.worker_id, "--lifeline-fd", str(lifeline)]
+    options += ["--run-directory", spec.run_directory] if spec.run_directory else []
     if spec.python == sys.executable:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
         return [spec.python, *flags, "-c", _BOOT, str(pathlib.Path(snakepit_bridge.__file__).parent.parent), *options]

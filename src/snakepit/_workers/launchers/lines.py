@@ -1,0 +1,85 @@
+"""One output of a worker, line by line, and live: what has no line end yet is handed on when it has waited a moment.
+
+A carriage return overwrites, as on a terminal: of a progress bar's many states, one is shown every half second, and the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+#: A line longer than this is handed on in parts (bytes).
+MAX_LINE = 64 * 1024
+
+#: How long text without a line end waits for one (seconds).
+UNFINISHED_SECONDS = 0.5
+
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
+
+
+class Lines(asyncio.Protocol):
+    """The protocol of a worker's stdout or stderr.
+
+    Args:
+        on_output: called with the output's name and each line, without its end.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, on_output: Callable[[str, str], None]) -> None:
+        self._loop = loop
+        self._name = name
+        self._on_output = on_output
+        self._pending = b""  # no line end has come after it
+        self._overwritten = b""  # a carriage return has; shown only if nothing newer is there when the time comes
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.ReadTransport | None = None
+        self.ended: asyncio.Future[None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The pipe is open."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
+        text, start = self._pending + data, 0
+        for end in _LINE_END.finditer(text):
+            line, start = text[start : end.start()], end.end()
+            if end.group() == b"\r":
+                self._overwritten = line or self._overwritten
+            else:
+                self._say(self._in_parts(line or self._overwritten))
+                self._overwritten = b""
+        self._pending = self._in_parts(text[start:])
+        if self._timer is None and (self._pending or self._overwritten):
+            self._timer = self._loop.call_later(UNFINISHED_SECONDS, self._say_unfinished)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The worker has ended, or closed this output."""
+        self._say_unfinished()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def close(self) -> None:
+        """Hand on what is left, and close the pipe."""
+        self._say_unfinished()
+        if self._transport is not None:
+            self._transport.close()
+
+    def _say_unfinished(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        line, self._pending, self._overwritten = self._pending or self._overwritten, b"", b""
+        if line:
+            self._say(line)
+
+    def _in_parts(self, line: bytes) -> bytes:
+        """Hand on what a line has too much; the rest of it."""
+        while len(line) > MAX_LINE:
+            cut = next((at for at in range(MAX_LINE, MAX_LINE - 4, -1) if line[at] & 0xC0 != 0x80), MAX_LINE)  # between characters
+            self._say(line[:cut])
+            line = line[cut:]
+        return line
+
+    def _say(self, line: bytes) -> None:
+        self._on_output(self._name, line.decode("utf-8", "backslashreplace"))

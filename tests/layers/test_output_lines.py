@@ -1,0 +1,68 @@
+"""A worker's output becomes lines: at once where there is a line end, after a moment where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakepit._workers.launchers.lines import Lines
+
+
+class _Clock:
+    """Stands in for the loop's timers: they fire when the test says so."""
+
+    def __init__(self) -> None:
+        self.due: list[tuple[asyncio.TimerHandle, object]] = []
+        self._loop = asyncio.new_event_loop()
+
+    def create_future(self) -> asyncio.Future[None]:
+        return self._loop.create_future()
+
+    def call_later(self, _seconds: float, function: object) -> asyncio.TimerHandle:
+        handle = self._loop.call_later(3600, lambda: None)
+        self.due.append((handle, function))
+        return handle
+
+    def fire(self) -> None:
+        due, self.due = self.due, []
+        for handle, function in due:
+            if not handle.cancelled() and callable(function):
+                function()
+
+    def close(self) -> None:
+        self._loop.close()
+
+
+def _heard(*parts: bytes, fire_between: bool = False) -> list[str]:
+    clock, heard = _Clock(), []
+    lines = Lines(clock, "stdout", lambda _name, line: heard.append(line))  # type: ignore[arg-type]
+    for part in parts:
+        lines.data_received(part)
+        if fire_between:
+            clock.fire()
+    lines.connection_lost(None)
+    clock.close()
+    return heard
+
+
+@given(st.lists(st.binary(max_size=12).map(lambda part: part.replace(b"\r", b"-")), max_size=8))
+def test_lines_do_not_depend_on_how_the_bytes_came(parts: list[bytes]) -> None:
+    """However the bytes are cut, the lines are the same, the last one also without an end."""
+    text = b"".join(parts)
+    expected = text.decode("utf-8", "backslashreplace").split("\n")
+    if not expected[-1]:
+        expected.pop()
+    assert _heard(*parts) == expected
+
+
+def test_text_without_a_line_end_is_shown_after_a_moment() -> None:
+    """Dots printed one by one appear while they come, not when the line ends."""
+    assert _heard(b".", b"..", b".\n", fire_between=True) == [".", "..", "."]
+
+
+def test_a_bar_shows_its_newest_state() -> None:
+    """What a carriage return has overwritten is shown only if nothing newer stands there when the moment has passed."""
+    assert _heard(b"\r10%", b"\r20%\r30%", b"\r40%\r", b"\n", fire_between=True) == ["10%", "30%", "40%", ""]
+    assert _heard(b"\r10%", b"\r20%", b"\r100%\n") == ["100%"]

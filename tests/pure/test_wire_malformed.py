@@ -1,0 +1,403 @@
+"""Whatever bytes arrive, `receive` answers with events, at most one fault as the last of them, and never with an exception."""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakepit_bridge.wire import codecs, frames
+from snakepit_bridge.wire.codecs import Codec, JsonCodec, Malformed, MsgpackCodec
+from snakepit_bridge.wire.frames import (
+    BYE,
+    CALL,
+    CANCEL,
+    CHUNK,
+    CREDIT,
+    DRAIN,
+    ERROR,
+    HELLO,
+    PIECE,
+    PING,
+    PONG,
+    PROGRESS,
+    RESULT,
+    Fault,
+    Unknown,
+    Window,
+)
+from snakepit_bridge.wire.host_side import HostMultiplexer
+from snakepit_bridge.wire.inbox import Inbox
+from snakepit_bridge.wire.worker_side import WorkerMultiplexer
+
+
+def slower_msgpack() -> MsgpackCodec:
+    """The codec as it is where msgspec is missing and the msgpack package is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codecs, "msgspec", None)
+        return MsgpackCodec()
+
+
+CODECS = {"msgspec": MsgpackCodec(), "msgpack": slower_msgpack(), "json": JsonCodec()}
+every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+both_sides = pytest.mark.parametrize("side", ["host", "worker"])
+
+KINDS = (CALL, CANCEL, CREDIT, PING, DRAIN, HELLO, CHUNK, RESULT, ERROR, PROGRESS, PONG, BYE, PIECE)
+EVENTS = {
+    "host": (frames.Hello, frames.Chunks, frames.Result, frames.Failure, frames.Progress, frames.Pong, frames.Bye, Fault, Unknown),
+    "worker": (frames.Call, frames.Cancel, frames.Credit, frames.Drain, Fault, Unknown),
+}
+OPTIONS = {"window": [4, 1000]}
+
+
+def listener(side: str, codec: Codec) -> HostMultiplexer | WorkerMultiplexer:
+    """One side with calls 1 and 2 open, which a window of 4 chunks and 1000 bytes."""
+    if side == "host":
+        host = HostMultiplexer(codec, 64)
+        for call_id in (1, 2):
+            host.call(call_id, "tool", {}, {}, Window(4, 1000))
+        while host.next_message() is not None:
+            pass
+        return host
+    worker = WorkerMultiplexer(codec, 64)
+    worker.receive(codec.encode([[CALL, 1, "tool", {}, OPTIONS], [CALL, 2, "tool", {}, OPTIONS]]))
+    while worker.next_message() is not None:
+        pass
+    return worker
+
+
+def hear(side: str, codec: Codec, messages: list[bytes]) -> list[Any]:
+    """What a fresh listener makes of the messages, after the checks that hold for any messages."""
+    heard = listener(side, codec)
+    events: list[Any] = []
+    for message in messages:
+        events += heard.receive(message)
+        answer = heard.next_message()
+        assert answer is None or codec.decode(answer)
+    assert all(isinstance(event, EVENTS[side]) for event in events)
+    faults = [index for index, event in enumerate(events) if isinstance(event, Fault)]
+    assert faults in ([], [len(events) - 1])
+    if faults:
+        assert events[-1].reason
+        assert heard.receive(codec.encode([[HELLO, 0, {}], [DRAIN, 0], [999, 0]])) == []
+        assert heard.receive(messages[0]) == []
+    return events
+
+
+VALID = {
+    "host": [
+        [[HELLO, 0, {"pid": 1}]],
+        [[CHUNK, 1, 0, ["a", {"b": [1.5, None]}], 12, None], [PONG, 0, 7]],
+        [[CHUNK, 1, 2, [b"\x00\xff"], 4, {"final": True}], [PROGRESS, 2, {"done": 1}]],
+        [[RESULT, 1, {"ok": True}, {"chunks": 3}], [ERROR, 2, {"message": "no"}], [BYE, 0, "done"]],
+    ],
+    "worker": [
+        [[CALL, 5, "tool", {"x": [1, 2], "data": b"\x00"}, OPTIONS]],
+        [[CREDIT, 5, 0, 0], [PING, 0, 7]],
+        [[CANCEL, 1, "unwanted"], [CANCEL, 5, "unwanted"]],
+        [[DRAIN, 0]],
+    ],
+}
+
+
+def with_pieces(codec: Codec, side: str, step: int) -> list[bytes]:
+    """The valid messages with every frame of a call cut in pieces."""
+    cut: list[bytes] = []
+    for message in VALID[side]:
+        written: list[Any] = []
+        for frame in message:
+            whole = codec.encode(frame)
+            places = range(0, len(whole), step)
+            written += [[PIECE, frame[1], place + step >= len(whole), whole[place : place + step]] for place in places]
+        cut.append(codec.encode(written))
+    return cut
+
+
+@every_codec
+@both_sides
+@pytest.mark.parametrize("step", [None, 1, 7, 10_000])
+def test_valid_messages_give_no_fault(codec: Codec, side: str, step: int | None):
+    """The samples that are spoiled below are sound: each frame of theirs gives its event, whole or in pieces."""
+    messages = [codec.encode(message) for message in VALID[side]]
+    if step is not None and side == "worker":
+        messages = with_pieces(codec, side, step)
+    events = hear(side, codec, messages)
+    assert [type(event).__name__ for event in events] == {
+        "host": ["Hello", "Chunks", "Pong", "Chunks", "Progress", "Result", "Failure", "Bye"],
+        "worker": ["Call", "Credit", "Cancel", "Cancel", "Drain"],
+    }[side]
+
+
+@every_codec
+@both_sides
+@settings(max_examples=100)
+@given(messages=st.lists(st.binary(max_size=80), min_size=1, max_size=4))
+def test_arbitrary_bytes(codec: Codec, side: str, messages: list[bytes]):
+    """Noise gives a fault, or by chance a frame."""
+    hear(side, codec, messages)
+
+
+@every_codec
+@both_sides
+@settings(max_examples=150)
+@given(data=st.data())
+def test_spoiled_messages(codec: Codec, side: str, data: st.DataObject):
+    """Bytes changed, left out, put in or cut off in the middle of a conversation are survived, in pieces too."""
+    messages = [codec.encode(message) for message in VALID[side]]
+    if data.draw(st.booleans()):
+        messages = with_pieces(codec, side, data.draw(st.sampled_from([3, 20])))
+    which = data.draw(st.integers(0, len(messages) - 1))
+    spoiled = bytearray(messages[which])
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(spoiled)))
+        length = data.draw(st.integers(0, 3))
+        spoiled[place : place + length] = data.draw(st.binary(max_size=3))
+    if data.draw(st.booleans()):
+        del spoiled[data.draw(st.integers(0, len(spoiled))) :]
+    messages[which] = bytes(spoiled)
+    hear(side, codec, messages)
+
+
+numbers = st.sampled_from([0, 1, 2, 5, -1, 7, 2**31, 2**63 - 1, 2**64 - 1, -(2**63)])
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | st.floats() | st.text(max_size=5) | st.binary(max_size=9) | st.just(OPTIONS),
+    lambda part: st.lists(part, max_size=4) | st.dictionaries(st.text(max_size=3), part, max_size=3) | st.dictionaries(numbers, part, max_size=2),
+    max_leaves=8,
+)
+likely_frames = st.tuples(st.sampled_from(KINDS) | numbers, numbers, anything, anything, anything, anything).map(list)
+odd_frames = st.lists(anything, max_size=7) | st.tuples(st.sampled_from(KINDS), numbers).flatmap(
+    lambda head: st.lists(anything, max_size=5).map(lambda rest: [*head, *rest])
+)
+
+
+@every_codec
+@both_sides
+@settings(max_examples=150)
+@given(messages=st.lists(st.lists(likely_frames | odd_frames, max_size=4) | anything, min_size=1, max_size=3))
+def test_well_formed_values_of_the_wrong_shape(codec: Codec, side: str, messages: list[Any]):
+    """Frames with any kinds, ids and fields are taken, ignored or a fault."""
+    hear(side, codec, [codec.encode(message) for message in messages])
+
+
+@every_codec
+@both_sides
+@settings(max_examples=100)
+@given(
+    parts=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 2, 9]),
+            st.booleans(),
+            st.binary(max_size=6) | st.sampled_from([b"\x93", b"[", b"]", b"\x94\x28\x01\xc3\xc4\x00", b"[40,1,true,{}]"]),
+        ),
+        max_size=8,
+    )
+)
+def test_pieces_of_anything(codec: Codec, side: str, parts: list[Any]):
+    """Pieces of several calls, of noise, of pieces, in any order."""
+    hear(side, codec, [codec.encode([[PIECE, *part]]) for part in parts] or [codec.encode([])])
+
+
+IMPOSSIBLE = {
+    "host": [
+        ("no array", {"a": 1}),
+        ("no frame", [7]),
+        ("a short frame", [[HELLO]]),
+        ("an empty frame", [[]]),
+        ("a kind in words", [["hello", 0, {}]]),
+        ("a kind that is true", [[True, 0, {}]]),
+        ("a negative id", [[RESULT, -1, 1, {}]]),
+        ("an id in words", [[RESULT, "1", 1, {}]]),
+        ("a half id", [[RESULT, 1.0, 1, {}]]),
+        ("no value", [[RESULT, 1]]),
+        ("no metadata", [[RESULT, 1, 1]]),
+        ("an error in words", [[ERROR, 1, "oops"]]),
+        ("payloads in a dict", [[CHUNK, 1, 0, {}, 1, None]]),
+        ("no payloads", [[CHUNK, 1, 0, [], 1, None]]),
+        ("a gap", [[CHUNK, 1, 1, ["x"], 1, None]]),
+        ("a chunk twice", [[CHUNK, 1, 0, ["x"], 1, None], [CHUNK, 1, 0, ["x"], 1, None]]),
+        ("a chunk before the first", [[CHUNK, 1, -1, ["x"], 1, None]]),
+        ("a negative size", [[CHUNK, 1, 0, ["x"], -1, None]]),
+        ("more chunks than the window", [[CHUNK, 1, 0, [1] * 5, 5, None]]),
+        ("more bytes than the window", [[CHUNK, 1, 0, [1, 2], 1001, None]]),
+        ("more chunks, bit by bit", [[CHUNK, 1, number, [1], 1, None] for number in range(5)]),
+        ("a chunk behind a large one", [[CHUNK, 1, 0, [1], 2000, None], [CHUNK, 1, 1, [2], 1, None]]),
+        ("a large one behind a chunk", [[CHUNK, 1, 0, [1], 1, None], [CHUNK, 1, 1, [2], 1000, None]]),
+        ("an extra in words", [[CHUNK, 1, 0, [1], 1, "final"]]),
+        ("a token in words", [[PONG, 0, "7"]]),
+        ("a piece in words", [[PIECE, 1, True, "abc"]]),
+        ("a piece without an end", [[PIECE, 1, 1, b"abc"]]),
+    ],
+    "worker": [
+        ("a call twice", [[CALL, 1, "tool", {}, OPTIONS]]),
+        ("no window", [[CALL, 5, "tool", {}, {}]]),
+        ("a window in words", [[CALL, 5, "tool", {}, {"window": "wide"}]]),
+        ("a window of one", [[CALL, 5, "tool", {}, {"window": [1]}]]),
+        ("a window of none", [[CALL, 5, "tool", {}, {"window": [0, 1]}]]),
+        ("a window that is true", [[CALL, 5, "tool", {}, {"window": [True, True]}]]),
+        ("a huge window that is none", [[CALL, 5, "tool", {}, {"window": ["w" * 10_000] * 100}]]),
+        ("arguments in a list", [[CALL, 5, "tool", [], OPTIONS]]),
+        ("a tool that is none", [[CALL, 5, None, {}, OPTIONS]]),
+        ("a cancel without a reason", [[CANCEL, 1]]),
+        ("credit that was not used", [[CREDIT, 1, 1, 0]]),
+        ("bytes that were not used", [[CREDIT, 1, 0, 1]]),
+        ("negative credit", [[CREDIT, 1, -1, 0]]),
+        ("negative bytes", [[CREDIT, 1, 0, -1]]),
+        ("credit in words", [[CREDIT, 1, "1", 0]]),
+        ("a token that is none", [[PING, 0, None]]),
+    ],
+}
+
+
+@every_codec
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [pytest.param(side, message, id=f"{side}: {name}") for side, cases in IMPOSSIBLE.items() for name, message in cases],
+)
+def test_what_cannot_be_is_a_fault(codec: Codec, side: str, message: Any):
+    """Each of these breaks one rule, is refused in a sentence, and shows no values: they may be large or secret."""
+    fault = hear(side, codec, [codec.encode(message)])[-1]
+    assert isinstance(fault, Fault)
+    assert 10 < len(fault.reason) < 200
+    assert "oops" not in fault.reason
+
+
+@every_codec
+def test_pieces_must_make_a_frame_of_their_call(codec: Codec):
+    """Pieces that make no array, a frame of another call, another piece or noise are a fault."""
+    for whole in (codec.encode("text"), codec.encode([]), codec.encode([RESULT]), codec.encode([RESULT, 2, 1, {}]), codec.encode([PIECE, 1, True, b""]), b"\xc1"):
+        assert isinstance(hear("host", codec, [codec.encode([[PIECE, 1, False, whole[:1]], [PIECE, 1, True, whole[1:]]])])[-1], Fault)
+    nested = codec.encode([RESULT, 1, 1, {}])
+    for _ in range(3):
+        nested = codec.encode([PIECE, 1, True, nested])
+    assert isinstance(hear("host", codec, [codec.encode([[PIECE, 1, True, nested]])])[-1], Fault)
+
+
+@every_codec
+def test_what_came_before_a_fault_counts(codec: Codec):
+    """The frames before the bad one in a message are delivered, those after it are not."""
+    message = codec.encode([[PONG, 0, 1], [RESULT, 1, "r", {}], [RESULT, 2], [PONG, 0, 2]])
+    events = hear("host", codec, [message])
+    assert events[:-1] == [frames.Pong(1), frames.Result(1, "r", {})]
+    assert isinstance(events[-1], Fault)
+
+
+# ---- newer peers ----
+
+
+@every_codec
+@both_sides
+def test_unknown_kinds_are_ignored_with_one_event_each(codec: Codec, side: str):
+    """A newer peer's frames, of whatever fields, do not disturb; each kind is told once."""
+    heard = listener(side, codec)
+    message = codec.encode([[77, 0], [78, 1, {"new": True}], [77, 2, "again"], [PONG if side == "host" else PING, 0, 5]])
+    first = heard.receive(message)
+    assert [event for event in first if isinstance(event, Unknown)] == [Unknown(77), Unknown(78)]
+    assert [event for event in heard.receive(message) if isinstance(event, Unknown)] == []
+
+
+@every_codec
+def test_endless_unknown_kinds_are_not_remembered(codec: Codec):
+    """Whoever makes up kinds for ever gets a bounded number of events for them."""
+    heard = listener("host", codec)
+    told = sum(len(heard.receive(codec.encode([[kind, 0] for kind in range(start, start + 1000)]))) for start in range(100, 20_100, 1000))
+    assert 0 < told <= 100
+    assert heard.receive(codec.encode([[PONG, 0, 5]])) == [frames.Pong(5)]
+
+
+@every_codec
+def test_more_fields_than_known_are_fine(codec: Codec):
+    """A newer peer may add fields at the end."""
+    assert hear("host", codec, [codec.encode([[RESULT, 1, "r", {}, "new", {}]])]) == [frames.Result(1, "r", {})]
+
+
+# ---- memory and the stack ----
+
+
+def memory_of(deed: Any) -> int:
+    """Bytes allocated at the highest point of doing it."""
+    tracemalloc.start()
+    try:
+        deed()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("codec", [CODECS["msgspec"], CODECS["msgpack"]], ids=["msgspec", "msgpack"])
+@pytest.mark.parametrize("head", [b"\xdd", b"\xdf", b"\xc6", b"\xdb", b"\xc9"], ids=["array", "map", "bytes", "text", "extension"])
+def test_a_claimed_length_allocates_nothing(codec: Codec, head: bytes):
+    """Four bytes can claim four billion items; nothing is set aside for them, however deep the claims are nested."""
+    for claim in (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x02\x00\x00\x00"):
+        message = (b"\xdd" + claim) * 20 + head + claim + b"\x01" * 10
+        assert memory_of(lambda message=message: hear("host", codec, [message])) < 1_000_000
+
+
+@every_codec
+def test_pieces_beyond_the_largest_frame_are_a_fault(codec: Codec):
+    """A frame that never ends is given up at the limit, and what came of it is let go."""
+    inbox = Inbox(codec, {RESULT: (object, dict)}, lambda frame: frame, Unknown, max_frame=10_000)
+    events: list[Any] = []
+    message = codec.encode([[PIECE, 1, False, b"p" * 1000]])
+    received = 0
+    while not events:
+        events = inbox.read(message)
+        received += 1
+    assert received == 11
+    assert [type(event) for event in events] == [Fault]
+    assert "10000 bytes" in events[0].reason
+    assert inbox.read(message) == []
+
+
+@every_codec
+def test_pieces_for_calls_that_are_not_open_are_not_kept(codec: Codec):
+    """A worker cannot fill the host's memory with beginnings of frames that nobody waits for."""
+    heard = listener("host", codec)
+
+    def flood() -> None:
+        for call_id in range(100, 400):
+            assert heard.receive(codec.encode([[PIECE, call_id, False, b"p" * 20_000]])) == []
+
+    assert memory_of(flood) < 1_000_000
+    assert heard.receive(codec.encode([[PONG, 0, 5]])) == [frames.Pong(5)]
+
+
+@every_codec
+@both_sides
+def test_nesting_that_no_stack_holds(codec: Codec, side: str):
+    """Depths around what the interpreter can recurse through, and far beyond, end in a fault or in an event."""
+    opening, closing = (b"[", b"]") if codec.name == "json" else (b"\x91", b"")
+    core = b"1" if codec.name == "json" else b"\x01"
+    limit = sys.getrecursionlimit()
+    for depth in [*range(limit - 90, limit + 10), 100_000]:
+        deep = opening * depth + core + closing * depth
+        window = b'{"window":' + deep + b"}" if codec.name == "json" else b"\x81\xa6window" + deep
+        encode = codec.encode
+        call = codec.array([encode(CALL), encode(5), encode("tool"), encode({}), window])
+        chunk = codec.array([encode(CHUNK), encode(1), encode(0), codec.array([deep]), encode(1), encode(None)])
+        frame = chunk if side == "host" else call
+        for message in (deep, codec.array([frame]), encode([[PIECE, 1 if side == "host" else 5, True, frame]])):
+            hear(side, codec, [message])
+
+
+@pytest.mark.parametrize("digits", [25, 4000, 5000])
+@both_sides
+def test_numbers_of_any_length(side: str, digits: int):
+    """JSON can write integers that no field holds, and more digits than the interpreter reads."""
+    number = b"9" * digits
+    for frame in (b"[%s,0,{}]", b"[24,%s,1,{}]", b"[23,1,%s,[1],1,null]", b"[23,1,0,[1],%s,null]", b"[29,0,%s]", b"[6,0,%s]", b"[4,1,%s,0]", b"[4,1,0,-%s]", b'[1,5,"t",{},{"window":[1,%s]}]'):
+        hear(side, CODECS["json"], [b"[" + frame % number + b"]"])
+
+
+def test_the_json_mark_is_checked():
+    """What only looks like a mark of the JSON codec's is malformed, or is the plain object that it says."""
+    codec = CODECS["json"]
+    for content in ("5", '"a"', '"===="', '["a"]', "[[1]]", "[[1,2,3]]", "[[{},1]]", "[[[{}],1]]", "{}", '{"a":1}', "null"):
+        for mark in ("b", "d", "t", ""):
+            try:
+                codec.decode(b'{"\\u0000%s":%s}' % (mark.encode(), content.encode()))
+            except Malformed as error:
+                assert str(error)
