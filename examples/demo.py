@@ -1,7 +1,8 @@
 """The product in half a minute, on real work: `make demo`, or `python examples/demo.py`.
 
 Two workers. A million rows of CSV stream back while they are worked on, with another stream beside them; a stream is
-cancelled midway; a worker is killed under two running streams. The last line holds what was measured on the way.
+cancelled midway; a worker is killed under two running streams. What was measured on the way stands at the end, with what to
+try next.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Demo:
             self.cancel_midway()
             self.kill_a_worker()
         self.view.figures(self.figures)
+        self.view.say(next_step())
 
     def make_file(self) -> None:
         """Real input, made on the spot."""
@@ -173,6 +175,16 @@ def wait_until(holds: Callable[[], bool]) -> None:
         if time.monotonic() > give_up:
             raise TimeoutError(f"waited {PATIENCE:g} s")
         time.sleep(0.001)
+
+
+def next_step() -> str:
+    """What to do now; the command that this environment has, if it has it."""
+    command = Path(sys.executable).with_name("snakepit")
+    if not command.exists():
+        return 'next: README.md, "Five minutes"'
+    here = Path.cwd()
+    shown = command.relative_to(here) if command.is_relative_to(here) else command
+    return f'next: README.md, "Five minutes"; {shown} run stream_progress'
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import difflib
 import math
 import os
 import pathlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
@@ -145,7 +146,7 @@ def check_timeout(
     """
     if value is None and optional:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
         allowed = "a number of seconds above 0" + (", or None for no bound" if optional else "")
         raise error(f"{name} is {value!r}; allowed is {allowed}", field=name, value=value)
     return float(value)

@@ -1,18 +1,25 @@
 """From a type annotation to the part of JSON Schema that a tool's spec speaks, and to a short text for people.
 
-Used by `tool_specs` alone. An annotation that cannot be read allows anything: a schema is a help for callers, and must
-never keep a tool from being offered.
+Used by `tool_specs`; the runtime's conversion of arguments reads annotations by the same rules. An annotation that cannot
+be read allows anything: a schema is a help for callers, and must never keep a tool from being offered.
 """
 
-import ast
-import builtins
 import collections
 import collections.abc
+import dataclasses
+import datetime
+import decimal
 import enum
 import inspect
 import numbers
+import os
+import pathlib
+import sys
 import typing
+import uuid
 from typing import Any, Callable, Dict, List, Sequence
+
+from ._annotation_text import evaluate
 
 Schema = Dict[str, Any]
 
@@ -22,6 +29,8 @@ _MAX_TEXT = 200
 
 _ARRAYS = (list, tuple, collections.deque)
 _ABSTRACT_ARRAYS = (collections.abc.Sequence, collections.abc.MutableSequence)
+_SETS = (set, frozenset)
+_ABSTRACT_SETS = (collections.abc.Set, collections.abc.MutableSet)
 _ABSTRACT_OBJECTS = (collections.abc.Mapping, collections.abc.MutableMapping)
 _NUMBERS = (numbers.Number, numbers.Complex, numbers.Real, numbers.Rational, numbers.Integral)
 _UNIONS = ("typing.Union", "types.UnionType")
@@ -33,6 +42,13 @@ _PLAIN = (
     (float, {"type": "number"}),
     (str, {"type": "string"}),
     ((bytes, bytearray, memoryview), {"type": "string", "format": "binary"}),
+    (pathlib.PurePath, {"type": "string", "format": "path"}),
+    (datetime.datetime, {"type": "string", "format": "date-time"}),
+    (datetime.date, {"type": "string", "format": "date"}),
+    (datetime.time, {"type": "string", "format": "time"}),
+    (datetime.timedelta, {"anyOf": [{"type": "number"}, {"type": "string", "format": "duration"}]}),
+    (uuid.UUID, {"type": "string", "format": "uuid"}),
+    (decimal.Decimal, {"type": "string", "format": "decimal"}),
 )  # type: Sequence[Any]
 
 #: NumPy's classes by name, so that NumPy need not be imported. The first of a class's ancestors found here decides.
@@ -81,40 +97,51 @@ def text_of(annotation: Any) -> str:
 
 
 def hints_of(function: Callable[..., Any]) -> Dict[str, Any]:
-    """The annotations of a plain function, by name, as objects; names that cannot be found stand for `Any`."""
+    """The annotations of a plain function or a class, by name, as objects; names that cannot be found stand for `Any`."""
     function = inspect.unwrap(function)
     try:
         return typing.get_type_hints(function)
     except Exception:  # One name that is imported for type checkers only spoils all; look at each by itself.
-        namespace = getattr(function, "__globals__", {})
-        raw = getattr(function, "__annotations__", {})
-        return {name: _evaluate(item, namespace) if isinstance(item, str) else item for name, item in raw.items()}
+        found: Dict[str, Any] = {}
+        for owner in reversed(function.__mro__) if isinstance(function, type) else (function,):
+            module = sys.modules.get(str(getattr(owner, "__module__", "")))
+            namespace = getattr(owner, "__globals__", None) or getattr(module, "__dict__", {})
+            raw = getattr(owner, "__annotations__", {})
+            found.update({name: evaluate(item, namespace) if isinstance(item, str) else item for name, item in raw.items()})
+        return found
+
+
+def unwrapped(annotation: Any) -> Any:
+    """What is behind annotations in text, NewType, `type X = ...` and Annotated."""
+    for _ in range(_MAX_DEPTH):
+        if isinstance(annotation, (str, typing.ForwardRef)):
+            annotation = evaluate(annotation if isinstance(annotation, str) else annotation.__forward_arg__, {})
+        elif hasattr(annotation, "__metadata__"):
+            annotation = annotation.__origin__
+        elif isinstance(annotation, type) or not (hasattr(annotation, "__supertype__") or hasattr(annotation, "__value__")):
+            return annotation
+        else:
+            annotation = getattr(annotation, "__supertype__", None) or annotation.__value__
+    return Any
 
 
 def _schema(annotation: Any, depth: int) -> Schema:
+    annotation = unwrapped(annotation)
     if depth > _MAX_DEPTH or annotation is inspect.Parameter.empty or annotation is Any or annotation is object:
         return {}
     if annotation is None or annotation is type(None):
         return {"type": "null"}
-    if isinstance(annotation, (str, typing.ForwardRef)):
-        text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
-        return _schema(_evaluate(text, {}), depth + 1)
-    for alias in ("__supertype__", "__value__"):  # NewType, and `type X = ...`
-        if hasattr(annotation, alias) and not isinstance(annotation, type):
-            return _schema(getattr(annotation, alias), depth + 1)
-    if hasattr(annotation, "__metadata__"):  # Annotated[X, ...]
-        return _schema(annotation.__origin__, depth + 1)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is None:
         return _class_schema(annotation) if isinstance(annotation, type) else {}
-    if _is_union(origin):
+    if is_union(origin):
         return _any_of([_schema(item, depth + 1) for item in arguments])
     if origin is typing.Literal:
         return _enumeration(arguments)
     return _container_schema(_class_schema(origin), origin, arguments, depth)
 
 
-def _is_union(origin: Any) -> bool:
+def is_union(origin: Any) -> bool:
     # By name: types.UnionType is not there before Python 3.10.
     return origin is typing.Union or "%s.%s" % (getattr(origin, "__module__", ""), getattr(origin, "__qualname__", "")) in _UNIONS
 
@@ -137,12 +164,19 @@ def _enumeration(values: Sequence[Any]) -> Schema:
 
 def _class_schema(kind: type) -> Schema:
     if issubclass(kind, enum.Enum):
-        return {} if issubclass(kind, enum.Flag) else _enumeration(list(kind))
+        schema = {} if issubclass(kind, enum.Flag) else _enumeration(list(kind))
+        return {**schema, "names": {name: item.value for name, item in kind.__members__.items()}} if schema else {}
     for base, schema in _PLAIN:
         if issubclass(kind, base):
             return dict(schema)
     if kind in _NUMBERS:
         return {"type": "integer" if kind is numbers.Integral else "number"}
+    if kind is os.PathLike:
+        return {"type": "string", "format": "path"}
+    if dataclasses.is_dataclass(kind):
+        return {"type": "object", "format": "dataclass"}
+    if issubclass(kind, _SETS) or kind in _ABSTRACT_SETS:
+        return {"type": "array", "uniqueItems": True}
     if issubclass(kind, dict) or kind in _ABSTRACT_OBJECTS:
         return {"type": "object"}
     if issubclass(kind, _ARRAYS) or kind in _ABSTRACT_ARRAYS:
@@ -158,69 +192,8 @@ def _container_schema(schema: Schema, origin: type, arguments: Sequence[Any], de
     if schema == {"type": "object"} and len(arguments) == 2:
         values = _schema(arguments[1], depth + 1)
         return {"type": "object", "additionalProperties": values} if values else schema
-    if schema == {"type": "array"} and (issubclass(origin, _ARRAYS) or origin in _ABSTRACT_ARRAYS):
+    known = (*_ABSTRACT_ARRAYS, *_ABSTRACT_SETS)
+    if schema.get("type") == "array" and (issubclass(origin, (*_ARRAYS, *_SETS)) or origin in known):
         items = _any_of([_schema(item, depth + 1) for item in arguments if item is not Ellipsis and item != ()])
-        return {"type": "array", "items": items} if items else schema
+        return {**schema, "items": items} if items else schema
     return schema
-
-
-def _evaluate(text: str, namespace: Dict[str, Any]) -> Any:
-    """The object an annotation's text stands for; unknown names in it stand for `Any`."""
-    try:
-        found = eval(text, dict(namespace))  # noqa: S307 - the user's own code, in their own process, as typing does it.
-        return _evaluate(found, namespace) if isinstance(found, str) and found != text else found
-    except Exception:
-        return _evaluate_readable(text, namespace)
-
-
-def _evaluate_readable(text: str, namespace: Dict[str, Any]) -> Any:
-    try:
-        tree = _Readable(namespace).visit(ast.parse(text.strip(), mode="eval"))
-        code = compile(ast.fix_missing_locations(tree), "<annotation>", "eval")
-        return eval(code, {**namespace, _Readable.TYPING: typing})  # noqa: S307
-    except Exception:
-        return Any
-
-
-_GENERICS = {"list": "List", "dict": "Dict", "tuple": "Tuple", "set": "Set", "frozenset": "FrozenSet", "type": "Type"}
-
-
-class _Readable(ast.NodeTransformer):
-    """Rewrites an annotation so that this interpreter can evaluate it.
-
-    `int | None` and `list[int]` become what Python 3.8 knows; names that are not there become `Any`.
-    """
-
-    TYPING = "__snakepit_typing__"
-
-    def __init__(self, namespace: Dict[str, Any]) -> None:
-        self._namespace = namespace
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        if not isinstance(node.op, ast.BitOr):
-            return node
-        pair = ast.Tuple(elts=[node.left, node.right], ctx=ast.Load())
-        index = getattr(ast, "Index")(value=pair) if not hasattr(ast, "unparse") else pair  # noqa: B009 - before Python 3.9
-        return ast.Subscript(value=self._typing("Union"), slice=index, ctx=ast.Load())
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id in _GENERICS and node.value.id not in self._namespace:
-            node.value = self._typing(_GENERICS[node.value.id])
-        self.generic_visit(node)
-        return node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        root = node.value
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        return self._typing("Any") if isinstance(root, ast.Name) and not self._known(root.id) else node
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return node if self._known(node.id) else self._typing("Any")
-
-    def _known(self, name: str) -> bool:
-        return name == self.TYPING or name in self._namespace or hasattr(builtins, name)
-
-    def _typing(self, name: str) -> ast.expr:
-        return ast.Attribute(value=ast.Name(id=self.TYPING, ctx=ast.Load()), attr=name, ctx=ast.Load())

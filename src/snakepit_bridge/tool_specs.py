@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 from ._annotations import hints_of, schema_of, text_of, widened
 from .base_adapter import TOOL_ATTRIBUTE
 
-__all__ = ["call_kind", "describe", "mark_of", "schema_of"]
+__all__ = ["annotations_of", "call_kind", "describe", "mark_of", "schema_of"]
 
 #: What a function that does not tell its parameters (some built-in ones) is taken to accept.
 _ANYTHING = [
@@ -39,7 +39,7 @@ def describe(
     kind = call_kind(function)
     doc = _doc_of(function)
     signature = _signature_of(function)
-    hints = hints_of(_plain(function))
+    hints = annotations_of(function)
     parameters = _ANYTHING
     if signature is not None:
         listed = list(signature.parameters.values())
@@ -81,6 +81,11 @@ def call_kind(function: Callable[..., Any]) -> str:
     if inspect.iscoroutinefunction(function):
         return "coroutine"
     return "generator" if inspect.isgeneratorfunction(function) else "function"
+
+
+def annotations_of(function: Callable[..., Any]) -> Dict[str, Any]:
+    """What a function, method, partial or callable object is annotated with, by name, as objects."""
+    return hints_of(_plain(function))
 
 
 def _parameter(parameter: inspect.Parameter, hints: Dict[str, Any]) -> Dict[str, Any]:

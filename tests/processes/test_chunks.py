@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import snakepit
+from pool_helpers import wait_until
 from worker_faces import AsyncFace, SyncFace, adapter, face_of, nothing_left
 
 pytestmark = pytest.mark.slow
@@ -301,7 +303,9 @@ def test_a_report_arrives_while_the_tool_works(streams: Face) -> None:
 def test_a_report_that_cannot_travel(streams: Face, tool: str, chunks: int) -> None:
     """It is the tool's TypeError, at the line that reported, and says where in the report the fault is."""
     got: list[Any] = []
-    with pytest.raises(snakepit.ToolError, match=r"a progress report cannot travel: the value\['thing'\]\['deep'\]\[0\] is a object") as caught:
+    with pytest.raises(
+        snakepit.ToolError, match=r"a progress report cannot travel: the value\['thing'\]\['deep'\]\[0\] is a object"
+    ) as caught:
         got = streams.execute(tool) if chunks == 0 else streams.stream(tool, take=got.extend)
     assert caught.value.type == "TypeError"
     assert "self.progress(1, 2, thing=" in caught.value.traceback
@@ -320,12 +324,11 @@ def test_reports_on_a_call_that_is_over(streams: Face) -> None:
 
 
 @pytest.mark.parametrize("tool", ["report_only", "report_only_async"])
-def test_reports_never_block_and_the_newest_wins(tool: str) -> None:
+def test_reports_never_block_and_the_newest_wins(tool: str, tmp_path: pathlib.Path) -> None:
     """With a window of three chunks and nobody reading, 5,000 reports are made at once; the reader then gets the newest."""
     with snakepit.Pool(STREAMS, size=1, window_chunks=3) as pool:
-        stream = pool.stream(tool, {"n": 5000}, timeout=30)
-        while pool.execute("take_events") != ["reported"]:
-            pass  # the tool gets to its end without a reader
+        stream = pool.stream(tool, {"n": 5000, "mark": str(tmp_path / "reported")}, timeout=30)
+        wait_until((tmp_path / "reported").exists, "the tool's end, without a reader")
         *reports, final = stream
         done = [report["progress"] for report in reports]
         assert done[:3] == [1, 2, 3]

@@ -17,7 +17,7 @@ import snakepit
 from pool_helpers import TOOLS, Marks, all_ready, is_alive
 from pool_tools import PoolTools
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
 
 
 @pytest.fixture(scope="module")

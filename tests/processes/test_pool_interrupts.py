@@ -15,7 +15,7 @@ import snakepit
 from pool_helpers import TOOLS, Marks, idle
 from pool_tools import BLOCKS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
 
 
 @pytest.fixture(scope="module")

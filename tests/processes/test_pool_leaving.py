@@ -18,7 +18,7 @@ import pytest
 import snakepit
 from pool_helpers import TOOLS, Marks, idle, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
 
 
 @pytest.fixture(scope="module")

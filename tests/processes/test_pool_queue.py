@@ -103,8 +103,9 @@ def test_the_deadline_counts_from_the_submission(busy: snakepit.Pool) -> None:
 
 def test_time_in_the_queue_is_taken_off(busy: snakepit.Pool, marks: Marks) -> None:
     """What a call waited in the queue is missing from the time its tool has."""
-    began = time.monotonic()
     future = busy.submit("remaining", timeout=10.0)
+    wait_until(lambda: busy.stats().queued == 1, "the waiting call")
+    began = time.monotonic()
     wait_until(lambda: time.monotonic() > began + 0.2, "some time in the queue")
     marks.say("go")
     assert future.result() < 9.8

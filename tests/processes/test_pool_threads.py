@@ -11,7 +11,7 @@ import pytest
 import snakepit
 from pool_helpers import TOOLS, all_ready, idle
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
 
 
 @pytest.fixture(scope="module")

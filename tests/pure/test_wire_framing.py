@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import tracemalloc
 
@@ -19,7 +20,7 @@ messages = st.lists(st.binary(max_size=LIMIT) | st.sampled_from([b"", b"\x00" * 
 def split(stream: bytes, cuts: list[int]) -> list[bytes]:
     """The stream in parts, also empty ones."""
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    return [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(places)]
 
 
 def feed(deframer: Deframer, parts: list[bytes]) -> list[bytes | Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -388,6 +389,31 @@ def test_what_goes_beside_a_chunk_is_taken_as_it_was(pair: Pair):
     beside["metadata"]["step"] = 2
     (chunks,) = pair.worker_to_host()
     assert chunks.extra == {"metadata": {"step": 1}}
+
+
+@pytest.mark.slow
+def test_what_the_sender_can_nest_the_receiver_can_read(pair: Pair):
+    """A value that was taken for sending never breaks the channel, though it is read further up the stack."""
+
+    def higher(levels: int) -> list[Any]:
+        return higher(levels - 1) if levels else pair.worker_to_host()
+
+    taken, values = 0, []
+    value: Any = 1
+    for depth in range(sys.getrecursionlimit()):
+        value = [value] if depth % 3 else {"in": value}
+        values.append(value)
+    for call_id, nested in enumerate(values[150::7] + values[-40:]):
+        pair.call(call_id)
+        try:
+            pair.worker.result(call_id, nested, {})
+        except Unserialisable:
+            pair.worker.error(call_id, {"code": "unserializable"})
+            assert [type(event) for event in higher(0)] == [frames.Failure]
+        else:
+            assert [type(event) for event in higher(60)] == [frames.Result]
+            taken += 1
+    assert taken > 10
 
 
 # ---- calls that are not there ----

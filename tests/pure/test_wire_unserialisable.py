@@ -162,11 +162,6 @@ class HalfMade:
     missing: Any = dataclasses.field(init=False, repr=False)
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    row: int = 1
-
-
 @every_codec
 @pytest.mark.parametrize(
     "culprit",
@@ -185,13 +180,6 @@ class Place:
 def test_awkward_objects_are_refused_like_others(codec: Codec, culprit: Any):
     """What an object does when it is looked at does not get out."""
     assert refusal(codec, {"x": culprit}).type_name
-
-
-@pytest.mark.parametrize("codec", [CODECS["json"]], ids=["json"])
-def test_a_key_that_would_arrive_as_a_dict_is_refused(codec: Codec):
-    """No reader can rebuild a dict whose key is a dict."""
-    error = refusal(codec, {"a": {Place(): 1}})
-    assert (error.path, error.type_name) == ("['a'] key Place(row=1)", "test_wire_unserialisable.Place")
 
 
 @every_codec

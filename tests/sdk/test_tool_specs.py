@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import datetime
+import decimal
 import enum
 import functools
 import json
 import numbers
 import typing
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +65,8 @@ def parameters_of(function: Any, **options: Any) -> dict[str, dict[str, Any]]:
         (typing.Union[int, typing.Union[str, int]], {"anyOf": [INTEGER, TEXT]}),  # noqa: UP007, PYI016
         (int | Any, {}),
         (typing.Literal["a", 1, None], {"enum": ["a", 1, None]}),  # noqa: PYI061
-        (Color, {"enum": ["red", "blue"]}),
-        (enum.IntEnum("Level", "LOW HIGH"), {"enum": [1, 2]}),
+        (Color, {"enum": ["red", "blue"], "names": {"RED": "red", "BLUE": "blue"}}),
+        (enum.IntEnum("Level", "LOW HIGH"), {"enum": [1, 2], "names": {"LOW": 1, "HIGH": 2}}),
         (enum.Flag("Bits", "A B"), {}),
         (enum.Enum("Odd", {"A": object()}), {}),
         (typing.NewType("UserId", int), INTEGER),
@@ -76,9 +79,15 @@ def parameters_of(function: Any, **options: Any) -> dict[str, dict[str, Any]]:
         ("no such name", {}),
         (Any, {}),
         (object, {}),
-        (set[int], {}),
+        (set[int], {"type": "array", "uniqueItems": True, "items": INTEGER}),
+        (frozenset, {"type": "array", "uniqueItems": True}),
         (range, {}),
-        (Path, {}),
+        (Path, {"type": "string", "format": "path"}),
+        (datetime.datetime, {"type": "string", "format": "date-time"}),
+        (datetime.date, {"type": "string", "format": "date"}),
+        (datetime.timedelta, {"anyOf": [NUMBER, {"type": "string", "format": "duration"}]}),
+        (uuid.UUID, {"type": "string", "format": "uuid"}),
+        (decimal.Decimal, {"type": "string", "format": "decimal"}),
         (typing.Callable, {}),
     ],
 )
@@ -325,14 +334,14 @@ def test_text_that_is_no_unicode_is_escaped() -> None:
     assert describe(function)["doc"] == "bad \\ud800 text"
 
 
-def test_dataclass_annotation_allows_anything() -> None:
-    """A class that is no plain type says nothing of what may come."""
+def test_dataclass_annotation_allows_objects() -> None:
+    """An instance or a dict of its fields may come; which fields, the worker checks."""
 
     @dataclasses.dataclass
     class Config:
         a: int = 1
 
-    assert schema_of(Config) == {}
+    assert schema_of(Config) == {"type": "object", "format": "dataclass"}
 
 
 NEW_SPELLING = """

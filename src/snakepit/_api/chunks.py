@@ -65,5 +65,6 @@ def final_chunk(value: Any, metadata: dict[str, Any]) -> Chunk:
     chunk["is_final"] = True
     chunks = int(metadata.get("chunks", 0)) + 1
     facts = {key: metadata[key] for key in ("execution_time_ms", "worker_id") if key in metadata}
-    chunk["_metadata"] = {**facts, "chunks": chunks, "synthetic_final": True}
+    own = chunk.get("_metadata")
+    chunk["_metadata"] = {**(own if isinstance(own, dict) else {}), **facts, "chunks": chunks, "synthetic_final": True}
     return chunk

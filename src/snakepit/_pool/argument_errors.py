@@ -7,7 +7,8 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from snakepit._pool.argument_checks import Refused, kind_of
+from snakepit._pool.argument_checks import kind_of
+from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec, did_you_mean
 from snakepit.errors import InvalidParameter
 
@@ -24,6 +25,18 @@ _WORDS = {
     "object": "dict",
     "binary": "bytes",
     "null": "None",
+}
+
+_CURES = {
+    "boolean": "pass True or False",
+    "object": "pass a dict",
+    "path": "pass text or a pathlib.Path",
+    "date-time": "pass a datetime, or ISO 8601 text such as 2024-05-31T12:00:00",
+    "date": "pass a date, or ISO 8601 text such as 2024-05-31",
+    "time": "pass a time, or ISO 8601 text such as 12:30:00",
+    "duration": "pass a timedelta, a number of seconds, or ISO 8601 text such as P1DT2H30M",
+    "uuid": "pass a UUID or its text",
+    "decimal": "pass a Decimal, a number or its text",
 }
 
 
@@ -131,7 +144,8 @@ def _cure(parameter: ParameterSpec, value: Any, where: str) -> str:
     options = _options(parameter.schema)
     for option in options:
         if "enum" in option:
-            return did_you_mean(str(value), [item for item in option["enum"] if isinstance(item, str)]) or "pass one of these values"
+            words = dict.fromkeys([*option["enum"], *option.get("names", ())])
+            return did_you_mean(str(value), [item for item in words if isinstance(item, str)]) or "pass one of these values"
     kinds = ["array"] if parameter.kind == "var_positional" else [kind_of(option) for option in options]
     return next((cure for kind in kinds if (cure := _cure_for(kind, value))), "")
 
@@ -147,7 +161,7 @@ def _cure_for(kind: str, value: Any) -> str:
         return "pass a list, for example list(value)" if _is_iterable(value) else "pass a list, for example [value]"
     if kind == "binary":
         return "pass value.encode()" if isinstance(value, str) else "pass bytes, a bytearray or a memoryview"
-    return {"boolean": "pass True or False", "object": "pass a dict"}.get(kind, "")
+    return _CURES.get(kind, "")
 
 
 def _is_iterable(value: Any) -> bool:

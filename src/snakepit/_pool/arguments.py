@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snakepit._pool import argument_errors as errors
-from snakepit._pool.argument_checks import Refused, accepting, exact_types
+from snakepit._pool.argument_checks import accepting, exact_types
+from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec
 from snakepit.errors import InvalidParameter
 
@@ -45,8 +46,9 @@ def check(spec: ToolSpec, args: Mapping[str, Any] | None) -> dict[str, Any]:
     """The arguments to send for a call.
 
     An int passes for a float, a bool for an int, a NumPy scalar for the number it is (and is sent as that number), any
-    mapping for a dict, a list, tuple or array for a list, an enum's member for its value. Of the items of a list or dict
-    only the first 1,000 are checked, of a list inside it the first 100, and so on; the rest travel as they are.
+    mapping for a dict, a list, tuple or array for a list, an enum's member or name for its value, a
+    path or a moment for its text, a dataclass for a dict. Of the items of a list or dict only the
+    first 1,000 are checked, of a list inside it the first 100, and so on; the rest travel as they are.
 
     Args:
         spec: the tool.

@@ -10,6 +10,7 @@ from snakepit.errors import (
     CallCancelled,
     ChannelError,
     ConfigurationError,
+    InvalidParameter,
     PoolBroken,
     PoolClosed,
     PoolStartFailed,
@@ -43,6 +44,9 @@ def from_worker(call: Call, info: dict[str, Any]) -> SnakepitError:
         what = f"tool {call.tool!r} gave something that cannot travel: {message}"
         hint = "convert it to None, bool, int, float, str, bytes, list or dict before returning it"
         return SerializationError(what, hint=hint, path=info.get("path", ""), value_type=info.get("type", ""), **where)
+    if code == "invalid_parameter":
+        facts = {key: info.get(key, "") for key in ("parameter", "expected", "got")}
+        return InvalidParameter(message, hint=str(info.get("hint", "")), **facts, **where)
     if code == "tool_streams":
         return streams_error(call.tool)
     if code == "unknown_tool":

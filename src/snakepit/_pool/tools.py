@@ -21,6 +21,7 @@ _KINDS = {
     kind.name.lower(): kind for kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD, _P.VAR_POSITIONAL, _P.KEYWORD_ONLY, _P.VAR_KEYWORD)
 }
 _NAMES_SHOWN = 12
+_NAME_SHOWN = 200  # characters
 
 
 class _Text(str):
@@ -130,7 +131,8 @@ def unknown_tool(name: Any, known: Iterable[str]) -> UnknownTool:
     shown = ", ".join(names[:_NAMES_SHOWN]) + (f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
     there = f"there are: {shown}" if names else "it offers no tools at all"
     hint = " ".join(part for part in (did_you_mean(name, names), there) if part)
-    return UnknownTool(f"no worker of this pool offers a tool named {name!r}", hint=hint, tool=name, known=names)
+    shown_name = repr(name) if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]!r}..."
+    return UnknownTool(f"no worker of this pool offers a tool named {shown_name}", hint=hint, tool=name, known=names)
 
 
 def _signature_parameter(spec: ParameterSpec) -> inspect.Parameter:

@@ -113,7 +113,10 @@ def _enum(text: str, schema: Schema) -> Any:
     for value in schema["enum"]:
         if text == value or (not isinstance(value, str) and text.lower() == str(value).lower()) or text == _word(value):
             return value
-    near = get_close_matches(text, [_word(value) for value in schema["enum"]], n=3)
+    names = schema.get("names", {})
+    if text in names:
+        return names[text]
+    near = get_close_matches(text, [*map(_word, schema["enum"]), *names], n=3)
     raise Unconvertible(allowed(schema) + (f"; did you mean {' or '.join(near)}?" if near else ""))
 
 

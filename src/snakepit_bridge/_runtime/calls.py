@@ -18,6 +18,7 @@ from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
 from . import failures
 from .cancel import Interrupter, async_border, border
+from .conversion import InvalidArgument
 from .instances import Instances, call_hook
 from .link import Link
 from .loading import LoadedAdapter
@@ -108,7 +109,9 @@ class CallRunner:
     def _call_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Any:
         call.context.check()
         function = self._adapter.bound(call.tool, instances)
-        args, kwargs = arguments_for(spec, call.args)
+        conversion = self._adapter.tools[call.tool].conversion
+        given = call.args if conversion is None else border(call, conversion, call.args)
+        args, kwargs = arguments_for(spec, given)
         return border(call, function, *args, **kwargs)
 
     def _send_stream(self, call: RunningCall, spec: Dict[str, Any], value: Any) -> Tuple[Any, Dict[str, Any]]:
@@ -182,6 +185,8 @@ class _Report:
             return failures.unserialisable(error.cause, "chunk %d" % (chunk or 0), chunk)
         if isinstance(error, Unserialisable):
             return failures.unserialisable(error, "result")
+        if isinstance(error, InvalidArgument):
+            return failures.invalid_argument(str(error), error.facts)
         if isinstance(error, WrongStyle):
             return failures.plain_failure("tool_streams", str(error))
         return failures.describe(error, chunk)

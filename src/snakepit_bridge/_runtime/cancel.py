@@ -109,6 +109,7 @@ class Interrupter:
                         target.forced = target.raised == 0 and now > target.since + FORCE_SECONDS
                         signal.pthread_kill(self._main, signal.SIGURG)
                 self._asked.wait(KNOCK_SECONDS / 2)
+                self._asked.clear()  # else, once a second call is asked for, this would wait no more
 
     # On the main thread, in the signal handler ---------------------------------------------------------------------------
 

@@ -45,6 +45,12 @@ def plain_failure(code: str, message: str, chunk: Optional[int] = None) -> Dict[
     return {"code": code, "type": "", "message": message, "chunk": chunk}
 
 
+def invalid_argument(message: str, facts: Dict[str, Any]) -> Dict[str, Any]:
+    """The error frame's content for an argument that cannot become what its parameter is annotated with."""
+    facts = {key: _shorten(text, 1024) for key, text in facts.items()}
+    return {**plain_failure("invalid_parameter", _shorten(message, MAX_MESSAGE)), **facts}
+
+
 def traceback_of(error: BaseException) -> str:
     """The traceback as text, without the runtime's own frames above the tool."""
     below: Optional[TracebackType] = error.__traceback__

@@ -10,10 +10,12 @@ import hmac
 import importlib
 import os
 import threading
+import traceback
 from typing import Any, NoReturn, Optional
 
 from ..wire.codecs import available_codecs, codec_named
 from .executor import Executor
+from .lifeline import end_everything
 from .link import Link
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -102,6 +104,12 @@ class GrpcServer(grpc.GenericRpcHandler):
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(_tasks_ended())
+        except BaseException:  # a worker whose channel is dead would keep its callers waiting for ever
+            try:
+                traceback.print_exc()
+            finally:
+                end_everything()
         finally:
             self._loop.close()
 
@@ -133,6 +141,17 @@ class GrpcServer(grpc.GenericRpcHandler):
         assert self._stop is not None
         self._taken = True
         await _Attachment(self._executor, context, codec, self._stop).run()
+
+
+async def _tasks_ended() -> None:
+    """When the server has stopped, grpc's own tasks are a step behind; a loop closed over them would complain on stderr."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=0.5)
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=0.5)
 
 
 class _Attachment:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 from ..base_adapter import BaseAdapter
 from ..tool_specs import call_kind, describe, mark_of
+from .conversion import ArgumentConversion, conversion_for
 from .load_errors import AdapterLoadError, blame, did_you_mean
 from .references import Found, load_reference
 
@@ -27,6 +28,7 @@ class LoadedTool(NamedTuple):
 
     `owner` is the index of its class among the adapter's instances, or None for a plain function. `target` is the
     function itself, or for a class the name of the attribute: what an instance or a subclass puts there is what runs.
+    `conversion` makes its arguments what they are annotated with; None where they come so.
     """
 
     name: str
@@ -35,6 +37,7 @@ class LoadedTool(NamedTuple):
     owner: Optional[int]
     target: Any
     reference: str
+    conversion: Optional[ArgumentConversion]
 
 
 class LoadedAdapter:
@@ -121,7 +124,8 @@ def _tools_of(found: Found, classes: List[type]) -> List[LoadedTool]:
 
 def _function_tool(reference: str, function: Callable[..., Any], attribute: str) -> LoadedTool:
     name = (mark_of(function) or {}).get("name") or attribute
-    return LoadedTool(name, describe(function, name=name), call_kind(function), None, function, reference)
+    spec = describe(function, name=name)
+    return LoadedTool(name, spec, call_kind(function), None, function, reference, conversion_for(function, spec))
 
 
 def _tools_of_module(found: Found, classes: List[type]) -> List[LoadedTool]:
@@ -174,7 +178,7 @@ def _tools_of_class(reference: str, kind: type, classes: List[type]) -> List[Loa
         method = hasattr(type(raw), "__get__") and not isinstance(raw, (staticmethod, classmethod))
         function, name = getattr(kind, attribute), mark.get("name") or attribute
         spec = describe(function, name=name, mark=mark, method=method)
-        tools.append(LoadedTool(name, spec, call_kind(function), owner, attribute, reference))
+        tools.append(LoadedTool(name, spec, call_kind(function), owner, attribute, reference, conversion_for(function, spec)))
     return tools
 
 

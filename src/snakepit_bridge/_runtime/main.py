@@ -107,7 +107,8 @@ def _prepare_process(hosted: bool) -> None:
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     if hosted:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the host's affair
+        # Ctrl-C in the terminal is the host's affair. Not SIG_IGN: commands that tools start would inherit that.
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def _check(refs: List[str]) -> int:

@@ -1,15 +1,18 @@
 """Codecs: a value to bytes and back. `msgpack` when a MessagePack library is there, `json` always.
 
-Both carry None, bool, int, float, str, bytes, list, tuple (arrives as list) and dict, at any depth. What a codec cannot
-hold raises `Unserialisable` with the path to it; bytes that are not its language raise `Malformed`. Nothing else escapes.
+Both carry None, bool, int, float, str, bytes, list, tuple (arrives as list) and dict, at any depth, and moments: a
+datetime with a time zone arrives as the same moment in UTC. What a codec cannot hold raises `Unserialisable` with the
+path to it; bytes that are not its language raise `Malformed`. Nothing else escapes.
 """
 
 import base64
+import datetime
 import json
+import threading
 from importlib.util import find_spec
 from typing import Any, Callable, Dict, Iterable, List, Sequence
 
-from .plain import Unserialisable, find_culprit, to_plain
+from .plain import Unserialisable, find_culprit, to_plain, within_64_bits
 
 try:
     import msgspec
@@ -65,7 +68,7 @@ class MsgpackCodec(Codec):
 
     def decode(self, data: bytes) -> Any:
         try:
-            return self._unpack(data)
+            return _with_room(self._unpack, data)
         except Exception as error:
             raise Malformed("not MessagePack: %s" % error) from error
 
@@ -87,7 +90,7 @@ def _msgpack_functions() -> "tuple[Callable[[Any], bytes], Callable[[bytes], Any
         import msgpack
 
         def pack(value: Any) -> bytes:
-            return msgpack.packb(value, use_bin_type=True, default=_plain_at_once)  # type: ignore[no-any-return,unused-ignore]
+            return msgpack.packb(value, use_bin_type=True, datetime=True, default=_plain_at_once)  # type: ignore[no-any-return,unused-ignore]
 
         def unpack(data: bytes) -> Any:
             try:
@@ -114,7 +117,7 @@ def _hashable(key: Any) -> Any:
 
 
 class JsonCodec(Codec):
-    """JSON by the standard library, with a mark for what JSON lacks: bytes and dicts whose keys are not all strings."""
+    """JSON by the standard library, with a mark for what JSON lacks: bytes, moments, and dicts whose keys are not all strings."""
 
     name = "json"
 
@@ -129,24 +132,30 @@ class JsonCodec(Codec):
 
     def decode(self, data: bytes) -> Any:
         try:
-            return json.loads(bytes(data).decode("utf-8"), object_hook=self._unmarked)
+            return _with_room(self._loads, data)
         except Exception as error:
             raise Malformed("not JSON: %s" % error) from error
+
+    def _loads(self, data: bytes) -> Any:
+        return json.loads(bytes(data).decode("utf-8"), object_hook=self._unmarked)
 
     def array(self, items: Sequence[bytes]) -> bytes:
         return b"[" + b",".join(items) + b"]"
 
     def _marked(self, value: Any) -> Any:
-        if value is None or value is True or value is False or type(value) in (str, int, float):
+        kind = type(value)
+        if value is None or kind is str or kind is bool or kind is float:
             return value
+        if kind is int:
+            return within_64_bits(value)
         if isinstance(value, dict):
             return self._marked_dict(value)
         if isinstance(value, (list, tuple)):
             return [self._marked(item) for item in value]
         if isinstance(value, (bytes, bytearray, memoryview)):
             return {self.MARK + "b": base64.b64encode(value).decode("ascii")}
-        if isinstance(value, (str, int, float)):
-            return value
+        if kind is datetime.datetime and value.tzinfo is not None:
+            return {self.MARK + "t": value.astimezone(datetime.timezone.utc).isoformat()}
         return self._marked(to_plain(value))
 
     def _marked_dict(self, value: Dict[Any, Any]) -> Any:
@@ -163,9 +172,32 @@ class JsonCodec(Codec):
         ((key, content),) = value.items()
         if key == self.MARK + "b":
             return base64.b64decode(content, validate=True)
+        if key == self.MARK + "t":
+            return datetime.datetime.fromisoformat(content)
         if key == self.MARK + "d":
             return _with_hashable_keys(content)
         return value
+
+
+def _with_room(decode: Callable[[bytes], Any], data: bytes) -> Any:
+    """Decode on a fresh stack where this one is too far up: what the sender's stack had room for, the receiver's must have."""
+    try:
+        return decode(data)
+    except RecursionError:
+        outcome: List[Any] = []
+
+        def run() -> None:
+            try:
+                outcome.append(decode(data))
+            except Exception as error:
+                outcome.extend((None, error))
+
+        thread = threading.Thread(target=run, name="snakepit-decode")
+        thread.start()
+        thread.join()
+        if len(outcome) > 1:
+            raise outcome[1] from None
+        return outcome[0]
 
 
 def available_codecs() -> List[str]:

@@ -11,7 +11,7 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     DRAIN   0                                        PROGRESS id, payload
                                                      PONG     0, token
     both ways                                        BYE      0, reason
-    PIECE   id, last?, part of an encoded frame
+    PIECE   id, last?, part of an encoded frame; an empty one that is not the last: forget the parts so far
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Union

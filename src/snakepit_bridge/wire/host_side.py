@@ -67,7 +67,7 @@ class HostMultiplexer:
     def __init__(self, codec: Codec, piece_bytes: Optional[int] = None) -> None:
         self._codec = codec
         self._outbox = Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes)
-        self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown)
+        self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown, expects=lambda call_id: call_id in self._calls)
         self._calls: Dict[int, _OpenCall] = {}
 
     @property
@@ -113,8 +113,8 @@ class HostMultiplexer:
         self._outbox.put_control(self._codec.encode((PING, 0, token)))
 
     def drain(self) -> None:
-        """Tell the worker that nothing more will come: it leaves when its calls have ended."""
-        self._outbox.put_control(self._codec.encode((DRAIN, 0)))
+        """Tell the worker, after all that waits, that nothing more will come: it leaves when its calls have ended."""
+        self._outbox.put_last(self._codec.encode((DRAIN, 0)))
 
     def next_message(self) -> Optional[bytes]:
         """The next message to write, or None."""

@@ -5,7 +5,7 @@ Both multiplexers read through this. A fault is final: what comes after it is ig
 
 from typing import Any, Callable, Dict, List, Tuple
 
-from .codecs import Codec, Malformed
+from .codecs import Codec
 from .frames import PIECE, Fault
 
 #: A frame put together from pieces may not grow beyond this (bytes).
@@ -23,6 +23,7 @@ class Inbox:
         shapes: the kinds that may come, and their fields' types.
         handle: called with each well-formed frame; returns an event or None; raises `Violation` if it cannot be.
         unknown: called with a kind that is not in `shapes`.
+        expects: may pieces of this call come? Others are dropped, so that nobody fills the memory with them.
         max_frame: largest frame that pieces may build (bytes).
     """
 
@@ -32,6 +33,7 @@ class Inbox:
         shapes: Shapes,
         handle: Callable[[List[Any]], Any],
         unknown: Callable[[Any], Any],
+        expects: Callable[[int], bool] = lambda _call_id: True,
         max_frame: int = MAX_FRAME_BYTES,
     ) -> None:
         self._codec = codec
@@ -39,6 +41,7 @@ class Inbox:
         self._shapes[PIECE] = (bool, bytes)
         self._handle = handle
         self._unknown = unknown
+        self._expects = expects
         self._max_frame = max_frame
         self._parts: Dict[int, bytearray] = {}
         self._seen_unknown: set[Any] = set()
@@ -55,10 +58,10 @@ class Inbox:
                 raise Violation("a message is an array of frames, not %s" % type(frames).__name__)
             for frame in frames:
                 self._read_frame(frame, events)
-        except (Malformed, Violation) as error:
+        except Exception as error:  # Malformed and Violation say it in words; a RecursionError comes from what is nested too deeply.
             self.broken = True
             self._parts.clear()
-            events.append(Fault(str(error)))
+            events.append(Fault(str(error) or type(error).__name__))
         return events
 
     def forget(self, call_id: int) -> None:
@@ -87,6 +90,9 @@ class Inbox:
             events.append(event)
 
     def _read_piece(self, call_id: int, last: bool, part: bytes, events: List[Any]) -> None:
+        if (not part and not last) or not self._expects(call_id):
+            self.forget(call_id)  # the rest of that frame was dropped
+            return
         parts = self._parts.setdefault(call_id, bytearray())
         if len(parts) + len(part) > self._max_frame:
             raise Violation("a frame in pieces grew beyond %d bytes" % self._max_frame)

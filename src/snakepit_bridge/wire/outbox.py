@@ -5,7 +5,7 @@ for more: a lone frame leaves at once, a flood leaves in batches.
 """
 
 import collections
-from typing import Any, Deque, Dict, List, Optional, Tuple, Union
+from typing import Deque, List, Optional, Tuple, Union
 
 from .codecs import Codec
 from .frames import CHUNK, PIECE, PIECE_BYTES
@@ -28,7 +28,7 @@ class Lane:
     """The bulk of one call, in order: first its chunks, then whole frames (a large call, a result).
 
     Attributes:
-        chunks: encoded chunks; a tuple (chunk, extra) ends a run, because `extra` belongs to the last chunk of a frame.
+        chunks: encoded chunks; a tuple (chunk, extra), both encoded, ends a run: `extra` belongs to the last of a frame.
         next: the number of the first of them.
         queued: is it in the rotation? Whoever appends calls `Outbox.enqueue` if not.
     """
@@ -37,7 +37,7 @@ class Lane:
 
     def __init__(self, call_id: int) -> None:
         self.call_id = call_id
-        self.chunks: Deque[Union[bytes, Tuple[bytes, Dict[str, Any]]]] = collections.deque()
+        self.chunks: Deque[Union[bytes, Tuple[bytes, bytes]]] = collections.deque()
         self.frames: Deque[Union[bytes, _Cut]] = collections.deque()
         self.next = 0
         self.queued = False
@@ -49,16 +49,22 @@ class Outbox:
 
     def __init__(self, codec: Codec, piece_bytes: int = PIECE_BYTES) -> None:
         self._codec = codec
+        self.encode = codec.encode
         self._piece = piece_bytes
         self._control: Deque[bytes] = collections.deque()
+        self._last: List[bytes] = []
         self._turn: Deque[Lane] = collections.deque()  # lanes that hold something
 
     def __bool__(self) -> bool:
-        return bool(self._control or self._turn)
+        return bool(self._control or self._turn or self._last)
 
     def put_control(self, frame: bytes) -> None:
         """A small frame that may overtake bulk."""
         self._control.append(frame)
+
+    def put_last(self, frame: bytes) -> None:
+        """A frame that overtakes nothing, such as a goodbye."""
+        self._last.append(frame)
 
     def put(self, lane: Lane, frame: bytes) -> None:
         """A frame of a call, after all others of that call. Small ones with nothing before them go as control."""
@@ -94,14 +100,18 @@ class Outbox:
         while self._control and size < MESSAGE_BYTES:
             frames.append(self._control.popleft())
             size += len(frames[-1])
-        while self._turn and size < self._piece:
+        bulk = 0  # counted by itself: a flood of control frames must not starve it
+        while self._turn and bulk < self._piece:
             lane = self._turn.popleft()
             frames.append(self._next_of(lane))
-            size += len(frames[-1])
+            bulk += len(frames[-1])
             if lane.frames or lane.chunks:
                 self._turn.append(lane)
             else:
                 lane.queued = False
+        if self._last and not self._control and not self._turn:
+            frames += self._last
+            self._last = []
         return self._codec.array(frames)
 
     def _next_of(self, lane: Lane) -> bytes:
@@ -125,18 +135,18 @@ class Outbox:
 
     def _run_frame(self, lane: Lane) -> bytes:
         items: List[bytes] = []
-        nbytes, extra, chunks = 0, None, lane.chunks
+        nbytes, extra, chunks = 0, b"", lane.chunks
         limit = self._piece // 2
-        while chunks and extra is None:
+        while chunks and not extra:
             head = chunks[0]
-            item, extra = head if isinstance(head, tuple) else (head, None)
-            if items and nbytes + len(item) > limit:
-                extra = None  # it stays for the next run
+            item, beside = head if isinstance(head, tuple) else (head, b"")
+            if items and nbytes + len(item) + len(beside) > limit:
                 break
             chunks.popleft()
             items.append(item)
-            nbytes += len(item)
+            nbytes += len(item) + len(beside)
+            extra = beside
         first, lane.next = lane.next, lane.next + len(items)
         codec = self._codec
         encode = codec.encode
-        return codec.array((encode(CHUNK), encode(lane.call_id), encode(first), codec.array(items), encode(nbytes), encode(extra)))
+        return codec.array((encode(CHUNK), encode(lane.call_id), encode(first), codec.array(items), encode(nbytes), extra or encode(None)))

@@ -58,6 +58,17 @@ def to_plain(value: Any) -> Any:
     raise TypeError("only None, bool, int, float, str, bytes, list, tuple and dict travel")
 
 
+def within_64_bits(value: int) -> int:
+    """The value, if every codec can carry it.
+
+    Raises:
+        OverflowError: MessagePack could not.
+    """
+    if -(2**63) <= value < 2**64:
+        return value
+    raise OverflowError("integers beyond 64 bits do not travel; send it as text")
+
+
 def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
     """Name the part of `value` that made an encoder raise `cause`."""
     try:
@@ -79,30 +90,32 @@ def _walk(value: Any, path: str, above: Set[int], depth: int) -> Iterator[Tuple[
     if isinstance(value, dict):
         children = [("[%r]" % (key,), item) for key, item in value.items()]
         for key in value:
-            yield path + " key %r" % (key,), key
+            yield from _walk(key, path + " key %r" % (key,), above, depth + 1)
     elif isinstance(value, (list, tuple)):
         children = [("[%d]" % index, item) for index, item in enumerate(value)]
     elif isinstance(value, (set, frozenset)):
         children = [("{%r}" % (item,), item) for item in value]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         children = [("." + field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    else:
+    elif isinstance(value, _SCALARS):
         return
+    else:
+        try:
+            children = [("", to_plain(value))]  # an enum's value, an array's items
+        except Exception:
+            return  # `value` itself is at fault
     for step, item in children:
         yield from _walk(item, path + step, above | {id(value)}, depth + 1)
 
 
 def _problem(part: Any) -> Optional[str]:
-    if isinstance(part, bool):
-        return None
-    if isinstance(part, int) and not -(2**63) <= part < 2**64:
-        return "integers beyond 64 bits do not travel; send it as text"
     if isinstance(part, str):
         return None if _is_unicode(part) else "it holds a lone surrogate, which is no Unicode text; send bytes instead"
-    if isinstance(part, (dict, list, tuple, *_SCALARS)):
-        return None
     try:
-        to_plain(part)
+        if isinstance(part, int):
+            within_64_bits(part)
+        elif not isinstance(part, (dict, list, tuple, *_SCALARS)):
+            to_plain(part)
     except Exception as error:
         return str(error)
     return None

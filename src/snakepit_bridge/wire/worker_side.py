@@ -15,6 +15,7 @@ from .frames import (
     DRAIN,
     ERROR,
     HELLO,
+    PIECE,
     PING,
     PONG,
     PROGRESS,
@@ -66,17 +67,21 @@ class Outflow:
 
         A chunk larger than the whole byte window passes when nothing else of the stream is on its way. Chunks of a
         cancelled call are taken and dropped: nobody reads them.
+
+        Raises:
+            Unserialisable: `extra` cannot travel; nothing was sent.
         """
         if self.cancelled:
             return True
-        size = len(item)
+        beside = b"" if extra is None else self._outbox.encode(extra)
+        size = len(item) + len(beside)
         if self.held is not None or self.chunks_left <= 0 or (size > self.bytes_left and self.chunks_left < self.window.chunks):
             return False
         self.chunks_left -= 1
         self.bytes_left -= size
         self.sent += 1
         lane = self.lane
-        lane.chunks.append(item if extra is None else (item, extra))
+        lane.chunks.append((item, beside) if beside else item)
         if not lane.queued:
             self._outbox.enqueue(lane)
         return True
@@ -154,7 +159,7 @@ class WorkerMultiplexer:
         """
         call = self._calls.get(call_id)
         if call is not None:
-            # Nobody reads the value of a cancelled call; and pieces of it would follow the rest of a dropped chunk.
+            # Nobody reads the value of a cancelled call.
             self._end(call_id, self._frame(RESULT, call_id, None if call.cancelled else value, metadata))
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
@@ -163,17 +168,15 @@ class WorkerMultiplexer:
             self._end(call_id, self.codec.encode((ERROR, call_id, info)))
 
     def bye(self, reason: str) -> None:
-        """Say that this worker leaves."""
-        self._outbox.put_control(self.codec.encode((BYE, 0, reason)))
+        """Say that this worker leaves, after all that waits."""
+        self._outbox.put_last(self.codec.encode((BYE, 0, reason)))
 
     def next_message(self) -> Optional[bytes]:
         """The next message to write, or None."""
-        if self._reporting:
-            for call in self._reporting.values():
-                if call.report is not None:
-                    self._outbox.put_control(call.report)
-                    call.report = None
-            self._reporting.clear()
+        for call in list(self._reporting.values()):
+            if not call.lane.queued:  # a large report is still leaving: the newest waits for that
+                del self._reporting[call.call_id]
+                self._send_report(call)
         return self._outbox.next_message()
 
     def receive(self, message: bytes) -> List[WorkerEvent]:
@@ -188,9 +191,14 @@ class WorkerMultiplexer:
 
     def _end(self, call_id: int, frame: bytes) -> None:
         call = self._calls.pop(call_id)
-        if self._reporting.pop(call_id, None) is not None and call.report is not None:
-            self._outbox.put_control(call.report)
+        if self._reporting.pop(call_id, None) is not None:
+            self._send_report(call)
         self._outbox.put(call.lane, frame)
+
+    def _send_report(self, call: Outflow) -> None:
+        if call.report is not None:
+            self._outbox.put(call.lane, call.report)
+            call.report = None
 
     def _handle(self, frame: List[Any]) -> Optional[WorkerEvent]:
         kind, call_id = frame[0], frame[1]
@@ -226,7 +234,8 @@ class WorkerMultiplexer:
         if call is None or call.cancelled:
             return None
         call.cancelled = True
-        self._outbox.drop(call.lane)
+        if self._outbox.drop(call.lane):
+            self._outbox.put_control(self.codec.encode((PIECE, call_id, False, b"")))
         call.lane = Lane(call_id)  # for the frame that ends it
         return Cancel(call_id, reason)
 

@@ -4,6 +4,7 @@ import asyncio
 import collections
 import dataclasses
 import os
+import pathlib
 import threading
 
 from snakepit_bridge import BaseAdapter, StreamChunk, tool
@@ -200,19 +201,19 @@ class Streams(BaseAdapter):
             yield {"i": i}
 
     @tool
-    def report_only(self, n: int):
-        """Never blocks: it ends although nobody reads."""
+    def report_only(self, n: int, mark: str):
+        """Never blocks: it gets to its end although nobody reads."""
         for i in range(n):
             self.progress(i + 1, n)
-        self.events.append("reported")
+        pathlib.Path(mark).touch()
         return "done"
         yield
 
     @tool
-    async def report_only_async(self, n: int):
+    async def report_only_async(self, n: int, mark: str):
         for i in range(n):
             self.progress(i + 1, n)
-        self.events.append("reported")
+        pathlib.Path(mark).touch()
         return
         yield
 
