@@ -1,8 +1,8 @@
 """The product in half a minute, on real work: `make demo`, or `python examples/demo.py`.
 
 Two workers. A million rows of CSV stream back while they are worked on, with another stream beside them; a stream is
-cancelled midway; a worker is killed under two running streams. What was measured on the way stands at the end, with what to
-try next.
+cancelled midway; a worker is killed under two running streams. What was measured on the way stands in the
+last line.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Demo:
             self.two_streams()
             self.cancel_midway()
             self.kill_a_worker()
-        self.view.figures(self.figures)
         self.view.say(next_step())
+        self.view.figures(self.figures)
 
     def make_file(self) -> None:
         """Real input, made on the spot."""

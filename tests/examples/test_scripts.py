@@ -111,14 +111,14 @@ def test_realtime_stock_analysis_of_a_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_demo(run: Run) -> None:
-    """The demo, on a smaller file, shows all its acts in plain text and ends with its figures and what to try next."""
+    """The demo, on a smaller file, shows all its acts in plain text and ends with what to try next and its figures."""
     lines = run("demo.py", "--rows", "100000", libraries=("pandas",))
     assert "\x1b" not in "".join(lines)
     text = "\n".join(lines)
     assert "SIGKILL" in text
     assert text.count("✘") == 2  # the cancelled stream, and the one whose worker was killed
-    assert re.fullmatch(r"rows/s [\d,]+ · chunks \d+ · first chunk [\d.]+ ms · cancel [\d.]+ ms · kill to error [\d.]+ ms", lines[-2])
-    assert lines[-1].startswith('   next: README.md, "Five minutes"')
+    assert re.fullmatch(r"rows/s [\d,]+ · chunks \d+ · first chunk [\d.]+ ms · cancel [\d.]+ ms · kill to error [\d.]+ ms", lines[-1])
+    assert any(line.startswith('   next: README.md, "Five minutes"') for line in lines[-4:])
 
 
 @pytest.mark.parametrize("missing", ["pandas"])

@@ -66,6 +66,10 @@ class PoolTools(BaseAdapter):
         return os.getpid()
 
     @tool
+    def threads(self) -> int:
+        return threading.active_count()
+
+    @tool
     def echo(self, value: Any = None) -> Any:
         return value
 

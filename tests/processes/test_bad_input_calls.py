@@ -63,15 +63,14 @@ def by_submit(face: Face, tool: Any, args: Any, **options: Any) -> Any:
     return face.run(submitted())
 
 
-WAYS = pytest.mark.parametrize("way", [by_execute, by_stream, by_submit], ids=["execute", "stream", "submit"])
-Way = Callable[..., Any]
+WAYS: tuple[Callable[..., Any], ...] = (by_execute, by_stream, by_submit)
 
 
-def refused(face: Face, kind: type[Exception], call: Callable[[], Any]) -> Any:
+def refused(face: Face, kind: type[Exception], call: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """The error of a call that reaches no worker."""
     before = face.pool.stats().submitted
     with pytest.raises(kind) as caught:
-        call()
+        call(*args, **options)
     assert face.pool.stats().submitted == before
     return caught.value
 
@@ -79,7 +78,6 @@ def refused(face: Face, kind: type[Exception], call: Callable[[], Any]) -> Any:
 # Tools and arguments -------------------------------------------------------------------------------------------------
 
 
-@WAYS
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -95,15 +93,15 @@ def refused(face: Face, kind: type[Exception], call: Callable[[], Any]) -> Any:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_an_unknown_tool(face: Face, way: Way, name: Any, said: str) -> None:
+def test_an_unknown_tool(face: Face, name: Any, said: str) -> None:
     """The error names near ones, or what there is."""
-    error = refused(face, snakepit.UnknownTool, lambda: way(face, name, {}))
-    assert said in str(error)
-    assert (error.code, isinstance(error, LookupError)) == ("unknown_tool", True)
-    assert len(str(error)) < 3000
+    for way in WAYS:
+        error = refused(face, snakepit.UnknownTool, way, face, name, {})
+        assert said in str(error)
+        assert (error.code, isinstance(error, LookupError)) == ("unknown_tool", True)
+        assert len(str(error)) < 3000
 
 
-@WAYS
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -125,13 +123,14 @@ def test_an_unknown_tool(face: Face, way: Way, name: Any, said: str) -> None:
     ],
     ids=lambda value: repr(value)[:30],
 )
-def test_arguments_that_do_not_fit(face: Face, way: Way, args: Any, said: str) -> None:
+def test_arguments_that_do_not_fit(face: Face, args: Any, said: str) -> None:
     """Missing, unknown, ill-typed, no mapping, keys that are no text: the error names tool and argument, and is short."""
-    error = refused(face, snakepit.InvalidParameter, lambda: way(face, "add", args))
-    assert said in str(error)
-    assert "add" in str(error)
-    assert isinstance(error, ValueError)
-    assert len(str(error)) < 1000
+    for way in WAYS:
+        error = refused(face, snakepit.InvalidParameter, way, face, "add", args)
+        assert said in str(error)
+        assert "add" in str(error)
+        assert isinstance(error, ValueError)
+        assert len(str(error)) < 1000
 
 
 @pytest.mark.parametrize(
@@ -149,14 +148,14 @@ def test_arguments_that_do_not_fit(face: Face, way: Way, args: Any, said: str) -
     ],
     ids=lambda value: type(value).__name__,
 )
-@WAYS
-def test_an_argument_that_cannot_travel(face: Face, way: Way, value: Any, path: str) -> None:
+def test_an_argument_that_cannot_travel(face: Face, value: Any, path: str) -> None:
     """The error names the argument, the path inside it and the type."""
-    with pytest.raises(snakepit.SerializationError) as caught:
-        way(face, "take", {"value": value})
-    assert caught.value.message.startswith("an argument of 'take' cannot travel: ")
-    assert path in caught.value.message
-    assert isinstance(caught.value, TypeError)
+    for way in WAYS:
+        with pytest.raises(snakepit.SerializationError) as caught:
+            way(face, "take", {"value": value})
+        assert caught.value.message.startswith("an argument of 'take' cannot travel: ")
+        assert path in caught.value.message
+        assert isinstance(caught.value, TypeError)
 
 
 def test_an_argument_that_contains_itself(face: Face) -> None:
@@ -192,7 +191,7 @@ def test_an_argument_whose_text_cannot_be_shown(face: Face) -> None:
         def __repr__(self) -> str:
             raise RuntimeError("no name")
 
-    refused(face, snakepit.InvalidParameter, lambda: face.execute("add", {"a": 1, "b": Mute()}))
+    refused(face, snakepit.InvalidParameter, face.execute, "add", {"a": 1, "b": Mute()})
     with pytest.raises(snakepit.SerializationError, match="Mute"):
         face.execute("take", {"value": [Mute()]})
 
@@ -219,19 +218,19 @@ def test_an_argument_named_self(face: Face) -> None:
 # Times, callbacks, names ---------------------------------------------------------------------------------------------
 
 
-@WAYS
 @pytest.mark.parametrize("seconds", [0, -1, -0.0, float("nan"), float("inf"), "5", True, [1], 10**400], ids=lambda value: repr(value)[:9])
-def test_a_timeout_that_is_none(face: Face, way: Way, seconds: Any) -> None:
+def test_a_timeout_that_is_none(face: Face, seconds: Any) -> None:
     """0 and below, and what is no finite number: the error names the argument, shows what came, and says what is allowed."""
-    error = refused(face, snakepit.InvalidParameter, lambda: way(face, "add", {"a": 1, "b": 2}, timeout=seconds))
-    assert str(error).startswith("timeout is ")
-    assert "a number of seconds above 0, or None" in str(error)
+    for way in WAYS:
+        error = refused(face, snakepit.InvalidParameter, way, face, "add", {"a": 1, "b": 2}, timeout=seconds)
+        assert str(error).startswith("timeout is ")
+        assert "a number of seconds above 0, or None" in str(error)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), "5"])
 def test_a_chunk_timeout_that_is_none(face: Face, seconds: Any) -> None:
     """The same for `chunk_timeout`."""
-    error = refused(face, snakepit.InvalidParameter, lambda: face.stream("add", {"a": 1, "b": 2}, chunk_timeout=seconds))
+    error = refused(face, snakepit.InvalidParameter, face.stream, "add", {"a": 1, "b": 2}, chunk_timeout=seconds)
     assert str(error).startswith("chunk_timeout is ")
 
 
@@ -247,14 +246,14 @@ def test_a_timeout_that_is_very_short_or_long(face: Face, seconds: float) -> Non
 @pytest.mark.parametrize("callback", [5, "print", [print], object()], ids=lambda value: type(value).__name__)
 def test_a_callback_that_is_not_callable(face: Face, callback: Any) -> None:
     """The error names the parameter and shows what came."""
-    error = refused(face, snakepit.InvalidParameter, lambda: face.execute("add", {"a": 1, "b": 2}, on_progress=callback))
+    error = refused(face, snakepit.InvalidParameter, face.execute, "add", {"a": 1, "b": 2}, on_progress=callback)
     assert str(error).startswith(f"on_progress is {callback!r}; allowed is a function")
 
 
 def test_unknown_options(face: Face) -> None:
     """An option that there is not is Python's own error, and no call is made."""
-    refused(face, TypeError, lambda: face.execute("add", {"a": 1, "b": 2}, time_out=5))
-    refused(face, TypeError, lambda: face.stream("add", {"a": 1, "b": 2}, callback=print))
+    refused(face, TypeError, face.execute, "add", {"a": 1, "b": 2}, time_out=5)
+    refused(face, TypeError, face.stream, "add", {"a": 1, "b": 2}, callback=print)
 
 
 def test_more_than_the_queue_holds(face: Face, tmp_path: pathlib.Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import signal
 from collections.abc import Iterator
 from typing import Any
 

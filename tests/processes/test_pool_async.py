@@ -91,13 +91,19 @@ def test_leaving_an_async_for(run: Run, tmp_path: pathlib.Path) -> None:
     run(main())
 
 
-def test_a_cancelled_task(run: Run, tmp_path: pathlib.Path) -> None:
-    """Cancelling the task that awaits a call cancels the call in the worker."""
+@pytest.mark.parametrize("way", ["execute", "submit", "stream"])
+def test_a_cancelled_task(run: Run, way: str, tmp_path: pathlib.Path) -> None:
+    """Cancelling the task that awaits a call, or that `submit` gave, cancels the call in the worker."""
     marks = Marks(tmp_path)
 
     async def main() -> None:
         async with snakepit.AsyncPool(TOOLS, size=1) as pool:
-            caller = asyncio.create_task(pool.execute("hold", {"folder": marks.text}))
+            if way == "submit":
+                caller = pool.submit("hold", {"folder": marks.text})
+            elif way == "execute":
+                caller = asyncio.create_task(pool.execute("hold", {"folder": marks.text}))
+            else:
+                caller = asyncio.create_task(anext(pool.stream("hold_stream", {"folder": marks.text, "chunks": 0})))
             await asyncio.to_thread(marks.wait, "started")
             caller.cancel()
             with pytest.raises(asyncio.CancelledError):

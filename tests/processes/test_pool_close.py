@@ -214,7 +214,7 @@ def test_close_while_a_tool_swallows_everything(marks: Marks) -> None:
 
 def test_close_while_a_worker_restarts() -> None:
     """A pool that is closed while it replaces a worker leaves neither the old nor the new one."""
-    for _ in range(3):
+    for _ in range(2):
         pool = snakepit.Pool(TOOLS, size=2)
         pool.start()
         with pytest.raises(snakepit.WorkerCrashed):
@@ -381,8 +381,8 @@ time.sleep(600)
 
 
 def test_many_pools_in_a_row() -> None:
-    """Eight pools one after the other: each begins and ends like the first."""
-    for number in range(8):
+    """Four pools one after the other: each begins and ends like the first."""
+    for number in range(4):
         with snakepit.Pool(TOOLS, size=1) as pool:
             assert pool.execute("add", {"a": number}) == number + 1
         assert_gone(pool)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import pathlib
 import signal
+import threading
 import time
 
 import pytest
@@ -119,17 +120,19 @@ def test_a_fault_names_the_line(marks: Marks) -> None:
 
 
 def test_two_hundred_abandoned_streams(marks: Marks) -> None:
-    """Two hundred streams that are left midway, in a row: no slot is lost, and the worker is the same."""
+    """Two hundred streams that are left midway, in a row: no slot is lost, the worker is the same, and no thread is left."""
     with snakepit.Pool(TOOLS, size=1) as pool:
-        before = pool.execute("pid")
+        next(iter(pool.stream("endless")))  # the first cancel starts the thread that interrupts
+        before, threads, theirs = pool.execute("pid"), threading.active_count(), pool.execute("threads")
         for number in range(200):
             for chunk in pool.stream("endless"):
                 if chunk["data"] == number % 7:
                     break
         assert pool.execute("pid") == before
         stats = pool.stats()
-        assert (stats.cancelled, stats.killed, stats.restarts) == (200, 0, 0)
+        assert (stats.cancelled, stats.killed, stats.restarts) == (201, 0, 0)
         assert (stats.running, stats.queued) == (0, 0)
+        assert (threading.active_count(), pool.execute("threads")) == (threads, theirs)
 
 
 async def test_two_hundred_abandoned_streams_of_the_async_face() -> None:

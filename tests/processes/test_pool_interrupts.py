@@ -51,3 +51,13 @@ def test_a_blocked_stream_is_interrupted(pool: snakepit.Pool, marks: Marks, kind
     assert "left" in marks.said
     assert pool.stats().killed == 0
     assert pool.execute("add", {"a": 1}) == 2
+
+
+@pytest.mark.parametrize("kind", ["queue.get", "event", "sleep"])
+def test_a_call_that_waits_behind_it_is_served(pool: snakepit.Pool, marks: Marks, kind: str) -> None:
+    """The next call in the queue succeeds, also where the interrupted worker has to be replaced."""
+    held = pool.submit("hold", {"folder": marks.text, "kind": kind})
+    marks.wait("started")
+    waiting = [pool.submit("add", {"a": number}) for number in range(5)]
+    assert held.cancel()
+    assert [future.result() for future in waiting] == [1, 2, 3, 4, 5]

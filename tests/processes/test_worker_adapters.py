@@ -8,16 +8,24 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
 import snakepit
-from worker_faces import ADAPTERS, face_of
+from worker_faces import ADAPTERS, face_of, nothing_left
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = pytest.mark.slow
 
 SOURCES = pathlib.Path(snakepit.__file__).parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Looked at once for the whole module."""
+    with nothing_left(tmp_path_factory):
+        yield
 
 
 @pytest.fixture

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
 import snakepit
 from pool_helpers import all_ready
-from worker_faces import adapter, face_of
+from worker_faces import adapter, face_of, nothing_left
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Looked at once for the whole module."""
+    with nothing_left(tmp_path_factory):
+        yield
 
 
 class Log:

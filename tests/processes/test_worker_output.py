@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -9,12 +11,13 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import snakepit
 from pool_helpers import all_ready, wait_until
-from snakepit._workers.launchers.lines import MAX_LINE
+from snakepit._workers.launchers.lines import MAX_LINE, Lines
 from worker_faces import ADAPTERS, SyncFace, adapter, face_of, nothing_left
 
 pytestmark = pytest.mark.slow
@@ -93,12 +96,35 @@ def test_each_worker_has_its_id() -> None:
 
 
 def test_a_partial_line_waits_for_its_end(face: SyncFace, heard: Heard) -> None:
-    """What is flushed without a newline is joined with what follows, also over several calls."""
-    face.execute("say", {"text": "one ", "end": ""})
-    face.execute("say", {"text": "two ", "end": ""})
-    face.execute("say", {"text": "three"})
+    """What is flushed without a newline is joined with what follows at once; after a moment it is told as it is."""
+    face.execute("say_in_parts", {"parts": ["one ", "two ", "three\n"]})
     heard.wait("one two three")
     assert heard.lines() == ["one two three"]
+    face.execute("say", {"text": "Continue? ", "end": ""})
+    heard.wait("Continue? ")
+
+
+def test_a_moment_begins_anew_with_each_line() -> None:
+    """Text that has just come is not torn because other unfinished text, whose line has ended, came a moment ago."""
+
+    class Timers(asyncio.SelectorEventLoop):
+        set: list[asyncio.TimerHandle] = []
+
+        def call_later(self, *args: Any, **options: Any) -> asyncio.TimerHandle:
+            self.set.append(super().call_later(*args, **options))
+            return self.set[-1]
+
+    with contextlib.closing(Timers()) as loop:
+        heard = Heard()
+        lines = Lines(loop, "stdout", lambda stream, line: heard("worker-1", stream, line))
+        lines.data_received(b"line 1\nli")
+        lines.data_received(b"ne 2\nline")
+        first, second = loop.set
+        assert first.cancelled()
+        assert not second.cancelled()
+        lines.data_received(b" 3\n")
+        assert second.cancelled()
+        assert heard.lines() == ["line 1", "line 2", "line 3"]
 
 
 def test_the_last_partial_line_comes_at_the_end() -> None:

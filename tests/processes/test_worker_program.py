@@ -7,17 +7,25 @@ import pathlib
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import grpc
 import pytest
 
 import snakepit
 import snakepit_bridge
-from worker_faces import ADAPTERS
+from worker_faces import ADAPTERS, nothing_left
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+pytestmark = pytest.mark.slow
 
 SOURCES = pathlib.Path(snakepit.__file__).parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Looked at once for the whole module."""
+    with nothing_left(tmp_path_factory):
+        yield
 
 
 def started(*args: str, cwd: pathlib.Path = ADAPTERS, **variables: str) -> subprocess.Popen[str]:

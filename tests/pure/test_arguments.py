@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
+import datetime
+import decimal
 import enum
 import inspect
+import pathlib
 import pickle
 import types
+import uuid
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -134,6 +139,8 @@ def test_numpy_scalars_are_sent_as_numbers() -> None:
     np = pytest.importorskip("numpy")
     cases: list[tuple[Any, Any, Any]] = [
         (int, np.int64(3), 3),
+        (set[int], {np.int64(3)}, [3]),
+        (datetime.datetime, np.datetime64("2024-05-31T12:00:00"), datetime.datetime(2024, 5, 31, 12)),
         (int, np.array(3), 3),
         (float, np.float32(0.5), 0.5),
         (float, np.int8(3), 3),
@@ -284,6 +291,67 @@ def test_value_that_cannot_be_shown_is_refused_all_the_same() -> None:
             raise RuntimeError
 
     assert "Shy" in refusal(one(int), {"x": Shy()}).message
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+NOON = datetime.datetime(2024, 5, 31, 12)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "sent"),
+    [
+        (pathlib.Path, "a", "a"),
+        (pathlib.Path, pathlib.PurePosixPath("a"), "a"),
+        (pathlib.Path | None, None, None),
+        (Color, Color.RED, "red"),
+        (Color, "RED", "red"),
+        (Color, "red", "red"),
+        (Point, Point(1), Point(1)),
+        (Point, {"x": 1}, {"x": 1}),
+        (list[Point], [Point(1), {"x": 1}], [Point(1), {"x": 1}]),
+        (set, frozenset({1}), frozenset({1})),
+        (set[str], ["a"], ["a"]),
+        (collections.abc.Set, {1: 2}.keys(), [1]),
+        (frozenset, (1,), (1,)),
+        (tuple[int, str], (1, "a"), (1, "a")),
+        (datetime.datetime, NOON, NOON),
+        (datetime.date, "2024-05-31", "2024-05-31"),
+        (datetime.time, NOON.time(), NOON.time()),
+        (datetime.timedelta, datetime.timedelta(1), datetime.timedelta(1)),
+        (datetime.timedelta, 1.5, 1.5),
+        (uuid.UUID, uuid.UUID(int=1), uuid.UUID(int=1)),
+        (decimal.Decimal, decimal.Decimal("1.5"), decimal.Decimal("1.5")),
+        (decimal.Decimal, 1, 1),
+    ],
+)
+def test_what_the_worker_converts_passes(annotation: Any, value: Any, sent: Any) -> None:
+    """An instance of what is annotated passes, and so does what it travels as."""
+    found = check(one(annotation), {"x": value})["x"]
+    assert (found, type(found)) == (sent, type(sent))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message", "hint"),
+    [
+        (pathlib.Path, 5, "argument 'x' must be Path, got int: 5", "pass text or a pathlib.Path"),
+        (Color, "GREY", "argument 'x' must be one of 'red', 'blue', got str: 'GREY'", "pass one of these values"),
+        (Color, "BLU", "argument 'x' must be one of 'red', 'blue', got str: 'BLU'", "did you mean 'BLUE'?"),
+        (datetime.date, 5, "argument 'x' must be date, got int: 5", "pass a date, or ISO 8601 text such as 2024-05-31"),
+        (set[int], "ab", "argument 'x' must be set[int], got str: 'ab'", "pass a list, for example [value]"),
+        (set[int], {"a"}, "argument 'x' must be set[int]; x[0] is str: 'a'", "mend that item; an annotation of list or dict"),
+        (Point, 5, "argument 'x' must be Point, got int: 5", "pass a dict"),
+        (Point, Point, "argument 'x' must be Point, got type: <class 'test_arguments.Point'>", "pass a dict"),
+    ],
+)
+def test_what_the_worker_cannot_convert_is_refused(annotation: Any, value: Any, message: str, hint: str) -> None:
+    """What no conversion takes is told before anything is sent."""
+    error = refusal(one(annotation), {"x": value})
+    assert error.message == f"f(): {message}"
+    assert error.hint.startswith(hint)
 
 
 def test_schema_of_a_newer_worker_lets_values_pass() -> None:

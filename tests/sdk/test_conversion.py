@@ -27,7 +27,7 @@ from snakepit_bridge._runtime.readings import Misfit
 from snakepit_bridge.tool_specs import describe
 from snakepit_bridge.wire.codecs import codec_named
 
-UTC = datetime.timezone.utc
+UTC = datetime.UTC
 Path = pathlib.Path
 
 
@@ -61,7 +61,7 @@ class Spot(NamedTuple):
 @dataclasses.dataclass
 class Point:
     x: int
-    path: Path = Path()
+    path: Path = Path()  # noqa: RUF009 - paths do not change
     seen: datetime.date = None  # type: ignore[assignment]
     twice: int = dataclasses.field(init=False, default=0)
 
@@ -174,8 +174,10 @@ def test_value_becomes_what_is_annotated(annotation: Any, value: Any, expected: 
 
 @pytest.mark.parametrize(
     "annotation",
-    [int, str, float, bytes, list, dict, list[int], dict[str, Any], int | str | None, Any, object, typing.TypeVar("T"), Literal["a"]]
-    + [Sequence[str], Callable, typing.Protocol, complex, "no such name", None],
+    [
+        *(int, str, float, bytes, list, dict, list[int], dict[str, Any], int | str | None, Any, object, typing.TypeVar("T")),
+        *(Literal["a"], Sequence[str], Callable, typing.Protocol, complex, "no such name", None),
+    ],
 )
 def test_what_needs_nothing_has_no_converter(annotation: Any) -> None:
     """Parameters whose values come as annotated, and those nothing is known of, cost nothing."""
@@ -279,7 +281,7 @@ def test_a_call_with_a_misfit_is_refused(args: dict[str, Any], message: str, par
     """The error names the tool, the parameter, what came and what is allowed."""
     with pytest.raises(InvalidArgument) as caught:
         call(args)
-    assert str(caught.value).replace("Path: ", "Path: ") == message
+    assert str(caught.value) == message
     assert caught.value.facts["parameter"] == parameter
 
 

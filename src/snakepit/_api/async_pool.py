@@ -159,7 +159,7 @@ class AsyncPool(PoolBase):
         """
         seconds = call_timeout("timeout", self._config.stream_timeout if timeout is POOL_DEFAULT else timeout)
         gap = call_timeout("chunk_timeout", chunk_timeout)
-        engine = self._started_engine()
+        engine = self._on_its_loop(self._started_engine())
         mailbox = AsyncMailbox()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=True), mailbox, streaming=True, timeout=seconds)
         engine.submit(call)
@@ -194,7 +194,17 @@ class AsyncPool(PoolBase):
     async def _ready_engine(self) -> Engine:
         if self._engine is None or self._closed or self._starting is None or not self._starting.done():
             await self.start()
-        return self._started_engine()
+        return self._on_its_loop(self._started_engine())
+
+    @staticmethod
+    def _on_its_loop(engine: Engine) -> Engine:
+        if not engine.is_at_home:
+            raise PoolError(
+                "this AsyncPool was started on another event loop",
+                code="wrong_loop",
+                hint="use it on that loop, make one per loop, or share a Pool, which any thread may use",
+            )
+        return engine
 
     def _started_engine(self) -> Engine:
         self._usable()

@@ -144,8 +144,8 @@ class Pool(PoolBase):
         engine, loop = self._ready()
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), mailbox, streaming=False, timeout=seconds)
-        _submit(loop, engine, call)
         try:
+            _submit(loop, engine, call)
             while True:
                 item = mailbox.get()
                 if isinstance(item, Ended):
@@ -183,8 +183,9 @@ class Pool(PoolBase):
         engine, loop = self._ready()
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=True), mailbox, streaming=True, timeout=seconds)
-        _submit(loop, engine, call)
-        return Stream(engine, call, mailbox, loop, gap)
+        stream = Stream(engine, call, mailbox, loop, gap)
+        _submit(loop, engine, call)  # after the line above: should Ctrl-C come in between, dropping the stream cancels the call
+        return stream
 
     def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> CallFuture:
         """Run a tool in the background; its future can be cancelled also while the call runs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -111,7 +112,7 @@ class Stream:
         left = seconds
         while True:
             try:
-                return self._mailbox.get(timeout=left)
+                return self._mailbox.get(timeout=min(left, threading.TIMEOUT_MAX))
             except queue.Empty:
                 left = self._cursor.gap_left(seconds)
                 if left <= 0:

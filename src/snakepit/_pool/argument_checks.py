@@ -67,7 +67,7 @@ def kind_of(schema: Schema) -> str:
     kind, form = schema.get("type"), schema.get("format")
     if kind == "string" and isinstance(form, str) and (form == "binary" or form in FORMATS):
         return form
-    return kind if isinstance(kind, str) else ""
+    return kind if isinstance(kind, str) and kind not in FORMATS else ""
 
 
 def _part(schema: Schema, key: str) -> Schema:

@@ -103,6 +103,11 @@ class Engine:
             self._first_ready.exception()  # nobody may be waiting for it
         self._setup.remove()
 
+    @property
+    def is_at_home(self) -> bool:
+        """Is the caller on the loop that this engine lives on?"""
+        return asyncio._get_running_loop() is self._loop
+
     # Calls ------------------------------------------------------------------------------------------------------------------
 
     def new_call(self, tool: str, args: dict[str, Any], mailbox: Mailbox, *, streaming: bool, timeout: float | None) -> Call:

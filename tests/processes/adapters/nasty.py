@@ -189,7 +189,7 @@ class Nasty(BaseAdapter):
     @tool
     def take_standard_fds(self, path: str):
         """Files that the tool opens take the numbers 0 to 2."""
-        self.files = [pathlib.Path(path, str(i)).open("w") for i in range(3)]
+        self.files = [pathlib.Path(path, str(i)).open("w") for i in range(3)]  # noqa: SIM115
         return [file.fileno() for file in self.files]
 
     @tool
@@ -345,7 +345,7 @@ class Nasty(BaseAdapter):
 
     @tool
     def leave_a_process(self):
-        return subprocess.Popen(["sleep", "1000"]).pid  # noqa: S607
+        return subprocess.Popen(["sleep", "1000"]).pid
 
     # Threads, loops, signals, the interpreter -----------------------------------------------------------------------
 
@@ -362,7 +362,7 @@ class Nasty(BaseAdapter):
     @tool
     def change_directory(self, path: str):
         os.chdir(path)
-        return os.getcwd()
+        return str(pathlib.Path.cwd())
 
     @tool
     def lose_directory(self, path: str):
@@ -408,7 +408,7 @@ class Nasty(BaseAdapter):
         while True:
             try:
                 time.sleep(1000)
-            except BaseException:  # noqa: S110
+            except BaseException:
                 pass
 
     @tool
@@ -502,13 +502,13 @@ class NastyAsync(BaseAdapter):
     @tool
     async def fork_and_return(self):
         child = os.fork()
-        return [os.getpid(), child and os.waitpid(child, 0)[1]]
+        return [os.getpid(), child and os.waitpid(child, 0)[1]]  # noqa: ASYNC222
 
     @tool
     async def fork_and_await(self):
         child = os.fork()
         await asyncio.sleep(0.01)
-        return [os.getpid(), child and os.waitpid(child, 0)[1]]
+        return [os.getpid(), child and os.waitpid(child, 0)[1]]  # noqa: ASYNC222
 
     @tool
     async def fork_and_yield(self, before: int, after: int):
@@ -518,14 +518,14 @@ class NastyAsync(BaseAdapter):
         for i in range(before, before + after):
             yield {"pid": os.getpid(), "i": i}
         if child:
-            os.waitpid(child, 0)
+            os.waitpid(child, 0)  # noqa: ASYNC222
 
     @tool
     async def swallow_everything(self):
         while True:
             try:
                 await asyncio.sleep(1000)
-            except BaseException:  # noqa: S110
+            except BaseException:
                 pass
 
     @tool

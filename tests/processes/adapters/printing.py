@@ -25,6 +25,11 @@ class Printing(BaseAdapter):
         return len(text)
 
     @tool
+    def say_in_parts(self, parts: list):
+        for part in parts:
+            print(part, end="", flush=True)
+
+    @tool
     def unflushed(self, text: str):
         print(text, end="")
 

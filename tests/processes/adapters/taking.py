@@ -25,7 +25,7 @@ class Taking(BaseAdapter):
         return kwargs
 
     @tool
-    def named_like_ours(self, call, function, tool, args, timeout, kind, following, on_progress):  # noqa: PLR0917
+    def named_like_ours(self, call, function, tool, args, timeout, kind, following, on_progress):
         return {
             "call": call,
             "function": function,

@@ -49,6 +49,7 @@ class Lines(asyncio.Protocol):
             else:
                 self._say(self._in_parts(line or self._overwritten))
                 self._overwritten = b""
+                self._stop_timer()  # what has waited is told; what comes now has not
         self._pending = self._in_parts(text[start:])
         if self._timer is None and (self._pending or self._overwritten):
             self._timer = self._loop.call_later(UNFINISHED_SECONDS, self._say_unfinished)
@@ -66,12 +67,15 @@ class Lines(asyncio.Protocol):
             self._transport.close()
 
     def _say_unfinished(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         line, self._pending, self._overwritten = self._pending or self._overwritten, b"", b""
         if line:
             self._say(line)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _in_parts(self, line: bytes) -> bytes:
         """Hand on what a line has too much; the rest of it."""
