@@ -33,6 +33,13 @@ def nasty(request: pytest.FixtureRequest) -> Iterator[Face]:
 
 
 @pytest.fixture(scope="module")
+def plain() -> Iterator[Face]:
+    """The same behind the sync face alone, for what happens in the worker."""
+    with face_of("sync", NASTY, cancel_timeout=0.2, close_timeout=1.0) as face:
+        yield face
+
+
+@pytest.fixture(scope="module")
 def loop() -> Iterator[Face]:
     """Nasty tools in a worker whose main thread lives in a loop."""
     with face_of("sync", adapter("nasty", "NastyAsync"), cancel_timeout=0.2, close_timeout=1.0) as face:
@@ -131,35 +138,36 @@ def test_keys_that_are_no_text(nasty: Face) -> None:
     assert first == {1: "int", (1, (2, "x")): "tuple", "is_final": False}
 
 
+@pytest.mark.timeout(150)
 def test_two_hundred_megabytes(loop: Face) -> None:
     """There and back, intact; the same worker goes on."""
     pid = same_worker(loop)
     blob = bytes(range(250)) * 800_000
-    assert loop.execute("echo", {"value": blob}, timeout=50) == blob
+    assert loop.execute("echo", {"value": blob}, timeout=120) == blob
     assert same_worker(loop) == pid
 
 
-def test_twenty_megabytes(nasty: Face) -> None:
+def test_twenty_megabytes(plain: Face) -> None:
     """Bytes, text, and a long list, as argument and as result, behind either face."""
     for value in (b"\xa5" * 20_000_000, "é" * 10_000_000, [*range(1_000_000)], {"a": [{"b": b"\x00" * 10_000_000}] * 2}):
-        assert nasty.execute("echo", {"value": value}, timeout=50) == value
-    same_worker(nasty)
+        assert plain.execute("echo", {"value": value}, timeout=50) == value
+    same_worker(plain)
 
 
-def test_a_deep_result_under_a_raised_recursion_limit(nasty: Face) -> None:
+def test_a_deep_result_under_a_raised_recursion_limit(plain: Face) -> None:
     """What the tool's own limit allows and the host's cannot read is an error for that call; the next is served."""
     with pytest.raises(snakepit.SnakepitError, match="recursion|nested"):
-        nasty.execute("deep_result_with_a_raised_limit", timeout=20)
-    assert nasty.execute("ok", timeout=20)
+        plain.execute("deep_result_with_a_raised_limit", timeout=20)
+    assert plain.execute("ok", timeout=20)
 
 
 # Ways to end ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 255])
-def test_os_exit(nasty: Face, code: int) -> None:
+def test_os_exit(plain: Face, code: int) -> None:
     """`os._exit()` ends the worker: the error says with which code, shows its last words, and another serves."""
-    error = crash_of(nasty, "os_exit", {"code": code})
+    error = crash_of(plain, "os_exit", {"code": code})
     assert f"died while it ran 'os_exit': exited with code {code}" in error.message
     assert error.details["exit_code"] == code
     assert error.details["signal"] is None
@@ -185,28 +193,28 @@ def test_os_exit_in_a_stream(nasty: Face) -> None:
         ("abort", {}, "SIGABRT"),
     ],
 )
-def test_a_deadly_signal(nasty: Face, tool: str, args: dict[str, str], name: str) -> None:
+def test_a_deadly_signal(plain: Face, tool: str, args: dict[str, str], name: str) -> None:
     """The error names the signal; the worker's group is its own, so the host survives."""
-    error = crash_of(nasty, tool, args)
+    error = crash_of(plain, tool, args)
     assert f"killed by {name}" in error.message
     assert (error.details["signal"], error.details["exit_code"]) == (name, None)
     if name in ("SIGSEGV", "SIGABRT"):
-        assert any("nasty.py" in line for line in error.details["stderr"]), "faulthandler shows the tool's line"
+        assert any("plain.py" in line for line in error.details["stderr"]), "faulthandler shows the tool's line"
 
 
-def test_exit_from_a_thread(nasty: Face) -> None:
+def test_exit_from_a_thread(plain: Face) -> None:
     """`sys.exit()` in a thread ends that thread."""
-    assert nasty.execute("exit_from_a_thread") == "went on"
-    same_worker(nasty)
+    assert plain.execute("exit_from_a_thread") == "went on"
+    same_worker(plain)
 
 
 # Descriptors ---------------------------------------------------------------------------------------------------------
 
 
-def test_closing_stdin(nasty: Face) -> None:
+def test_closing_stdin(plain: Face) -> None:
     """stdin is nothing the worker needs."""
-    nasty.execute("close_stdin")
-    same_worker(nasty)
+    plain.execute("close_stdin")
+    same_worker(plain)
 
 
 def test_closing_the_standard_descriptors(tmp_path: pathlib.Path) -> None:
@@ -222,12 +230,12 @@ def test_closing_the_standard_descriptors(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "1").read_bytes().startswith(b"x" * 10_000)
 
 
-def test_closing_every_descriptor(nasty: Face) -> None:
+def test_closing_every_descriptor(plain: Face) -> None:
     """A tool that closes the channel itself has brought its worker down; the error comes at once."""
-    before = nasty.execute("ok")
+    before = plain.execute("ok")
     with pytest.raises(snakepit.WorkerError, match="while it ran 'close_everything'"):
-        nasty.execute("close_everything", timeout=20)
-    assert nasty.execute("ok", timeout=20) != before
+        plain.execute("close_everything", timeout=20)
+    assert plain.execute("ok", timeout=20) != before
     wait_until(lambda: not is_alive(before), "the end of the worker without descriptors")
 
 
@@ -246,20 +254,20 @@ def test_stdout_is_gone(tool: str) -> None:
         assert same_worker(face) == pid
 
 
-def test_no_descriptor_is_free(nasty: Face) -> None:
+def test_no_descriptor_is_free(plain: Face) -> None:
     """A tool that uses them all up and gives them back: the channel, which is open, has not noticed."""
-    assert "Too many open files" in nasty.execute("many_fds", timeout=40)
-    same_worker(nasty)
+    assert "Too many open files" in plain.execute("many_fds", timeout=40)
+    same_worker(plain)
 
 
 # Threads, signals, the interpreter -----------------------------------------------------------------------------------
 
 
-def test_threads_that_stay(nasty: Face) -> None:
+def test_threads_that_stay(plain: Face) -> None:
     """A thread that a tool leaves behind, or that raises, disturbs no call."""
-    nasty.execute("leave_a_thread", {"daemon": True})
-    nasty.execute("thread_raises")
-    same_worker(nasty)
+    plain.execute("leave_a_thread", {"daemon": True})
+    plain.execute("thread_raises")
+    same_worker(plain)
 
 
 def test_a_thread_that_is_no_daemon_does_not_hold_up_the_close() -> None:
@@ -270,19 +278,19 @@ def test_a_thread_that_is_no_daemon_does_not_hold_up_the_close() -> None:
     assert not is_alive(pid)
 
 
-def test_the_current_directory(nasty: Face, tmp_path: pathlib.Path) -> None:
+def test_the_current_directory(plain: Face, tmp_path: pathlib.Path) -> None:
     """A tool that changes into another directory, or removes the one it is in, is served again; the next worker starts as ever."""
-    assert nasty.execute("change_directory", {"path": str(tmp_path)}) == str(tmp_path)
-    nasty.execute("lose_directory", {"path": str(tmp_path / "gone")})
-    same_worker(nasty)
-    crash_of(nasty, "os_exit", {"code": 1})
+    assert plain.execute("change_directory", {"path": str(tmp_path)}) == str(tmp_path)
+    plain.execute("lose_directory", {"path": str(tmp_path / "gone")})
+    same_worker(plain)
+    crash_of(plain, "os_exit", {"code": 1})
 
 
-def test_the_environment_is_cleared(nasty: Face) -> None:
+def test_the_environment_is_cleared(plain: Face) -> None:
     """What the worker needs of the environment it has read before."""
-    nasty.execute("change_environment")
-    same_worker(nasty)
-    assert nasty.stream("odd_keys_stream")[-1]["is_final"]
+    plain.execute("change_environment")
+    same_worker(plain)
+    assert plain.stream("odd_keys_stream")[-1]["is_final"]
 
 
 @pytest.mark.parametrize("tool", ["install_handlers", "block_signals"])
@@ -341,12 +349,12 @@ def test_the_interpreter_is_turned_upside_down(tool: str) -> None:
     assert not is_alive(pid)
 
 
-def test_the_channel_dies_of_a_tool(nasty: Face) -> None:
+def test_the_channel_dies_of_a_tool(plain: Face) -> None:
     """Where a tool breaks what the channel's thread needs, the worker ends at once instead of keeping its caller waiting."""
-    before = nasty.execute("ok")
+    before = plain.execute("ok")
     with pytest.raises(snakepit.WorkerError, match="while it ran 'stop_the_clock'"):
-        nasty.execute("stop_the_clock", timeout=20)
-    assert nasty.execute("ok", timeout=20) != before
+        plain.execute("stop_the_clock", timeout=20)
+    assert plain.execute("ok", timeout=20) != before
 
 
 # Where a loop lives --------------------------------------------------------------------------------------------------

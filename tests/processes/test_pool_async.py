@@ -223,3 +223,30 @@ async def test_the_cleanup_of_an_async_tool_is_not_cut_short(tmp_path: pathlib.P
         caller.cancel()
         await asyncio.wait([caller])
     assert "left" in marks.said
+
+
+async def test_another_loop() -> None:
+    """A pool that was started on one loop says so on another, and outside of any."""
+    async with snakepit.AsyncPool(TOOLS, size=1) as pool:
+
+        async def elsewhere() -> None:
+            with pytest.raises(snakepit.PoolError, match="another event loop") as caught:
+                await pool.execute("pid")
+            assert caught.value.code == "wrong_loop"
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        with pytest.raises(snakepit.PoolError, match="another event loop"):
+            await asyncio.to_thread(pool.stream, "endless")
+        assert await pool.execute("add", {"a": 1}) == 2
+
+
+def test_a_later_loop() -> None:
+    """A pool whose loop has ended under it is closed."""
+    pool = snakepit.AsyncPool(TOOLS, size=1)
+    asyncio.run(pool.start())
+
+    async def later() -> None:
+        with pytest.raises(snakepit.PoolError):
+            await pool.execute("pid")
+
+    asyncio.run(later())

@@ -123,7 +123,7 @@ def test_a_stream_that_ends_badly_after_some_chunks(pool: snakepit.Pool) -> None
     """Chunks that were given before the end are delivered, then the error."""
     got = []
     with pytest.raises(snakepit.WorkerTimeout) as caught:
-        for chunk in pool.stream("gap", {"folder": "/nowhere", "before": 3, "after": 0}, timeout=0.2):
+        for chunk in pool.stream("gap", {"folder": "/nowhere", "before": 3, "after": 0}, timeout=0.5):
             got.append(chunk["data"])  # noqa: PERF401
     assert got == [0, 1, 2]
     assert caught.value.details["tool"] == "gap"

@@ -207,7 +207,7 @@ def test_a_progress_callback_that_raises(pool: snakepit.Pool, marks: Marks) -> N
 def test_a_timeout_of_a_stream(pool: snakepit.Pool, marks: Marks) -> None:
     """A deadline that passes while the tool blocks."""
     with pytest.raises(snakepit.WorkerTimeout):
-        list(pool.stream("hold_stream", {"folder": marks.text}, timeout=0.2))
+        list(pool.stream("hold_stream", {"folder": marks.text}, timeout=0.5))
     idle(pool)
     assert "left" in marks.said
 

@@ -113,8 +113,8 @@ def test_time_in_the_queue_is_taken_off(busy: snakepit.Pool, marks: Marks) -> No
 
 def test_a_deadline_while_it_runs(pool: snakepit.Pool, marks: Marks) -> None:
     """The caller gets its error at the deadline, the call is cancelled in the worker, and the slot is free."""
-    with pytest.raises(snakepit.WorkerTimeout, match=r"'hold' did not end within 0.1 s \(on worker-1\)") as caught:
-        pool.execute("hold", {"folder": marks.text}, timeout=0.1)
+    with pytest.raises(snakepit.WorkerTimeout, match=r"'hold' did not end within 0.5 s \(on worker-1\)") as caught:
+        pool.execute("hold", {"folder": marks.text}, timeout=0.5)
     assert isinstance(caught.value, TimeoutError)
     assert (caught.value.code, caught.value.details["worker_id"]) == ("worker_timeout", "worker-1")
     assert pool.execute("add", {"a": 1}) == 2
@@ -124,7 +124,7 @@ def test_a_deadline_while_it_runs(pool: snakepit.Pool, marks: Marks) -> None:
 def test_a_deadline_of_a_stream(pool: snakepit.Pool, marks: Marks) -> None:
     """A stream's deadline bounds it as a whole: chunks until then, then the error; the generator is closed."""
     with pytest.raises(snakepit.WorkerTimeout):
-        for _ in pool.stream("endless", {"folder": marks.text}, timeout=0.1):
+        for _ in pool.stream("endless", {"folder": marks.text}, timeout=0.5):
             pass
     assert pool.execute("add", {"a": 1}) == 2
     assert "left" in marks.said
@@ -141,8 +141,8 @@ def test_no_deadline_at_all(pool: snakepit.Pool, marks: Marks) -> None:
 def test_chunk_timeout(pool: snakepit.Pool, marks: Marks) -> None:
     """A gap between chunks that is longer than `chunk_timeout` is an error that says how far the stream was."""
     got = []
-    with pytest.raises(snakepit.ChunkTimeout, match=r"'gap' gave no chunk for 0.1 s \(after 3 chunks, on worker-1\)") as caught:
-        for chunk in pool.stream("gap", {"folder": marks.text, "before": 3, "after": 0}, chunk_timeout=0.1):
+    with pytest.raises(snakepit.ChunkTimeout, match=r"'gap' gave no chunk for 0.5 s \(after 3 chunks, on worker-1\)") as caught:
+        for chunk in pool.stream("gap", {"folder": marks.text, "before": 3, "after": 0}, chunk_timeout=0.5):
             got.append(chunk["data"])  # noqa: PERF401
     assert got == [0, 1, 2]
     assert isinstance(caught.value, snakepit.WorkerTimeout)
@@ -160,7 +160,7 @@ def test_chunk_timeout_of_a_first_chunk_that_never_comes(pool: snakepit.Pool, ma
 def test_the_consumers_own_time_does_not_count(pool: snakepit.Pool, marks: Marks) -> None:
     """A consumer that takes longer than `chunk_timeout` over a chunk gets the next one all the same."""
     got = []
-    stream = pool.stream("gap", {"folder": marks.text, "before": 3, "after": 3}, chunk_timeout=0.5)
+    stream = pool.stream("gap", {"folder": marks.text, "before": 3, "after": 3}, chunk_timeout=0.6)
     for chunk in stream:
         if chunk.get("data") == 2:
             marks.say("go")
@@ -189,23 +189,36 @@ async def test_chunk_timeout_of_the_async_face(marks: Marks) -> None:
     """The same three on the async face: a gap, the consumer's own time, and the time in the queue."""
     async with snakepit.AsyncPool(TOOLS, size=1) as pool:
         with pytest.raises(snakepit.ChunkTimeout, match="after 2 chunks"):
-            async for _ in pool.stream("gap", {"folder": marks.text, "before": 2, "after": 0}, chunk_timeout=0.1):
+            async for _ in pool.stream("gap", {"folder": marks.text, "before": 2, "after": 0}, chunk_timeout=0.5):
                 pass
         got = []
-        async for chunk in pool.stream("gap", {"folder": marks.text, "before": 2, "after": 2}, chunk_timeout=0.3):
+        async for chunk in pool.stream("gap", {"folder": marks.text, "before": 2, "after": 2}, chunk_timeout=0.6):
             if chunk.get("data") == 1:
                 marks.say("go")
-                await asyncio.sleep(0.4)
+                await asyncio.sleep(0.7)
             got.append(chunk.get("data"))
         assert got == [0, 1, 2, 3, None]
         holder = asyncio.create_task(pool.execute("until", {"folder": marks.text, "name": "end"}))
         await asyncio.to_thread(marks.wait, "started")
-        waiting = asyncio.create_task(anext(pool.stream("count", {"n": 1}, chunk_timeout=0.2)))
-        await asyncio.sleep(0.5)
+        waiting = asyncio.create_task(anext(pool.stream("count", {"n": 1}, chunk_timeout=0.5)))
+        await asyncio.sleep(0.7)
         assert not waiting.done()
         marks.say("end")
         assert (await waiting)["n"] == 0
         assert await holder == "end"
+
+
+def test_very_long_times(pool: snakepit.Pool) -> None:
+    """Times that no clock can count to are as good as none."""
+    assert len(list(pool.stream("count", {"n": 2}, timeout=1e15, chunk_timeout=1e15))) == 3
+    assert pool.execute("add", {"a": 1}, timeout=1e15) == 2
+
+
+async def test_very_long_times_of_the_async_face() -> None:
+    """The same on the async face."""
+    async with snakepit.AsyncPool(TOOLS, size=1) as pool:
+        assert len([chunk async for chunk in pool.stream("count", {"n": 2}, timeout=1e15, chunk_timeout=1e15)]) == 3
+        assert await pool.execute("add", {"a": 1}, timeout=1e15) == 2
 
 
 def test_the_first_gap_counts_from_the_calls_start(marks: Marks) -> None:
@@ -213,15 +226,15 @@ def test_the_first_gap_counts_from_the_calls_start(marks: Marks) -> None:
     with snakepit.Pool(TOOLS, size=1) as pool:
         holder = pool.submit("until", {"folder": marks.text, "name": "end"})
         marks.wait("started")
-        stream = pool.stream("gap", {"folder": marks.text, "before": 0, "after": 1}, chunk_timeout=1.0)
+        stream = pool.stream("gap", {"folder": marks.text, "before": 0, "after": 1}, chunk_timeout=1.2)
         first: list[object] = []
         reader = threading.Thread(target=lambda: first.append(next(stream)))
         reader.start()
         began = time.monotonic()
-        wait_until(lambda: time.monotonic() > began + 0.7, "most of the gap")
+        wait_until(lambda: time.monotonic() > began + 0.8, "most of the gap")
         marks.say("end")
         assert holder.result() == "end"
-        wait_until(lambda: time.monotonic() > began + 1.3, "more than the gap since the reader began to wait")
+        wait_until(lambda: time.monotonic() > began + 1.4, "more than the gap since the reader began to wait")
         marks.say("go")
         reader.join(10)
         assert [chunk["data"] for chunk in first] == [0]

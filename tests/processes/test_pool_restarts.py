@@ -127,7 +127,7 @@ def test_a_tool_that_swallows_everything(marks: Marks) -> None:
     with snakepit.Pool(TOOLS, size=1, cancel_timeout=0.5) as pool:
         pid = pool.execute("pid")
         with pytest.raises(snakepit.WorkerTimeout):
-            pool.execute("swallow", {"folder": marks.text}, timeout=0.2)
+            pool.execute("swallow", {"folder": marks.text}, timeout=0.5)
         assert is_alive(pid)
         assert pool.execute("pid", timeout=20) != pid
         assert "swallowed" in marks.said

@@ -118,8 +118,8 @@ def test_a_segmentation_fault_at_import(tmp_path: pathlib.Path) -> None:
 
 def test_start_timeout(marks: Marks) -> None:
     """A worker that does not get ready in time: the bound, the hint and what it last said."""
-    with pytest.raises(snakepit.PoolStartFailed, match=r"not ready within 0.5 s(.|\n)*still loading the model") as caught:
-        snakepit.Pool("pool_starts:Never", size=1, env=starts(marks), start_timeout=0.5).start()
+    with pytest.raises(snakepit.PoolStartFailed, match=r"not ready within 1.5 s(.|\n)*still loading the model") as caught:
+        snakepit.Pool("pool_starts:Never", size=1, env=starts(marks), start_timeout=1.5).start()
     assert "start_timeout" in caught.value.hint
     assert "initializing" in marks.said
 

@@ -69,7 +69,7 @@ def _key(key: Any) -> Any:
 
 @pytest.mark.slow
 @every_codec
-@settings(max_examples=150)
+@settings(max_examples=120)
 @given(value=values)
 def test_a_plain_value_arrives_as_it_was(codec: Codec, value: Any):
     """Types, signs of zero, bytes at depth, keys of any kind and the codec's own marks survive; tuples become lists."""
@@ -94,7 +94,7 @@ def test_an_array_may_have_any_length(codec: Codec, count: int):
 
 
 @every_codec
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=60))
 def test_any_bytes_decode_or_are_malformed(codec: Codec, data: bytes):
     """Decoding raises nothing but Malformed."""

@@ -404,7 +404,7 @@ def play(conversation: Conversation, script: list[tuple[str, dict[str, Any]]]) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("codec", [MsgpackCodec(), JsonCodec()], ids=["msgpack", "json"])
-@settings(max_examples=150, phases=(Phase.explicit, Phase.generate, Phase.shrink))  # explaining a failure takes too long
+@settings(max_examples=120, phases=(Phase.explicit, Phase.generate, Phase.shrink))  # explaining a failure takes too long
 @given(
     piece=st.sampled_from([16, 64, 300]),
     running=st.lists(windows, min_size=1, max_size=2),

@@ -134,7 +134,7 @@ def test_valid_messages_give_no_fault(codec: Codec, side: str, step: int | None)
 
 @every_codec
 @both_sides
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(messages=st.lists(st.binary(max_size=80), min_size=1, max_size=4))
 def test_arbitrary_bytes(codec: Codec, side: str, messages: list[bytes]):
     """Noise gives a fault, or by chance a frame."""
@@ -144,7 +144,7 @@ def test_arbitrary_bytes(codec: Codec, side: str, messages: list[bytes]):
 @pytest.mark.slow
 @every_codec
 @both_sides
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_spoiled_messages(codec: Codec, side: str, data: st.DataObject):
     """Bytes changed, left out, put in or cut off in the middle of a conversation are survived, in pieces too."""
@@ -180,7 +180,7 @@ odd_frames = st.lists(anything, max_size=7) | st.tuples(st.sampled_from(KINDS), 
 @pytest.mark.slow
 @every_codec
 @both_sides
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(messages=st.lists(st.lists(likely_frames | odd_frames, max_size=4) | anything, min_size=1, max_size=3))
 def test_well_formed_values_of_the_wrong_shape(codec: Codec, side: str, messages: list[Any]):
     """Frames with any kinds, ids and fields are taken, ignored or a fault."""
@@ -190,7 +190,7 @@ def test_well_formed_values_of_the_wrong_shape(codec: Codec, side: str, messages
 @pytest.mark.slow
 @every_codec
 @both_sides
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(
     parts=st.lists(
         st.tuples(

@@ -16,6 +16,7 @@ from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
 from snakepit._workers.adapter_reference import ensure_not_importing
 from snakepit.config import Adapter, PoolSettings
+from snakepit.errors import PoolError
 
 from .arguments import POOL_DEFAULT, call_timeout, check_callback, checked_args
 from .async_stream import AsyncMailbox, AsyncStream

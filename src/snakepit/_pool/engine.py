@@ -106,7 +106,10 @@ class Engine:
     @property
     def is_at_home(self) -> bool:
         """Is the caller on the loop that this engine lives on?"""
-        return asyncio._get_running_loop() is self._loop
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # no loop runs here
+            return False
 
     # Calls ------------------------------------------------------------------------------------------------------------------
 

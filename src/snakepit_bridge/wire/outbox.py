@@ -140,11 +140,12 @@ class Outbox:
         while chunks and not extra:
             head = chunks[0]
             item, beside = head if isinstance(head, tuple) else (head, b"")
-            if items and nbytes + len(item) + len(beside) > limit:
+            size = len(item) + len(beside) if beside else len(item)
+            if items and nbytes + size > limit:
                 break
             chunks.popleft()
             items.append(item)
-            nbytes += len(item) + len(beside)
+            nbytes += size
             extra = beside
         first, lane.next = lane.next, lane.next + len(items)
         codec = self._codec

@@ -73,15 +73,17 @@ class Outflow:
         """
         if self.cancelled:
             return True
-        beside = b"" if extra is None else self._outbox.encode(extra)
-        size = len(item) + len(beside)
+        size, beside = len(item), None
+        if extra is not None:
+            beside = self._outbox.encode(extra)
+            size += len(beside)
         if self.held is not None or self.chunks_left <= 0 or (size > self.bytes_left and self.chunks_left < self.window.chunks):
             return False
         self.chunks_left -= 1
         self.bytes_left -= size
         self.sent += 1
         lane = self.lane
-        lane.chunks.append((item, beside) if beside else item)
+        lane.chunks.append(item if beside is None else (item, beside))
         if not lane.queued:
             self._outbox.enqueue(lane)
         return True
