@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 import time
 
 from pool_tools import mark, wait_for
@@ -50,7 +51,7 @@ class Never(_Answers):
 
     def initialize(self) -> None:
         mark(FOLDER, "initializing")
-        print("still loading the model", flush=True, file=__import__("sys").stderr)
+        print("still loading the model", flush=True, file=sys.stderr)
         time.sleep(600)
 
 
@@ -68,7 +69,7 @@ class OnlyOnce(_Answers):
         try:
             (pathlib.Path(FOLDER) / "first").touch(exist_ok=False)
         except FileExistsError:
-            print("there can be only one", flush=True, file=__import__("sys").stderr)
+            print("there can be only one", flush=True, file=sys.stderr)
             os._exit(7)
 
 

@@ -216,6 +216,13 @@ def test_every_chunk_once_in_order_and_counted(streams: Face, n: int) -> None:
     assert not any("_metadata" in chunk for chunk in chunks[:-1])
 
 
+def test_a_dict_that_is_changed_after_it_was_yielded(streams: Face) -> None:
+    """A chunk is what it was when it was yielded, though the tool yields the same dict again."""
+    values = streams.values("same_dict", {"n": 3000})
+    assert [value["i"] for value in values] == list(range(3000))
+    assert "after" not in values[0]
+
+
 def test_chunks_of_all_sizes(streams: Face) -> None:
     """Empty, small, larger than one piece, larger than the whole window: intact and in order."""
     sizes = [0, 1, 300_000, 5, 9_000_000, 0, 262_144, 4_194_304, 7]

@@ -30,7 +30,7 @@ class RunDirectory:
         Raises:
             OSError: no place for it can be written to.
         """
-        if self._path is None:
+        if self._path is None or not self._path.is_dir():  # programs that tidy up /tmp may have removed it
             self._path = _make()
         return self._path
 

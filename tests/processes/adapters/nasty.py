@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,16 @@ class Nasty(BaseAdapter):
     def kill_self(self, name: str):
         os.kill(os.getpid(), getattr(signal, name))
         time.sleep(30)
+
+    @tool
+    def interrupt_self(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+        return "went on"
+
+    @tool
+    def remove_folder(self, path: str):
+        shutil.rmtree(path)
 
     @tool
     def kill_group(self):

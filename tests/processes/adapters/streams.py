@@ -181,6 +181,15 @@ class Streams(BaseAdapter):
             yield {"i": i}
 
     @tool
+    def same_dict(self, n: int):
+        """Yields one dict again and again, changed."""
+        state = {}
+        for i in range(n):
+            state["i"] = i
+            yield state
+            state["after"] = "too late"
+
+    @tool
     def sizes(self, sizes: list):
         for size in sizes:
             yield {"blob": b"x" * size}
