@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import snakepit
 import snakepit_bridge
 from environments import install, make_environment, run
 
@@ -88,7 +89,15 @@ def test_command_runs_from_the_installed_wheel(installed: Path, wheel: Path, tmp
 
 
 def test_sdk_and_stubs_install_on_python_3_8(wheel: Path, interpreter: Callable[[str], str], tmp_path: Path) -> None:
-    """On Python 3.8 the wheel with gRPC and MessagePack resolves, and the SDK and the generated stubs import there."""
+    """On Python 3.8 the wheel with gRPC and MessagePack resolves, the SDK and the stubs import there, and a worker runs."""
     python = make_environment(tmp_path, interpreter("3.8"), f"{wheel}[grpc,msgpack]")
     run(python, "-W", "error", "-c", "import grpc, snakepit_bridge.grpc.snakepit_pb2, snakepit_bridge.grpc.snakepit_pb2_grpc", cwd=tmp_path)
     run(python, "-c", "from snakepit_bridge.base_adapter import BaseAdapter, tool", cwd=tmp_path)
+    with snakepit.Pool(size=1, python=str(python), cwd=tmp_path) as pool:
+        assert pool.execute("compute", {"operation": "add", "a": 5, "b": 3}) == 8
+        assert [chunk["is_final"] for chunk in pool.stream("ping_stream", {"count": 3})] == [False, False, True]
+        with pool.stream("progress_stream", {"count": 1000, "delay": 30.0}) as stream:
+            next(stream)
+        pool.execute("ping")  # the blocked tool was interrupted, and the worker lives on
+        assert pool.workers()[0].info().python.startswith("3.8.")
+        assert pool.stats().restarts == 0

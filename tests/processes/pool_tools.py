@@ -42,6 +42,17 @@ def _lock() -> None:
     lock.acquire()
 
 
+def _condition() -> None:
+    with (condition := threading.Condition()):
+        condition.wait()
+
+
+def _join() -> None:
+    thread = threading.Thread(target=time.sleep, args=(600,), daemon=True)
+    thread.start()
+    thread.join()
+
+
 BLOCKS: dict[str, Callable[[], Any]] = {
     "sleep": lambda: time.sleep(600),
     "busy loop": _busy,
@@ -50,6 +61,8 @@ BLOCKS: dict[str, Callable[[], Any]] = {
     "subprocess.run": lambda: subprocess.run(["sleep", "600"], check=False),
     "lock": _lock,
     "event": lambda: threading.Event().wait(),
+    "condition": _condition,
+    "join": _join,
     "pipe": lambda: os.read(os.pipe()[0], 1),
 }
 
@@ -122,6 +135,25 @@ class PoolTools(BaseAdapter):
         for number in range(start, start + n):
             yield {"n": number}
         return "counted"
+
+    @tool
+    def hold_and_tidy(self, folder: str, seconds: float) -> None:
+        """Its cleanup takes a while, and says so only if it ran to its end."""
+        try:
+            mark(folder, "started")
+            time.sleep(600)
+        finally:
+            time.sleep(seconds)
+            mark(folder, "tidied")
+
+    @tool
+    def stream_and_tidy(self, folder: str, seconds: float) -> Iterator[int]:
+        try:
+            yield 0
+            time.sleep(600)
+        finally:
+            time.sleep(seconds)
+            mark(folder, "tidied")
 
     @tool
     def hold(self, folder: str, kind: str = "sleep") -> None:

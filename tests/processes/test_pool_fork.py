@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import signal
 import textwrap
 
 import pytest
 
-from pool_helpers import finished, script
+from pool_helpers import finished, is_alive, script, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
@@ -141,3 +144,51 @@ def test_the_async_face() -> None:
 
 def _body(text: str) -> str:
     return textwrap.dedent(text)
+
+
+def test_what_was_begun_before_the_fork_never_hangs_in_the_child(tmp_path: pathlib.Path) -> None:
+    """A stream and a future of the parent say in the child that they are the parent's."""
+    process = script(
+        """
+        import os, sys, snakepit
+        with snakepit.Pool("pool_tools:PoolTools", size=2) as pool:
+            stream = pool.stream("count", {"n": 1_000_000})
+            next(stream)
+            future = pool.submit("hold", {"folder": sys.argv[1]})
+            if os.fork() == 0:
+                for act in (lambda: [next(stream) for _ in range(100_000)], future.result, future.exception, future.cancel):
+                    try:
+                        act()
+                    except snakepit.PoolForked:
+                        os.write(1, b"refused ")
+                os._exit(0)
+            os.wait()
+            future.cancel()
+        """,
+        str(tmp_path),
+    )
+    assert finished(process) == (0, "refused " * 4, "")
+
+
+def test_a_child_does_not_keep_the_workers_of_a_dead_host() -> None:
+    """The host is killed while a forked copy of it lives on: its workers end all the same."""
+    process = script("""
+        import os, signal, snakepit, time
+        pool = snakepit.Pool("pool_tools:PoolTools", size=1)
+        pool.start()
+        child = os.fork()
+        if child == 0:
+            time.sleep(600)
+        print(pool.execute("pid"), child, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """)
+    assert process.stdout is not None
+    worker, child = map(int, process.stdout.readline().split())
+    try:
+        assert process.wait(30) == -signal.SIGKILL
+        wait_until(lambda: not is_alive(worker), "the worker's end")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        process.stdout.close()
+        if process.stderr is not None:
+            process.stderr.close()

@@ -176,6 +176,9 @@ class AsyncPool(PoolBase):
                 no deadline, because work that is submitted in bulk waits its turn.
         """
         self._usable()
+        call_timeout("timeout", timeout)
+        if self._engine is not None and self._engine.tools:  # else they are checked when the pool has started
+            checked_args(self._engine.tools, tool, args, streaming=False)
         return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout), name=f"snakepit-submit-{tool}")
 
     @property

@@ -105,6 +105,7 @@ class AsyncStream:
     async def _next(self) -> Any:
         """The first chunk of the next batch; what was taken is granted again first."""
         cursor = self._cursor
+        self._engine.check_process()
         while not cursor.ended:
             owed, nbytes = cursor.settle()
             if owed:

@@ -7,12 +7,12 @@ import sys
 from typing import Any
 
 from snakepit._pool.engine import Engine
-from snakepit._pool.failures import closed
+from snakepit._pool.failures import closed, forked
 from snakepit._pool.stats import PoolStats
 from snakepit._pool.tools import ToolSpec
 from snakepit._workers.worker import Worker, WorkerInfo
 from snakepit.config import Adapter, PoolConfig, pool_config
-from snakepit.errors import PlatformUnsupported, PoolForked
+from snakepit.errors import PlatformUnsupported
 
 
 class WorkerHandle:
@@ -63,10 +63,7 @@ class PoolBase:
 
     def _usable(self) -> None:
         if self._pid != os.getpid():
-            raise PoolForked(
-                f"this pool was made by process {self._pid} and is used in its forked child {os.getpid()}",
-                hint="start such children by multiprocessing's spawn method; they can have pools of their own",
-            )
+            raise forked(self._pid)
         if self._closed:
             raise closed()
 

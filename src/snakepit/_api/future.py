@@ -22,6 +22,7 @@ class CallFuture(concurrent.futures.Future[Any]):
         self._first_cancel = threading.Lock()
         self.on_cancel: Callable[[], None] = lambda: None
         self.call: Call | None = None
+        self.check_process: Callable[[], None] = lambda: None
 
     def put(self, item: Item) -> None:
         """On the loop's thread: something has come."""
@@ -31,12 +32,25 @@ class CallFuture(concurrent.futures.Future[Any]):
             elif isinstance(item, Failed):
                 self.set_exception(item.error)
 
+    def result(self, timeout: float | None = None) -> Any:
+        """The call's result; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""
+        if not self.done():
+            self.check_process()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the call raised, or None."""
+        if not self.done():
+            self.check_process()
+        return super().exception(timeout)
+
     def running(self) -> bool:
         """Has a worker begun with the call, and not ended it?"""
         return not self.done() and self.call is not None and bool(self.call.worker_id)
 
     def cancel(self) -> bool:
         """Cancel the call, waiting or running. False if it has ended."""
+        self.check_process()
         if not super().cancel():
             return False
         if self._first_cancel.acquire(blocking=False):

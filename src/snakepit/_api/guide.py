@@ -24,7 +24,7 @@ _TOP_KEYS = {"pool_size": "size", "worker_init_timeout": "start_timeout"}
 _GROUPS = {"grpc_config": _GRPC_KEYS, "pool_config": _POOL_KEYS}
 
 #: A start or connection longer than this, or a stream longer than the second, was meant in milliseconds (seconds).
-_SURELY_MS = {"connection_timeout": 5_000, "worker_init_timeout": 5_000, "stream_timeout": 100_000}
+_SURELY_MS = {"connection_timeout": 1_000, "worker_init_timeout": 5_000, "stream_timeout": 100_000}
 
 
 def pool_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,4 +125,5 @@ def _after_fork_in_child() -> None:
 
 # Does not wait for weakref's own turn to call the finalizers: whoever used one before us has put that behind this one.
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_after_fork_in_child)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -200,7 +200,7 @@ class Pool(PoolBase):
         engine, loop = self._ready()
         future = CallFuture()
         call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), future, streaming=False, timeout=seconds)
-        future.call = call
+        future.call, future.check_process = call, engine.check_process
         future.on_cancel = lambda: engine.cancel_from_anywhere(call, "its future was cancelled")
         _submit(loop, engine, call)
         return future

@@ -94,6 +94,7 @@ class Stream:
         cursor = self._cursor
         if cursor.ended:
             return False
+        self._engine.check_process()
         owed, nbytes = cursor.settle()
         if owed:
             self._loop.post(self._engine.consumed, self._call, owed, nbytes)

@@ -45,20 +45,17 @@ async def load() -> None:
     global _used_by
     _used_by = os.getpid()
     loop = asyncio.get_running_loop()
-    loaded: asyncio.Future[None] = loop.create_future()
+    loaded = asyncio.Event()
 
     def load_in_thread() -> None:
-        problem: Exception | None = None
-        try:
-            with _without_fork_support():
-                importlib.import_module("snakepit._channel.grpc_carrier")
-        except Exception as error:  # whatever a broken installation raises; it belongs to whoever waits
-            problem = error
+        # A broken installation raises again, and is told, where a worker's channel is opened.
+        with contextlib.suppress(Exception), _without_fork_support():
+            importlib.import_module("snakepit._channel.grpc_carrier")
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(_settle, loaded, problem)
+            loop.call_soon_threadsafe(loaded.set)
 
     threading.Thread(target=load_in_thread, name="snakepit-import", daemon=True).start()
-    await loaded
+    await loaded.wait()
 
 
 @contextlib.contextmanager
@@ -75,12 +72,3 @@ def _without_fork_support() -> Iterator[None]:
     finally:
         if chosen is None:
             os.environ.pop(_FORK_SUPPORT, None)
-
-
-def _settle(future: asyncio.Future[None], problem: Exception | None) -> None:
-    if future.done():
-        return
-    if problem is None:
-        future.set_result(None)
-    else:
-        future.set_exception(problem)

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
+import os
 import time
 from typing import Any
 
@@ -41,6 +42,7 @@ class Engine:
         self.config = config
         self.tools: dict[str, ToolSpec] = {}
         self.protocol = ""
+        self._pid = os.getpid()
         self._setup = setup
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(config.queue_size, config.max_concurrent_streams)
@@ -112,6 +114,15 @@ class Engine:
             return False
 
     # Calls ------------------------------------------------------------------------------------------------------------------
+
+    def check_process(self) -> None:
+        """Refuse a forked child, where nothing that was begun before the fork will ever arrive.
+
+        Raises:
+            PoolForked: this is not the process that made the pool.
+        """
+        if os.getpid() != self._pid:
+            raise failures.forked(self._pid)
 
     def new_call(self, tool: str, args: dict[str, Any], mailbox: Mailbox, *, streaming: bool, timeout: float | None) -> Call:
         """A call to `submit`; from any thread.
@@ -265,7 +276,7 @@ class Engine:
             assert call is not None, "a call in the queue is open"
             call.began, call.worker_id = time.monotonic(), worker_id
             worker.running.add(call_id)
-            options: dict[str, Any] = {"stream": call.streaming}
+            options: dict[str, Any] = {"stream": call.streaming, "kill_after": self.config.cancel_timeout}
             if call.deadline is not None:
                 options["timeout"] = max(0.0, call.deadline - self._loop.time())
             try:

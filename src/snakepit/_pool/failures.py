@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from snakepit._workers.worker import Death, StartFailure
@@ -13,6 +14,7 @@ from snakepit.errors import (
     InvalidParameter,
     PoolBroken,
     PoolClosed,
+    PoolForked,
     PoolStartFailed,
     ProtocolUnavailable,
     QueueFull,
@@ -103,6 +105,14 @@ def closed() -> PoolClosed:
     return PoolClosed("the pool is closed", hint="make a new one, or keep the call inside the `with` block")
 
 
+def forked(parent: int) -> PoolForked:
+    """Used in a forked child of the process that made it."""
+    return PoolForked(
+        f"this pool was made by process {parent} and is used in its forked child {os.getpid()}",
+        hint="start such children by multiprocessing's spawn method; they can have pools of their own",
+    )
+
+
 def closed_under(call: Call) -> PoolClosed:
     """The pool was closed while the call was open."""
     return PoolClosed(
@@ -144,5 +154,5 @@ def start_error(failure: StartFailure) -> SnakepitError:
     if failure.kind == "protocol":
         return ProtocolUnavailable(failure.message, code="grpc_unavailable", hint=failure.hint)
     if failure.kind == "listen":
-        return ConfigurationError(failure.message, hint="choose another base_port or a wider port_range; port 0 takes any free one")
+        return ConfigurationError(failure.message, hint=failure.hint)
     return PoolStartFailed(failure.message + lines, hint=failure.hint, stderr=failure.stderr)

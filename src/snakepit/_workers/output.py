@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-#: `auto`: to the log if logging is set up, else to stderr. Or a function `(worker_id, stream, line)`.
+#: `auto`: to the log if logging is set up and takes INFO, else to stderr. Or a function `(worker_id, stream, line)`.
 OutputSetting: TypeAlias = Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
 
 #: Lines of stderr that an error shows.
@@ -37,7 +37,8 @@ class WorkerOutput:
             self._last.append(text[:2000])
         setting = self._setting
         if setting == "auto":
-            setting = "log" if _log.hasHandlers() else "stderr"
+            # A log that would drop it (Python's default level is WARNING) must not swallow what tools print.
+            setting = "log" if _log.hasHandlers() and _log.isEnabledFor(logging.INFO) else "stderr"
         if setting == "log":
             _log.info("[%s] %s", self._worker_id, text, extra={"worker_id": self._worker_id, "stream": stream})
         elif setting == "stderr":

@@ -17,11 +17,16 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._~+@=,-]+")
 _MAX_DIRECTORY = 107 - len("/worker-99999.sock")
 
 
+#: Held locked by the pool for as long as it lives, however it ends: a directory whose lock is free is a leftover.
+_LOCK = "lock"
+
+
 class RunDirectory:
-    """Made on first use, removed by `remove`."""
+    """Made on first use, removed by `remove`. Making one removes what pools of this user that died left behind."""
 
     def __init__(self) -> None:
         self._path: pathlib.Path | None = None
+        self._lock = -1
 
     @property
     def path(self) -> pathlib.Path:
@@ -31,7 +36,9 @@ class RunDirectory:
             OSError: no place for it can be written to.
         """
         if self._path is None or not self._path.is_dir():  # programs that tidy up /tmp may have removed it
+            self._unlock()
             self._path = _make()
+            self._lock = _locked(self._path)
         return self._path
 
     @property
@@ -48,6 +55,12 @@ class RunDirectory:
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
             self._path = None
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
 def _make() -> pathlib.Path:
@@ -55,8 +68,39 @@ def _make() -> pathlib.Path:
     for base in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp"):  # noqa: S108
         path = str(pathlib.Path(base).absolute() / "snakepit-12345678")
         if base and len(path) <= _MAX_DIRECTORY and _PLAIN.fullmatch(path):
+            _sweep(pathlib.Path(base))
             try:
                 return pathlib.Path(tempfile.mkdtemp(prefix="snakepit-", dir=base))  # mkdtemp gives it 0700
             except OSError as error:
                 problem = error
     raise problem or OSError("no directory is short and plain enough for a unix socket; set TMPDIR to a short path of letters and digits")
+
+
+def _locked(directory: pathlib.Path) -> int:
+    """A lock on a new directory; it shows under its name only once it is held."""
+    import fcntl  # not on Windows, where this package can be imported and a pool cannot run
+
+    lock = os.open(directory / f"{_LOCK}.new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (directory / f"{_LOCK}.new").rename(directory / _LOCK)
+    return lock
+
+
+def _sweep(base: pathlib.Path) -> None:
+    """Remove this user's leftovers: run directories whose lock nobody holds."""
+    import fcntl
+
+    for path in base.glob(f"snakepit-*/{_LOCK}"):
+        try:
+            if path.stat().st_uid != os.getuid():
+                continue
+            lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue  # it went meanwhile, or is not ours to open
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path.parent, ignore_errors=True)
+        except BlockingIOError:
+            pass  # a pool lives there
+        finally:
+            os.close(lock)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -160,6 +161,9 @@ class Worker:
             raise StartFailure("timeout", message, hint="raise start_timeout if the adapter needs longer to load", stderr=kept) from None
         except ChannelError as error:
             raise StartFailure("channel", error.message, stderr=self._output.last_lines) from error
+        except ImportError as error:
+            hint = f"{sys.executable} -m pip install --force-reinstall 'snakepit-bridge[grpc]'"
+            raise StartFailure("protocol", f"grpc cannot be imported by {sys.executable}: {error}", hint=hint) from error
         self._step(Event.ATTACHED)
 
     async def _report(self) -> dict[str, Any]:

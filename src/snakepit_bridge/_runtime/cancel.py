@@ -17,10 +17,10 @@ from ..call_context import Cancelled
 
 FLAG_SECONDS = 0.02  # the flag and the generator's close have this long before the first knock
 KNOCK_SECONDS = 0.02  # between two knocks
-GRACE_SECONDS = 0.5  # after a knock that raised: time for the tool's finally blocks
+GRACE_SHARE = 0.8  # of the time after which the host kills: no second exception before it, so `finally` blocks run to their end
 FORCE_SECONDS = 0.5  # a tool that stays this long in code that should not be interrupted is interrupted all the same
 
-_DEFER_MODULES = ("importlib._bootstrap", "importlib._bootstrap_external", "logging", "threading", "queue")
+_DEFER_MODULES = ("importlib._bootstrap", "importlib._bootstrap_external", "logging")
 _DEFER_NAMES = frozenset({"__enter__", "__exit__", "__aenter__", "__aexit__", "__del__", "_release_save", "_acquire_restore"})
 _OURS = (__name__.rpartition(".")[0], "snakepit_bridge.wire", "snakepit_bridge.call_context")
 
@@ -46,10 +46,11 @@ _BORDERS = frozenset({border.__code__, border_next.__code__, async_border.__code
 class _Target:
     """A call that is to be interrupted."""
 
-    __slots__ = ("ended", "forced", "next_knock", "raised", "since", "spot")
+    __slots__ = ("ended", "forced", "grace", "next_knock", "raised", "since", "spot")
 
-    def __init__(self, ended: Callable[[], bool]) -> None:
+    def __init__(self, ended: Callable[[], bool], kill_after: float) -> None:
         self.ended = ended
+        self.grace = GRACE_SHARE * kill_after
         self.since = time.monotonic()
         self.next_knock = self.since + FLAG_SECONDS
         self.raised = 0
@@ -74,9 +75,13 @@ class Interrupter:
         self._thread: Optional[threading.Thread] = None
         signal.signal(signal.SIGURG, self._knocked)
 
-    def interrupt(self, call: Any, ended: Callable[[], bool]) -> None:
-        """Interrupt the tool code of `call` until `ended()`; returns at once. From any thread."""
-        self._targets.setdefault(call, _Target(ended))
+    def interrupt(self, call: Any, ended: Callable[[], bool], kill_after: float) -> None:
+        """Interrupt the tool code of `call` until `ended()`; returns at once. From any thread.
+
+        Args:
+            kill_after: seconds after which the host gives the worker up.
+        """
+        self._targets.setdefault(call, _Target(ended, kill_after))
         if self._thread is None:
             self._thread = threading.Thread(target=self._knock, name="snakepit-interrupter", daemon=True)
             self._thread.start()
@@ -120,7 +125,7 @@ class Interrupter:
             return
         if target.raised == 0 and getattr(call, "cleaning", False):
             target.raised = 1  # the generator is being closed, or the task was cancelled: the same grace as after a raise
-            target.next_knock = time.monotonic() + GRACE_SECONDS
+            target.next_knock = time.monotonic() + target.grace
             return
         if deferred_by is not None:
             spot = id(frame), frame.f_lasti
@@ -134,7 +139,7 @@ class Interrupter:
 
     def _raise(self, target: _Target) -> None:
         target.raised += 1
-        target.next_knock = time.monotonic() + GRACE_SECONDS
+        target.next_knock = time.monotonic() + target.grace
         raise Cancelled("the call was cancelled")
 
     def _ambush(self, call: Any, target: _Target, frame: FrameType) -> None:

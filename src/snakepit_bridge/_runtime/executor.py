@@ -87,7 +87,7 @@ class Executor:
         call.context.mark_cancelled()
         if call.task is not None:
             self._main.post(functools.partial(_cancel_task, call))
-        self._interrupter.interrupt(call, call.has_ended)
+        self._interrupter.interrupt(call, call.has_ended, call.kill_after)
 
     def _hello(self) -> Dict[str, Any]:
         return {

@@ -80,7 +80,8 @@ def _serve(executor: Executor, secret: str, listen: str, lifeline: Optional[Life
         server = GrpcServer(executor, secret)
         endpoint = server.start(address)
     except (OSError, RuntimeError, ValueError) as error:
-        return _give_up(lifeline, {"kind": "listen", "message": str(error), "hint": "", "traceback": ""})
+        hint = "" if listen.startswith("unix:") else "choose another base_port or a wider port_range; port 0 takes any free one"
+        return _give_up(lifeline, {"kind": "listen", "message": str(error), "hint": hint, "traceback": ""})
     if lifeline is not None:
         lifeline.say({"ready": endpoint, "codecs": available_codecs()})
     else:

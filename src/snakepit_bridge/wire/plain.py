@@ -55,7 +55,7 @@ def to_plain(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if hasattr(value, "dtype") and hasattr(value, "tolist") and not str(value.dtype).startswith("object"):
         return value.tolist()  # NumPy and its like: scalars become numbers, arrays nested lists.
-    raise TypeError("only None, bool, int, float, str, bytes, list, tuple and dict travel")
+    raise TypeError("it is no plain value (None, bool, int, float, str, bytes, list, tuple, dict), and no plain form of it is known")
 
 
 def within_64_bits(value: int) -> int:

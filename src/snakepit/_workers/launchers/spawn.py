@@ -32,6 +32,21 @@ _PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
 _BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from snakepit_bridge._runtime.main import main; sys.exit(main(sys.argv[1:]))"
 
 
+#: The host's ends of its workers' lifelines. A forked copy of the host must not hold them open: they say that the host lives.
+_lifelines: set[int] = set()
+
+
+def _after_fork_in_child() -> None:
+    for fd in _lifelines:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _lifelines.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 class SpawnLauncher:
     """Starts workers by `subprocess`."""
 
@@ -68,6 +83,8 @@ class SpawnedProcess:
         self.exited: asyncio.Future[int] = self._loop.create_future()
         self._outputs = [Lines(self._loop, name, on_output) for name in ("stdout", "stderr")]
         self._lifeline = _Report(self.report)
+        self._lifeline_fd = lifeline.fileno()
+        _lifelines.add(self._lifeline_fd)
         self._raw = [lifeline, popen.stdout, popen.stderr]  # what is left to close if `_open` does not get to it
         self._opened = self._loop.create_task(self._open(lifeline), name=f"open-{self.pid}")
         self._watch_exit()
@@ -93,6 +110,7 @@ class SpawnedProcess:
             await asyncio.wait([line.ended for line in self._outputs], timeout=0.5)
         for output in self._outputs:
             output.close()
+        _lifelines.discard(self._lifeline_fd)
         self._lifeline.close()
         await asyncio.sleep(0)  # transports close their descriptors in a callback
 
