@@ -6,6 +6,7 @@ Tools' threads call the rest. A stream without credit waits here.
 
 import os
 import threading
+import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ..call_context import Cancelled
@@ -13,6 +14,7 @@ from ..wire.codecs import Codec
 from ..wire.frames import Cancel, Credit, WorkerEvent
 from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
+from .handover import Handover
 
 
 class Link:
@@ -30,6 +32,7 @@ class Link:
         self._lock = threading.Lock()
         self._credit = threading.Condition(self._lock)
         self._told = False  # `wake` has been called and the carrier has not yet found the outbox empty
+        self._handover = Handover()
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
 
     # The carrier's thread ----------------------------------------------------------------------------------------------
@@ -59,7 +62,8 @@ class Link:
             message = self._mux.next_message()
             if message is None:
                 self._told = False
-            return message
+        self._handover.taken()
+        return message
 
     # Threads that run tools ----------------------------------------------------------------------------------------------
 
@@ -87,8 +91,12 @@ class Link:
             wake = taken and not self._told
             if wake:
                 self._told = True
-        if wake:
-            self._wake()
+        if wake:  # rarely in a flood: the carrier is busy
+            if outflow.floods(time.monotonic()):
+                self._wake()
+            else:
+                self._handover.lend(self._wake)
+            outflow.mark(time.monotonic())
         return taken
 
     def wait_to_send(self, outflow: Outflow, item: bytes, extra: Optional[Dict[str, Any]]) -> None:
