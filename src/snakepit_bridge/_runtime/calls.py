@@ -103,7 +103,7 @@ class CallRunner:
             value = await async_border(call, value)
         if inspect.isasyncgen(value):
             self._check_style(call)
-            return await stream_async(call, value, self._link)
+            return await stream_async(call, value, self._link, self._main.post)
         return self._send_stream(call, spec, value)
 
     def _call_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Any:

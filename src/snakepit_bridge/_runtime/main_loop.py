@@ -5,10 +5,11 @@ the plain queue, so that its tools may run loops of their own.
 """
 
 import asyncio
+import collections
 import queue
 import sys
 import traceback
-from typing import Any, Callable, Coroutine, Optional, Set
+from typing import Any, Callable, Coroutine, Deque, Optional, Set
 
 _MAX_STRAYS = 100
 
@@ -19,7 +20,7 @@ class QueueLoop:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Optional[Callable[[], None]]] = queue.SimpleQueue()
 
-    def post(self, function: Callable[[], None]) -> None:
+    def post(self, function: Callable[[], Any]) -> None:
         """Run `function` on the main thread, after what was posted before. From any thread."""
         self._queue.put(function)
 
@@ -60,10 +61,24 @@ class AsyncioLoop:
         asyncio.set_event_loop(self.loop)
         self._tasks: Set[asyncio.Task[Any]] = set()
         self._stopped = False
+        self._posted: Deque[Callable[[], Any]] = collections.deque()
+        self._waking = False
 
-    def post(self, function: Callable[[], None]) -> None:
-        """Run `function` on the main thread, after what was posted before. From any thread."""
-        self.loop.call_soon_threadsafe(function)
+    def post(self, function: Callable[[], Any]) -> None:
+        """Run `function` on the main thread, after what was posted before. From any thread.
+
+        Wakes the loop once for all that piles up: each wake-up costs the carrier's thread its turn with the interpreter, which
+        it gets back only a switch interval later while tools compute.
+        """
+        self._posted.append(function)
+        if not self._waking:
+            self._waking = True
+            self.loop.call_soon_threadsafe(self._take_posted)
+
+    def _take_posted(self) -> None:
+        self._waking = False  # first: what is appended from here on wakes again
+        while self._posted:
+            self.loop.call_soon(self._posted.popleft())
 
     def stop(self) -> None:
         """Let `run` return. From any thread."""

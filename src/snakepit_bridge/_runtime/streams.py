@@ -6,7 +6,7 @@ What a tool yields after a final chunk is not delivered: the generator is closed
 import asyncio
 import functools
 import time
-from typing import Any, AsyncGenerator, Dict, Iterator, Optional, Tuple
+from typing import Any, AsyncGenerator, Callable, Dict, Iterator, Optional, Tuple
 
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
@@ -104,11 +104,13 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
             border(call, close)
 
 
-async def stream_async(call: RunningCall, items: "AsyncGenerator[Any, Any]", link: Link) -> Tuple[Any, Dict[str, Any]]:
-    """`stream` for an async generator; waits for credit without blocking the loop."""
+async def stream_async(
+    call: RunningCall, items: "AsyncGenerator[Any, Any]", link: Link, post: Callable[[Callable[[], Any]], None]
+) -> Tuple[Any, Dict[str, Any]]:
+    """`stream` for an async generator; waits for credit without blocking the loop, on which `post` runs a function."""
     chunks, outflow = _Chunks(call, link), link.outflow(call.call_id)
-    loop, may_go = asyncio.get_event_loop(), asyncio.Event()
-    link.on_credit(call.call_id, functools.partial(loop.call_soon_threadsafe, may_go.set))
+    may_go = asyncio.Event()
+    link.on_credit(call.call_id, functools.partial(post, may_go.set))
     try:
         while True:
             try:
