@@ -82,6 +82,7 @@ class CallRunner:
 
     async def _run_async(self, call: RunningCall, spec: Dict[str, Any]) -> None:
         with _Report(self, call, self._link):
+            call.context.check()  # cancelled before this task began
             lifelong = self._instances.lifelong
             instances = self._instances.objects if lifelong else border(call, self._adapter.instantiate)
             try:
@@ -162,6 +163,7 @@ class _Report:
 
     def __enter__(self) -> None:
         self._token = call_context.enter(self._call.context)
+        self._call.entered = True
 
     def __exit__(self, _kind: Optional[Type[BaseException]], error: Optional[BaseException], _tb: Optional[TracebackType]) -> bool:
         call_context.leave(self._token)

@@ -137,8 +137,6 @@ class Executor:
                 self._ended(call)
             else:
                 call.task.add_done_callback(lambda _task: self._ended(call))
-                if call.context.cancelled:  # cancelled before its task existed
-                    call.task.cancel()
 
     def _ended(self, call: RunningCall) -> None:
         self._calls.pop(call.call_id, None)
@@ -150,6 +148,6 @@ class Executor:
 
 
 def _cancel_task(call: RunningCall) -> None:
-    if call.task is not None and not call.ended:
+    if call.task is not None and call.entered and not call.ended:
         call.cleaning = True
         call.task.cancel()

@@ -14,11 +14,12 @@ class RunningCall:
         began: when it was received, in `time.perf_counter()` seconds.
         cleaning: True once its cleanup has begun by other means than an interruption: it is not cut short at once.
         kill_after: seconds after its cancel in which the host kills this worker if the call has not ended.
+        entered: True once its code has begun; a task that is cancelled before would end without a word.
         ended: True once its code has left the stack for good; set on the main thread only.
         task: the asyncio task that runs it, for async tools.
     """
 
-    __slots__ = ("args", "began", "call_id", "cleaning", "context", "ended", "kill_after", "streaming", "task", "tool")
+    __slots__ = ("args", "began", "call_id", "cleaning", "context", "ended", "entered", "kill_after", "streaming", "task", "tool")
 
     def __init__(self, call: Call, worker_id: str) -> None:
         timeout = call.options.get("timeout")
@@ -31,6 +32,7 @@ class RunningCall:
         self.cleaning = False
         self.kill_after = float(call.options.get("kill_after") or 2.0)
         self.ended = False
+        self.entered = False
         self.task: Optional[Any] = None
 
     def is_cancelled(self) -> bool:
