@@ -29,6 +29,8 @@ _BY_OTHER_NAMES = {
     "initializer": "give the adapter a method initialize()",
     **dict.fromkeys(("port", "grpc_port"), "the first port to try is base_port="),
 }
+#: How a session sticks to its worker: prefers it; waits for it; refuses at once when it is busy.
+AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
 
@@ -52,6 +54,12 @@ class PoolSettings(TypedDict, total=False):
     max_restarts: useless starts within `restart_window` before the pool gives up.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
+    affinity: how sessions stick to their worker: "hint", "strict_queue" or "strict_fail_fast".
+    session_store: where sessions are kept: None (memory), "sqlite:///path", "redis://host:port/db", or a `SessionStore`.
+    session_ttl: lifetime of a session without calls. max_sessions, max_programs_per_session: quotas.
+    host_tool_threads: how many sync host tools may run at once. max_call_depth: how deep tools and host tools may call each other.
+    log_level: of the library, on both sides, such as "DEBUG"; None: `SNAKEPIT_LOG_LEVEL`, else as logging is set up.
+    secret_names, secret_patterns: further names (of keys) and regular expressions of what is never shown.
     """
 
     size: int | None
@@ -75,6 +83,16 @@ class PoolSettings(TypedDict, total=False):
     window_chunks: int
     window_bytes: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
+    affinity: Literal["hint", "strict_queue", "strict_fail_fast"]
+    session_store: Any
+    session_ttl: float
+    max_sessions: int
+    max_programs_per_session: int
+    host_tool_threads: int
+    max_call_depth: int
+    log_level: str | int | None
+    secret_names: Sequence[str]
+    secret_patterns: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,6 +120,16 @@ class PoolConfig:
     window_chunks: int = 1024
     window_bytes: int = 4 * 1024 * 1024
     worker_output: Any = "auto"
+    affinity: str = "hint"
+    session_store: Any = None
+    session_ttl: float = 3600.0
+    max_sessions: int = 10_000
+    max_programs_per_session: int = 1_000
+    host_tool_threads: int = 16
+    max_call_depth: int = 8
+    log_level: str | int | None = None
+    secret_names: tuple[str, ...] = ()
+    secret_patterns: tuple[str, ...] = ()
 
 
 def pool_config(settings: Mapping[str, Any]) -> PoolConfig:
@@ -194,6 +222,23 @@ def _one_of(*allowed: str) -> Callable[[str, Any], str]:
     return check
 
 
+def check_affinity(name: str, value: Any, error: type[ConfigurationError | InvalidParameter] = ConfigurationError) -> str:
+    """How a session sticks to its worker.
+
+    Raises:
+        ConfigurationError: it is none of the three ways (or `error`, where it is a call's argument).
+    """
+    if value not in AFFINITIES:
+        raise error(f"{name} is {value!r}; allowed is one of {', '.join(AFFINITIES)}", field=name, value=value)
+    return str(value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) and item for item in value):
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts", field=name, value=value)
+    return tuple(value)
+
+
 def _output(name: str, value: Any) -> Any:
     if not callable(value) and value not in _OUTPUTS:
         allowed = ", ".join(_OUTPUTS)
@@ -237,4 +282,12 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_chunks": _whole(1),
     "window_bytes": _whole(1),
     "worker_output": _output,
+    "affinity": check_affinity,
+    "session_ttl": _seconds,
+    "max_sessions": _whole(1),
+    "max_programs_per_session": _whole(0),
+    "host_tool_threads": _whole(1, 1_000),
+    "max_call_depth": _whole(1, 100),
+    "secret_names": _texts,
+    "secret_patterns": _texts,
 }

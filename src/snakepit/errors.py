@@ -4,18 +4,29 @@ SnakepitError
 ├── ConfigurationError (ValueError)        a setting or argument of a Pool is wrong            invalid_configuration
 ├── PlatformUnsupported                    this operating system cannot run a pool             platform_unsupported
 ├── ProtocolUnavailable                    a protocol's library is missing                     grpc_unavailable, ...
+├── InvalidToolSpec (ValueError)           a tool is too large, malformed, or there already    invalid_tool_spec
 ├── AdapterError                           the adapter cannot be imported or has no tools      adapter_error
 ├── CallError                              the call was wrong before anything was sent
 │   ├── UnknownTool (LookupError)                                                              unknown_tool
 │   ├── InvalidParameter (ValueError)                                                          invalid_parameter
+│   │   └── InvalidBinaryParameter         not bytes, or named twice                           invalid_binary_parameter
 │   └── WrongCallStyle (TypeError)         execute() on a tool that streams                    tool_streams
 ├── PoolError                              the pool cannot take the call
 │   ├── PoolClosed (RuntimeError)                                                              pool_closed
 │   ├── PoolBroken (RuntimeError)          its workers cannot be started any more              pool_broken
 │   ├── PoolForked (RuntimeError)          used in a forked child                              pool_forked
 │   ├── PoolStartFailed (RuntimeError)     no worker became ready                              pool_start_failed
+│   ├── NestingTooDeep (RecursionError)    tools and host tools call each other too deeply     nesting_too_deep
+│   ├── PoolDeadlock (RuntimeError)        every worker waits for the call that asks           pool_deadlock
+│   ├── WorkerBusy                         the session's worker is busy (strict_fail_fast)     worker_busy
 │   ├── QueueFull                          more calls wait than the queue holds                queue_full
 │   └── QueueTimeout (TimeoutError)        no worker was free in time                          queue_timeout
+├── SessionError                           the session cannot serve the call
+│   ├── SessionLost (RuntimeError)         its worker is gone, and its state with it           session_lost
+│   ├── SessionEnded (RuntimeError)        it was ended, or its lifetime is over               session_ended
+│   ├── SessionQuotaExceeded               as many sessions as are allowed                     session_quota_exceeded
+│   ├── ProgramQuotaExceeded               as many programs of one session as are allowed      program_quota_exceeded
+│   └── SessionStoreError                  the store cannot be reached, or lost what it held   session_store_error
 ├── WorkerError                            the worker, not the tool, failed
 │   ├── WorkerTimeout (TimeoutError)       the call's deadline has passed                      worker_timeout
 │   │   └── ChunkTimeout                   too long between two chunks                         chunk_timeout
@@ -82,6 +93,12 @@ class ProtocolUnavailable(SnakepitError):
     code = "protocol_unavailable"
 
 
+class InvalidToolSpec(SnakepitError, ValueError):
+    """A tool cannot be registered: its spec is malformed or too large, or its name is taken (code `duplicate_tool`)."""
+
+    code = "invalid_tool_spec"
+
+
 class AdapterError(SnakepitError):
     """The adapter does not import, does not start, or offers no tools."""
 
@@ -102,6 +119,12 @@ class InvalidParameter(CallError, ValueError):
     """An argument is missing, unknown, or of a type the tool does not take."""
 
     code = "invalid_parameter"
+
+
+class InvalidBinaryParameter(InvalidParameter):
+    """A value of `binary_parameters` is not bytes, or its name is among the arguments too."""
+
+    code = "invalid_binary_parameter"
 
 
 class WrongCallStyle(CallError, TypeError):
@@ -138,6 +161,24 @@ class PoolStartFailed(PoolError, RuntimeError):
     code = "pool_start_failed"
 
 
+class NestingTooDeep(PoolError, RecursionError):
+    """Tools and host tools call each other more levels deep than `max_call_depth` allows."""
+
+    code = "nesting_too_deep"
+
+
+class PoolDeadlock(PoolError, RuntimeError):
+    """A host tool asked for a call that no worker can ever take: each of them waits for a host tool that waits for this."""
+
+    code = "pool_deadlock"
+
+
+class WorkerBusy(PoolError):
+    """The worker that the session sticks to has no free slot, and its affinity is `strict_fail_fast`."""
+
+    code = "worker_busy"
+
+
 class QueueFull(PoolError):
     """More calls are waiting than the pool's queue holds."""
 
@@ -148,6 +189,46 @@ class QueueTimeout(PoolError, TimeoutError):
     """The call waited longer in the queue than `queue_timeout` allows."""
 
     code = "queue_timeout"
+
+
+class SessionError(SnakepitError):
+    """The session cannot serve the call. `details["session_id"]` says which."""
+
+    code = "session_error"
+
+
+class SessionLost(SessionError, RuntimeError):
+    """The session's worker is gone and its state with it.
+
+    `details` holds `session_id`, `worker_id`, `reason`, and `at` (seconds since the epoch). `rebind()` gives the session another
+    worker, with an empty state.
+    """
+
+    code = "session_lost"
+
+
+class SessionEnded(SessionError, RuntimeError):
+    """The session was ended, or its lifetime is over."""
+
+    code = "session_ended"
+
+
+class SessionQuotaExceeded(SessionError):
+    """There are as many sessions as `max_sessions` allows."""
+
+    code = "session_quota_exceeded"
+
+
+class ProgramQuotaExceeded(SessionError):
+    """The session holds as many programs as `max_programs_per_session` allows; `details["session_id"]` says which."""
+
+    code = "program_quota_exceeded"
+
+
+class SessionStoreError(SessionError):
+    """The session store cannot be reached or cannot be read; the message says which and why."""
+
+    code = "session_store_error"
 
 
 class WorkerError(SnakepitError):
