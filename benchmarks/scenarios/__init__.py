@@ -14,6 +14,7 @@ NAMES = (
     "start_time",
     "abandoned_streams",
     "killed_worker",
+    "session_calls",
     "slow_consumer",
 )
 

@@ -24,14 +24,23 @@ if sys.version_info < (3, 11):
 
 from . import adapters
 from ._api.async_pool import AsyncPool
+from ._api.async_session import AsyncSession
 from ._api.async_stream import AsyncStream
 from ._api.base import WorkerHandle
-from ._api.default import configure, execute, execute_stream, shutdown
+from ._api.default import configure, execute, execute_in_session, execute_in_session_stream, execute_stream, shutdown
 from ._api.future import CallFuture
+from ._api.options import CallOptions
 from ._api.pool import Pool
+from ._api.session import Session
 from ._api.stream import Stream
+from ._pool.host_tools.context import HostCallContext, current_host_call
 from ._pool.stats import PoolStats
 from ._pool.tools import ParameterSpec, ToolSpec
+from ._sessions.memory import MemorySessionStore
+from ._sessions.records import SessionInfo
+from ._sessions.redis import RedisSessionStore
+from ._sessions.sqlite import SQLiteSessionStore
+from ._sessions.store import SessionStore
 from ._workers.worker import WorkerInfo
 from .config import PoolConfig, PoolSettings
 from .errors import (
@@ -77,16 +86,20 @@ __version__ = "0.1.0"
 __all__ = [
     "AdapterError",
     "AsyncPool",
+    "AsyncSession",
     "AsyncStream",
     "CallCancelled",
     "CallError",
     "CallFuture",
+    "CallOptions",
     "ChannelError",
     "ChunkTimeout",
     "ConfigurationError",
+    "HostCallContext",
     "InvalidBinaryParameter",
     "InvalidParameter",
     "InvalidToolSpec",
+    "MemorySessionStore",
     "NestingTooDeep",
     "ParameterSpec",
     "PlatformUnsupported",
@@ -104,11 +117,16 @@ __all__ = [
     "ProtocolUnavailable",
     "QueueFull",
     "QueueTimeout",
+    "RedisSessionStore",
+    "SQLiteSessionStore",
     "SerializationError",
+    "Session",
     "SessionEnded",
     "SessionError",
+    "SessionInfo",
     "SessionLost",
     "SessionQuotaExceeded",
+    "SessionStore",
     "SessionStoreError",
     "SnakepitError",
     "Stream",
@@ -125,7 +143,10 @@ __all__ = [
     "__version__",
     "adapters",
     "configure",
+    "current_host_call",
     "execute",
+    "execute_in_session",
+    "execute_in_session_stream",
     "execute_stream",
     "shutdown",
 ]

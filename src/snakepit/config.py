@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import math
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -31,6 +33,7 @@ _BY_OTHER_NAMES = {
 }
 #: How a session sticks to its worker: prefers it; waits for it; refuses at once when it is busy.
 AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
 
@@ -233,10 +236,37 @@ def check_affinity(name: str, value: Any, error: type[ConfigurationError | Inval
     return str(value)
 
 
+def check_log_level(name: str, value: Any) -> int | None:
+    """A level of logging, by name or as a number; None for none.
+
+    Raises:
+        ConfigurationError: there is no such level.
+    """
+    if value is None or value == "":
+        return None
+    text = value.strip().upper() if isinstance(value, str) else ""
+    level = int(text) if text.isdecimal() else logging.getLevelNamesMapping().get(text) if text else value
+    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level <= logging.CRITICAL:
+        allowed = f"one of {', '.join(_LEVELS)}, or a number up to {logging.CRITICAL}"
+        raise ConfigurationError(f"{name} is {value!r}; allowed is {allowed}", hint="DEBUG tells of every call", field=name)
+    return level
+
+
 def _texts(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) and item for item in value):
         raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts", field=name, value=value)
     return tuple(value)
+
+
+def _patterns(name: str, value: Any) -> tuple[str, ...]:
+    patterns = _texts(name, value)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            hint = "to find a text as it is, write it with re.escape(...)"
+            raise ConfigurationError(f"{name} holds {pattern!r}, which is no regular expression: {error}", hint=hint, field=name) from error
+    return patterns
 
 
 def _output(name: str, value: Any) -> Any:
@@ -288,6 +318,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "max_programs_per_session": _whole(0),
     "host_tool_threads": _whole(1, 1_000),
     "max_call_depth": _whole(1, 100),
+    "log_level": check_log_level,
     "secret_names": _texts,
-    "secret_patterns": _texts,
+    "secret_patterns": _patterns,
 }

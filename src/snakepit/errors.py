@@ -39,11 +39,14 @@ SnakepitError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from snakepit_bridge import redaction
 
 
 class SnakepitError(Exception):
-    """Base of all errors of this library.
+    """Base of all errors of this library. What looks like a secret in its texts is masked when it is made.
 
     Attributes:
         code: a stable name for programs (`worker_timeout`, `unknown_tool`, ...).
@@ -54,12 +57,20 @@ class SnakepitError(Exception):
     code = "snakepit_error"
 
     def __init__(self, message: str, *, code: str | None = None, hint: str = "", **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-        self.details = details
+        self.message = redaction.mask(message)
+        super().__init__(self.message)
+        self.hint = redaction.mask(hint) if hint else hint
+        self.details: dict[str, Any] = redaction.masked(details)
         if code is not None:
             self.code = code
+
+    def mask_more(self, redactor: redaction.Redactor, extra: Iterable[str] = ()) -> None:
+        """Mask also what a pool's own redactor finds, and secrets that are known."""
+        extra = tuple(extra)
+        self.message = redactor.mask(self.message, extra)
+        self.args = (self.message,)
+        self.hint = redactor.mask(self.hint, extra)
+        self.details = redactor.masked(self.details, extra)
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
@@ -269,7 +280,10 @@ class CallCancelled(SnakepitError):
 
 
 class WorkerTraceback(Exception):
-    """The worker's own traceback as text; it is the `__cause__` of what the host raises."""
+    """The worker's own traceback as text, its secrets masked; it is the `__cause__` of what the host raises."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redaction.mask(text))
 
     def __str__(self) -> str:
         return "\n" + str(self.args[0]).rstrip()
@@ -289,10 +303,18 @@ class ToolError(SnakepitError):
     def __init__(self, message: str, *, type: str = "", traceback: str = "", chunk: int | None = None, **rest: Any) -> None:
         super().__init__(message, **rest)
         self.type = type
-        self.traceback = traceback
+        self.traceback = redaction.mask(traceback)
         self.chunk = chunk
         if traceback:
-            self.__cause__ = WorkerTraceback(traceback)
+            self.__cause__ = WorkerTraceback(self.traceback)
+
+    def mask_more(self, redactor: redaction.Redactor, extra: Iterable[str] = ()) -> None:
+        """Mask also in its traceback."""
+        extra = tuple(extra)
+        super().mask_more(redactor, extra)
+        self.traceback = redactor.mask(self.traceback, extra)
+        if isinstance(self.__cause__, WorkerTraceback):
+            self.__cause__ = WorkerTraceback(self.traceback)
 
 
 class SerializationError(SnakepitError, TypeError):

@@ -3,7 +3,19 @@
 Imports with the standard library alone, on Python 3.8 and newer. Never imports `snakepit`.
 """
 
-from .base_adapter import BaseAdapter, CallContext, Cancelled, StreamChunk, current_call, progress, tool
+from .base_adapter import (
+    BaseAdapter,
+    CallContext,
+    Cancelled,
+    HostToolError,
+    HostTools,
+    HostToolTimeout,
+    SessionContext,
+    StreamChunk,
+    current_call,
+    progress,
+    tool,
+)
 
 __version__ = "0.1.0"
 
@@ -11,6 +23,10 @@ __all__ = [
     "BaseAdapter",
     "CallContext",
     "Cancelled",
+    "HostToolError",
+    "HostToolTimeout",
+    "HostTools",
+    "SessionContext",
     "StreamChunk",
     "__version__",
     "current_call",

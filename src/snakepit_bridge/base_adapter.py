@@ -11,8 +11,10 @@ A module of `@tool` functions is an adapter too.
 from typing import Any, Callable, Dict, Optional, TypeVar, overload
 
 from .call_context import CallContext, Cancelled, current_call, progress
+from .host_tools import HostToolError, HostTools, HostToolTimeout
+from .session_context import SessionContext
 
-__all__ = ["BaseAdapter", "CallContext", "Cancelled", "StreamChunk", "current_call", "progress", "tool"]
+__all__ = ["BaseAdapter", "CallContext", "Cancelled", "HostToolError", "HostToolTimeout", "HostTools", "SessionContext", "StreamChunk", "current_call", "progress", "tool"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,6 +98,10 @@ class BaseAdapter:
 
     One instance lives as long as its worker: `__init__` and `initialize` run once, `cleanup` at the end. An adapter that
     wants a fresh instance for each call says `lifecycle = "request"`.
+
+    An adapter may have further hooks, `def` or `async def`: `on_session_start(session)` before a session's first call on this
+    worker, `on_session_end(session)` when it has ended or expired, and both of `snapshot(session)`, which gives plain data and
+    runs after each of its calls, and `restore(session, data)`, which takes that data on another worker when this one is lost.
     """
 
     #: "worker": one instance for the worker's life. "request": a fresh one per call.
@@ -114,6 +120,16 @@ class BaseAdapter:
     def context(self) -> CallContext:
         """The call that runs here: cancelled or not, deadline, call id."""
         return current_call()
+
+    @property
+    def host_tools(self) -> HostTools:
+        """Functions of the application: `self.host_tools["name"](...)`, with `await` in async tools; see `HostTools`."""
+        return current_call().host_tools
+
+    @property
+    def session(self) -> SessionContext:
+        """The session of the call that runs here: id, metadata, state. False (`if self.session:`) for a call without one."""
+        return current_call().session
 
     def progress(self, done: float, total: Optional[float] = None, **info: Any) -> None:
         """Tell the caller how far the work is; see `CallContext.progress`."""

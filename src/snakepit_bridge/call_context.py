@@ -8,6 +8,9 @@ import contextvars
 import time
 from typing import Any, Callable, Dict, Optional
 
+from .host_tools import HostAsker, HostTools
+from .session_context import SessionContext
+
 _current: "contextvars.ContextVar[CallContext]" = contextvars.ContextVar("snakepit_call")
 
 
@@ -25,6 +28,7 @@ class CallContext:
         call_id: number of the call on this worker's channel.
         tool: the tool's name.
         worker_id: the id of the worker that runs it, such as `worker-1`.
+        correlation_id: in every log line about the call, on both sides; calls made by its host tools keep it. Log it with yours.
     """
 
     def __init__(
@@ -33,13 +37,34 @@ class CallContext:
         tool: str,
         worker_id: str = "",
         timeout: Optional[float] = None,
+        correlation_id: str = "",
     ) -> None:
         self.call_id = call_id
         self.tool = tool
         self.worker_id = worker_id
+        self.correlation_id = correlation_id
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._cancelled = False
         self._report: Optional[Callable[[Dict[str, Any]], None]] = None
+        self._session: Optional[SessionContext] = None
+        self._asker: Optional[HostAsker] = None
+        self._ended = False
+
+    @property
+    def host_tools(self) -> HostTools:
+        """The functions that the application offers to this call: `context.host_tools["name"](...)`."""
+        return HostTools(self, self._asker)
+
+    @property
+    def session(self) -> SessionContext:
+        """The session that the call belongs to; without one, an anonymous and false one whose state ends with the call."""
+        if self._session is None:
+            self._session = SessionContext()
+        return self._session
+
+    @session.setter
+    def session(self, session: SessionContext) -> None:
+        self._session = session
 
     @property
     def cancelled(self) -> bool:
@@ -81,6 +106,19 @@ class CallContext:
     def mark_cancelled(self) -> None:
         """For the runtime alone: the call is cancelled from now on."""
         self._cancelled = True
+
+    @property
+    def ended(self) -> bool:
+        """True once the call's code has returned or raised."""
+        return self._ended
+
+    def mark_ended(self) -> None:
+        """For the runtime alone: the call's code has left the stack."""
+        self._ended = True
+
+    def ask_through(self, asker: HostAsker) -> None:
+        """For the runtime alone: how host tools are called."""
+        self._asker = asker
 
     def report_to(self, report: Callable[[Dict[str, Any]], None]) -> None:
         """For the runtime alone: where `progress` goes."""

@@ -37,7 +37,12 @@ class _Clock:
 
 def _heard(*parts: bytes, fire_between: bool = False) -> list[str]:
     clock, heard = _Clock(), []
-    lines = Lines(clock, "stdout", lambda _name, line: heard.append(line))  # type: ignore[arg-type]
+
+    def hear(_name: str, line: str, state: str) -> None:
+        if state != "overwritten" and (line or state != "end"):
+            heard.append(line)
+
+    lines = Lines(clock, "stdout", hear)  # type: ignore[arg-type]
     for part in parts:
         lines.data_received(part)
         if fire_between:

@@ -116,7 +116,7 @@ def test_a_moment_begins_anew_with_each_line() -> None:
 
     with contextlib.closing(Timers()) as loop:
         heard = Heard()
-        lines = Lines(loop, "stdout", lambda stream, line: heard("worker-1", stream, line))
+        lines = Lines(loop, "stdout", lambda stream, line, _state: heard("worker-1", stream, line))
         lines.data_received(b"line 1\nli")
         lines.data_received(b"ne 2\nline")
         first, second = loop.set

@@ -14,13 +14,16 @@ from snakepit._pool.call import Ended, Failed, ProgressNews
 from snakepit._pool.engine import Engine
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
+from snakepit._sessions.records import SessionInfo, check_session_id
 from snakepit._workers.adapter_reference import ensure_not_importing
 from snakepit.config import Adapter, PoolSettings
 from snakepit.errors import PoolError
 
-from .arguments import POOL_DEFAULT, call_timeout, check_callback, checked_args
+from .arguments import POOL_DEFAULT, call_timeout, check_callback
+from .async_session import AsyncSession
 from .async_stream import AsyncMailbox, AsyncStream
 from .base import PoolBase
+from .options import Affinity, CallOptions, prepare
 from .tools import AsyncTools
 
 T = TypeVar("T")
@@ -60,7 +63,7 @@ class AsyncPool(PoolBase):
         await asyncio.shield(self._starting)
 
     async def _start(self) -> None:
-        engine = self._engine = Engine(self._config, PoolSetup(self._adapter))
+        engine = self._engine = Engine(self._config, PoolSetup(self._adapter), self._offers)
         try:
             await engine.start()
         except BaseException:
@@ -102,6 +105,8 @@ class AsyncPool(PoolBase):
         *,
         timeout: float | None = 30.0,
         on_progress: Callable[[dict[str, Any]], Any] | None = None,
+        on_metadata: Callable[[dict[str, Any]], Any] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """Run a tool and give its result.
 
@@ -110,23 +115,33 @@ class AsyncPool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest, counted from now; None: no deadline.
             on_progress: called with the newest report whenever the tool has said `self.progress(...)`; may be async.
+            on_metadata: called once, before this returns, with facts about the run: `execution_time_ms`, `worker_id`, for a session
+                `session_id`, and `session_moved` if it had to leave its worker.
+            **options: session_id, affinity, binary_parameters; see `CallOptions`.
 
         Raises:
-            UnknownTool, InvalidParameter, WrongCallStyle: before anything is sent.
+            UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle: before anything is sent.
+            SessionLost, WorkerBusy: by a session with a strict affinity.
             ToolError: the tool raised.
             WorkerTimeout: the deadline has passed.
             WorkerCrashed: its worker died.
         """
         check_callback("on_progress", on_progress)
+        check_callback("on_metadata", on_metadata)
         seconds = call_timeout("timeout", timeout)
         engine = await self._ready_engine()
         mailbox = AsyncMailbox()
-        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), mailbox, streaming=False, timeout=seconds)
+        sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
+        call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
         engine.submit(call)
         try:
             while True:
                 item = await mailbox.get()
                 if isinstance(item, Ended):
+                    if on_metadata is not None:
+                        answer = on_metadata(item.metadata)
+                        if inspect.isawaitable(answer):
+                            await answer
                     return item.value
                 if isinstance(item, Failed):
                     raise item.error
@@ -146,6 +161,7 @@ class AsyncPool(PoolBase):
         *,
         timeout: float | None = POOL_DEFAULT,
         chunk_timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> AsyncStream:
         """Run a tool and read its chunks while it works. The pool must have been started.
 
@@ -154,6 +170,7 @@ class AsyncPool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest (300 unless `stream_timeout` says otherwise); None: no deadline.
             chunk_timeout: seconds that may pass between chunks; time spent waiting for the reader does not count.
+            **options: session_id, affinity, binary_parameters; see `CallOptions`.
 
         Raises:
             UnknownTool, InvalidParameter: before anything is sent. What happens later is raised while reading.
@@ -162,11 +179,14 @@ class AsyncPool(PoolBase):
         gap = call_timeout("chunk_timeout", chunk_timeout)
         engine = self._on_its_loop(self._started_engine())
         mailbox = AsyncMailbox()
-        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=True), mailbox, streaming=True, timeout=seconds)
+        sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=True)
+        call = engine.new_call(tool, sent, mailbox, streaming=True, timeout=seconds, **extra)
         engine.submit(call)
         return AsyncStream(engine, call, mailbox, gap)
 
-    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> asyncio.Future[Any]:
+    def submit(
+        self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None, **options: Unpack[CallOptions]
+    ) -> asyncio.Future[Any]:
         """Run a tool in the background; a task whose cancellation cancels the call.
 
         Args:
@@ -174,12 +194,47 @@ class AsyncPool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest, counted from now, time in the queue included; None, the default:
                 no deadline, because work that is submitted in bulk waits its turn.
+            **options: session_id, affinity, binary_parameters; see `CallOptions`.
         """
         self._usable()
         call_timeout("timeout", timeout)
         if self._engine is not None and self._engine.tools:  # else they are checked when the pool has started
-            checked_args(self._engine.tools, tool, args, streaming=False)
-        return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout), name=f"snakepit-submit-{tool}")
+            prepare(self._engine.tools, self._config, tool, args, options, streaming=False)
+        return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout, **options), name=f"snakepit-submit-{tool}")
+
+    def session(
+        self,
+        id: str | None = None,  # noqa: A002 - the word for it
+        ttl: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        affinity: Affinity | None = None,
+    ) -> AsyncSession:
+        """A session: calls that stick to one worker, whose tools keep state between them.
+
+        Args:
+            id: its id; None: a new one.
+            ttl: seconds it lives without a call; None: the pool's `session_ttl`, 3600 unless set otherwise.
+            metadata: facts that tools see as `self.session.metadata`; plain values by name.
+            affinity: how its calls stick to the worker: `hint`, `strict_queue` or `strict_fail_fast`; None: as the pool is set.
+        """
+        return AsyncSession(self, id, ttl, metadata, affinity)
+
+    async def sessions(self) -> tuple[SessionInfo, ...]:
+        """All sessions in the pool's store, frozen."""
+        return await self._in_sessions("all")  # type: ignore[no-any-return]
+
+    async def session_info(self, session_id: str) -> SessionInfo | None:
+        """One session as it is now, frozen; None if there is none of that id."""
+        return await self._in_sessions("info", check_session_id(session_id))  # type: ignore[no-any-return]
+
+    async def end_session(self, session_id: str) -> bool:
+        """End a session: its open calls are cancelled, its state leaves its workers within 1 s. False if there was none."""
+        return await self._in_sessions("end", check_session_id(session_id))  # type: ignore[no-any-return]
+
+    async def rebind_session(self, session_id: str) -> bool:
+        """After `SessionLost`: let a session go on, with an empty state, on any worker. False if this pool knows none of that id."""
+        return await self._in_sessions("rebind", check_session_id(session_id))  # type: ignore[no-any-return]
 
     @property
     def tools(self) -> Any:
@@ -194,6 +249,11 @@ class AsyncPool(PoolBase):
         """What the workers offer, frozen. The pool must have been started."""
         self._started_engine()
         return self._specs()
+
+    async def _in_sessions(self, method: str, *args: Any) -> Any:
+        """Ask the keeper of sessions."""
+        engine = await self._ready_engine()
+        return await getattr(engine.sessions, method)(*args)
 
     async def _ready_engine(self) -> Engine:
         if self._engine is None or self._closed or self._starting is None or not self._starting.done():

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
 
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed, forked
+from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.stats import PoolStats
 from snakepit._pool.tools import ToolSpec
+from snakepit._sessions.records import check_session_id
 from snakepit._workers.worker import Worker, WorkerInfo
 from snakepit.config import Adapter, PoolConfig, pool_config
 from snakepit.errors import PlatformUnsupported
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class WorkerHandle:
@@ -47,9 +52,48 @@ class PoolBase:
             raise PlatformUnsupported("a pool needs Linux or macOS", hint="on Windows, run it under WSL")
         self._adapter = adapter
         self._config: PoolConfig = pool_config(settings)
+        self._offers = Offers()
         self._engine: Engine | None = None
         self._closed = False
         self._pid = os.getpid()
+
+    def register_tool(
+        self, function: Callable[..., Any], *, name: str | None = None, description: str = "", session_id: str | None = None
+    ) -> None:
+        """Offer a function of this process to the pool's tools, which call it as `self.host_tools["name"](...)`.
+
+        Sync functions and generators run on threads of the pool (`host_tool_threads` at once), async ones on its loop: with
+        `Pool` that is the loop thread all pools share, so they must not block it.
+
+        Args:
+            function: sync, async or a generator function.
+            name: what tools call it by; the function's own name by default.
+            description: one sentence; the docstring's first line by default.
+            session_id: offer it to the calls of this session only, in place of a general one of that name.
+
+        Raises:
+            InvalidToolSpec: it is no function, its name is malformed, or taken (code `duplicate_tool`).
+        """
+        self._offers.register(function, name, description, "" if session_id is None else check_session_id(session_id))
+
+    def unregister_tool(self, name: str, *, session_id: str | None = None) -> bool:
+        """Offer a function no more; False if it was not offered. Calls that run go on."""
+        return self._offers.unregister(name, session_id or "")
+
+    @overload
+    def host_tool(self, function: F) -> F: ...
+
+    @overload
+    def host_tool(self, *, name: str | None = ..., description: str = ...) -> Callable[[F], F]: ...
+
+    def host_tool(self, function: Any = None, *, name: str | None = None, description: str = "") -> Any:
+        """`register_tool` as a decorator, with and without parentheses; the function stays as it is."""
+
+        def offer(target: F) -> F:
+            self.register_tool(target, name=name, description=description)
+            return target
+
+        return offer if function is None else offer(function)
 
     def stats(self) -> PoolStats:
         """The pool's figures now, frozen."""

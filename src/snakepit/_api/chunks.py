@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 
 Chunk: TypeAlias = dict[str, Any]
 
+#: What the last chunk's metadata says of the run.
+_FINAL_FACTS = ("execution_time_ms", "worker_id", "session_id", "session_moved")
+
 _BASE64 = "raw_data_base64"
 
 
@@ -46,14 +49,14 @@ def envelopes(payloads: list[Any]) -> list[Chunk]:
     return [item if type(item) is dict and "is_final" in item else envelope(item) for item in payloads]
 
 
-def add_extra(chunk: Chunk, extra: dict[str, Any], worker_id: str) -> None:
-    """Book what the worker said beside a chunk's payload: it is the last, it has metadata."""
+def add_extra(chunk: Chunk, extra: dict[str, Any], where: dict[str, Any]) -> None:
+    """Book what the worker said beside a chunk's payload: it is the last, it has metadata. `where`: facts for the last one."""
     metadata = extra.get("metadata")
     if extra.get("progress"):
         chunk["is_final"] = False  # whatever the report says of itself
     if extra.get("final"):
         chunk["is_final"] = True
-        metadata = {**(metadata or {}), "worker_id": worker_id}
+        metadata = {**(metadata or {}), **where}
     if metadata:
         own = chunk.get("_metadata")
         chunk["_metadata"] = {**own, **metadata} if isinstance(own, dict) else metadata
@@ -64,7 +67,7 @@ def final_chunk(value: Any, metadata: dict[str, Any]) -> Chunk:
     chunk = {} if value is None else envelope(dict(value) if isinstance(value, dict) else value)  # `stream.result` stays as it was
     chunk["is_final"] = True
     chunks = int(metadata.get("chunks", 0)) + 1
-    facts = {key: metadata[key] for key in ("execution_time_ms", "worker_id") if key in metadata}
+    facts = {key: metadata[key] for key in _FINAL_FACTS if key in metadata}
     own = chunk.get("_metadata")
     chunk["_metadata"] = {**(own if isinstance(own, dict) else {}), **facts, "chunks": chunks, "synthetic_final": True}
     return chunk

@@ -89,5 +89,5 @@ class Cursor:
             return iter(payloads)
         chunks = envelopes(payloads)
         if extra:
-            add_extra(chunks[-1], extra, self.call.worker_id)
+            add_extra(chunks[-1], extra, self.call.where())
         return iter(chunks)

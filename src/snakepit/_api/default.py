@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from snakepit.config import Adapter, pool_config
 from snakepit.errors import PoolError
@@ -12,6 +12,7 @@ from snakepit.errors import PoolError
 from .arguments import POOL_DEFAULT, check_callback
 from .chunks import Chunk
 from .guide import pool_settings
+from .options import CallOptions
 from .pool import Pool
 
 _lock = threading.Lock()
@@ -67,6 +68,13 @@ def execute(tool: str, args: Mapping[str, Any] | None = None, *, timeout: float 
     return default_pool().execute(tool, args, timeout=timeout, **options)
 
 
+def execute_in_session(
+    session_id: str, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any
+) -> Any:
+    """`Pool.execute` on the default pool, in the session of that id, which is opened if need be."""
+    return execute(tool, args, timeout=timeout, session_id=session_id, **options)
+
+
 def execute_stream(
     tool: str,
     args: Mapping[str, Any] | None,
@@ -74,18 +82,32 @@ def execute_stream(
     *,
     timeout: float | None = POOL_DEFAULT,
     chunk_timeout: float | None = None,
+    **options: Unpack[CallOptions],
 ) -> None:
     """Run a tool on the default pool and call back with each chunk, in this thread; returns after the final one.
 
     Args:
-        tool, args, timeout, chunk_timeout: as for `Pool.stream`.
+        tool, args, timeout, chunk_timeout, **options: as for `Pool.stream`.
         callback: gets each chunk. If it raises, the call is cancelled and its exception comes out unchanged, with a note.
     """
     check_callback("callback", callback, optional=False)
-    with default_pool().stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout) as stream:
+    with default_pool().stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout, **options) as stream:
         for number, chunk in enumerate(stream):
             try:
                 callback(chunk)
             except BaseException as error:
                 error.add_note(f"raised by the callback of snakepit.execute_stream({tool!r}) at chunk {number}")
                 raise
+
+
+def execute_in_session_stream(
+    session_id: str,
+    tool: str,
+    args: Mapping[str, Any] | None,
+    callback: Callable[[Chunk], Any],
+    *,
+    timeout: float | None = POOL_DEFAULT,
+    **options: Any,
+) -> None:
+    """`execute_stream` in the session of that id, which is opened if need be."""
+    execute_stream(tool, args, callback, timeout=timeout, session_id=session_id, **options)

@@ -20,6 +20,9 @@ class CallFuture(concurrent.futures.Future[Any]):
     def __init__(self) -> None:
         super().__init__()
         self._first_cancel = threading.Lock()
+        #: Facts about the run, once it has ended well: `execution_time_ms`, `worker_id`, for a session `session_id`, `session_moved`.
+        self.metadata: dict[str, Any] = {}
+        self.on_wait: Callable[[], None] | None = None
         self.on_cancel: Callable[[], None] = lambda: None
         self.call: Call | None = None
         self.check_process: Callable[[], None] = lambda: None
@@ -28,6 +31,7 @@ class CallFuture(concurrent.futures.Future[Any]):
         """On the loop's thread: something has come."""
         with contextlib.suppress(concurrent.futures.InvalidStateError):  # cancelled in the same moment: that won
             if isinstance(item, Ended):
+                self.metadata = item.metadata
                 self.set_result(item.value)
             elif isinstance(item, Failed):
                 self.set_exception(item.error)
@@ -35,14 +39,19 @@ class CallFuture(concurrent.futures.Future[Any]):
     def result(self, timeout: float | None = None) -> Any:
         """The call's result; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""
         if not self.done():
-            self.check_process()
+            self._will_wait()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None."""
         if not self.done():
-            self.check_process()
+            self._will_wait()
         return super().exception(timeout)
+
+    def _will_wait(self) -> None:
+        self.check_process()
+        if self.on_wait is not None:
+            self.on_wait()
 
     def running(self) -> bool:
         """Has a worker begun with the call, and not ended it?"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import threading
@@ -13,16 +14,20 @@ from typing import Any, Self, TypeVar, Unpack, cast
 from snakepit._pool.call import Call, Ended, Failed, Item, ProgressNews
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed
+from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
+from snakepit._sessions.records import SessionInfo, check_session_id
 from snakepit._workers.adapter_reference import ensure_not_importing
 from snakepit.config import Adapter, PoolConfig, PoolSettings
 from snakepit.errors import PoolError
 
-from .arguments import POOL_DEFAULT, call_timeout, check_callback, checked_args
+from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
 from .future import CallFuture
 from .loop_thread import LoopThread
+from .options import Affinity, CallOptions, prepare
+from .session import Session
 from .stream import Stream
 from .tools import Tools
 
@@ -71,7 +76,7 @@ class Pool(PoolBase):
     def _start(self) -> None:
         setup = PoolSetup(self._adapter)
         loop = LoopThread.acquire()
-        engine = loop.run(_made(self._config, setup))
+        engine = loop.run(_made(self._config, setup, self._offers))
         self._beginning = loop, engine
         try:
             self._usable()  # after the line above, as `_close` does it the other way round: one of them sees the other
@@ -124,6 +129,8 @@ class Pool(PoolBase):
         *,
         timeout: float | None = 30.0,
         on_progress: Callable[[dict[str, Any]], Any] | None = None,
+        on_metadata: Callable[[dict[str, Any]], Any] | None = None,
+        **options: Unpack[CallOptions],
     ) -> Any:
         """Run a tool and give its result.
 
@@ -132,23 +139,31 @@ class Pool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest, counted from now; None: no deadline.
             on_progress: called, in this thread, with the newest report whenever the tool has said `self.progress(...)`.
+            on_metadata: called once, before this returns, with facts about the run: `execution_time_ms`, `worker_id`, for a session
+                `session_id`, and `session_moved` if it had to leave its worker.
+            **options: session_id, affinity, binary_parameters; see `CallOptions`.
 
         Raises:
-            UnknownTool, InvalidParameter, WrongCallStyle: before anything is sent.
+            UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle: before anything is sent.
+            SessionLost, WorkerBusy: by a session with a strict affinity.
             ToolError: the tool raised.
             WorkerTimeout: the deadline has passed.
             WorkerCrashed: its worker died.
         """
         check_callback("on_progress", on_progress)
+        check_callback("on_metadata", on_metadata)
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), mailbox, streaming=False, timeout=seconds)
+        sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
+        call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
         try:
             _submit(loop, engine, call)
             while True:
                 item = mailbox.get()
                 if isinstance(item, Ended):
+                    if on_metadata is not None:
+                        on_metadata(item.metadata)
                     return item.value
                 if isinstance(item, Failed):
                     raise item.error
@@ -166,6 +181,7 @@ class Pool(PoolBase):
         *,
         timeout: float | None = POOL_DEFAULT,
         chunk_timeout: float | None = None,
+        **options: Unpack[CallOptions],
     ) -> Stream:
         """Run a tool and read its chunks while it works.
 
@@ -174,6 +190,7 @@ class Pool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest (300 unless `stream_timeout` says otherwise); None: no deadline.
             chunk_timeout: seconds that may pass between chunks; time spent waiting for the reader does not count.
+            **options: session_id, affinity, binary_parameters; see `CallOptions`.
 
         Raises:
             UnknownTool, InvalidParameter: before anything is sent. What happens later is raised while reading.
@@ -182,12 +199,15 @@ class Pool(PoolBase):
         gap = call_timeout("chunk_timeout", chunk_timeout)
         engine, loop = self._ready()
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=True), mailbox, streaming=True, timeout=seconds)
+        sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=True)
+        call = engine.new_call(tool, sent, mailbox, streaming=True, timeout=seconds, **extra)
         stream = Stream(engine, call, mailbox, loop, gap)
         _submit(loop, engine, call)  # after the line above: should Ctrl-C come in between, dropping the stream cancels the call
         return stream
 
-    def submit(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None) -> CallFuture:
+    def submit(
+        self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None, **options: Unpack[CallOptions]
+    ) -> CallFuture:
         """Run a tool in the background; its future can be cancelled also while the call runs.
 
         Args:
@@ -195,15 +215,52 @@ class Pool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest, counted from now, time in the queue included; None, the default:
                 no deadline, because work that is submitted in bulk waits its turn.
+            **options: session_id, affinity, binary_parameters; see `CallOptions`.
         """
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
         future = CallFuture()
-        call = engine.new_call(tool, checked_args(engine.tools, tool, args, streaming=False), future, streaming=False, timeout=seconds)
+        sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
+        call = engine.new_call(tool, sent, future, streaming=False, timeout=seconds, waited=False, **extra)
         future.call, future.check_process = call, engine.check_process
+        future.on_wait = functools.partial(engine.waited_for, call) if call.ancestors else None
         future.on_cancel = lambda: engine.cancel_from_anywhere(call, "its future was cancelled")
         _submit(loop, engine, call)
         return future
+
+    def session(
+        self,
+        id: str | None = None,  # noqa: A002 - the word for it
+        ttl: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        affinity: Affinity | None = None,
+    ) -> Session:
+        """A session: calls that stick to one worker, whose tools keep state between them.
+
+        Args:
+            id: its id; None: a new one.
+            ttl: seconds it lives without a call; None: the pool's `session_ttl`, 3600 unless set otherwise.
+            metadata: facts that tools see as `self.session.metadata`; plain values by name.
+            affinity: how its calls stick to the worker: `hint`, `strict_queue` or `strict_fail_fast`; None: as the pool is set.
+        """
+        return Session(self, id, ttl, metadata, affinity)
+
+    def sessions(self) -> tuple[SessionInfo, ...]:
+        """All sessions in the pool's store, frozen."""
+        return self._in_sessions("all")  # type: ignore[no-any-return]
+
+    def session_info(self, session_id: str) -> SessionInfo | None:
+        """One session as it is now, frozen; None if there is none of that id."""
+        return self._in_sessions("info", check_session_id(session_id))  # type: ignore[no-any-return]
+
+    def end_session(self, session_id: str) -> bool:
+        """End a session: its open calls are cancelled, its state leaves its workers within 1 s. False if there was none."""
+        return self._in_sessions("end", check_session_id(session_id))  # type: ignore[no-any-return]
+
+    def rebind_session(self, session_id: str) -> bool:
+        """After `SessionLost`: let a session go on, with an empty state, on any worker. False if this pool knows none of that id."""
+        return self._in_sessions("rebind", check_session_id(session_id))  # type: ignore[no-any-return]
 
     @property
     def tools(self) -> Any:
@@ -218,6 +275,11 @@ class Pool(PoolBase):
         """What the workers offer, frozen. Starts the pool if need be."""
         self._ready()
         return self._specs()
+
+    def _in_sessions(self, method: str, *args: Any) -> Any:
+        """Ask the keeper of sessions, on its loop."""
+        engine, loop = self._ready()
+        return loop.run(getattr(engine.sessions, method)(*args))
 
     def _ready(self) -> tuple[Engine, LoopThread]:
         engine, loop = self._engine, self._loop
@@ -240,13 +302,15 @@ class Pool(PoolBase):
             )
 
 
-async def _made(config: PoolConfig, setup: PoolSetup) -> Engine:
-    return Engine(config, setup)  # on the loop it will live on
+async def _made(config: PoolConfig, setup: PoolSetup, offers: Offers) -> Engine:
+    return Engine(config, setup, offers)  # on the loop it will live on
 
 
 def _submit(loop: LoopThread, engine: Engine, call: Call) -> None:
     if not loop.post(engine.submit, call):
-        raise closed()  # by another thread, in this very moment
+        refusal = closed()  # by another thread, in this very moment
+        call.finish(Failed(refusal))
+        raise refusal
 
 
 def _close_on(loop: LoopThread, engine: Engine, *, finish_unary: bool) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from snakepit.errors import ChannelError
+from snakepit_bridge.wire.answering import Outflow
 from snakepit_bridge.wire.codecs import Codec
 from snakepit_bridge.wire.frames import Fault, HostEvent, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
@@ -61,6 +62,46 @@ class Connection:
     def grant(self, call_id: int, chunks: int, nbytes: int) -> None:
         """Let a stream send as many more chunks and bytes as its consumer has taken."""
         self._mux.grant(call_id, chunks, nbytes)
+        self._waiting.set()
+
+    # Answers to calls of host tools -----------------------------------------------------------------------------------------
+
+    def encode(self, value: Any) -> bytes:
+        """A value as it travels here.
+
+        Raises:
+            Unserialisable: it cannot.
+        """
+        return self._mux.answers.codec.encode(value)
+
+    def outflow(self, call_id: int) -> Outflow:
+        """The sending side of a host tool's call, for what it yields."""
+        return self._mux.answers.outflow(call_id) or Outflow.closed(call_id)
+
+    def offer(self, outflow: Outflow, item: bytes) -> bool:
+        """Send an encoded item, if there is credit for it."""
+        taken = outflow.offer(item)
+        if taken:
+            self._waiting.set()
+        return taken
+
+    def answer(self, call_id: int, value: Any, metadata: dict[str, Any]) -> None:
+        """End a host tool's call well.
+
+        Raises:
+            Unserialisable: the value cannot travel; the call is still open.
+        """
+        self._mux.answers.result(call_id, value, metadata)
+        self._waiting.set()
+
+    def answer_error(self, call_id: int, info: dict[str, Any]) -> None:
+        """End a host tool's call with an error: plain values only."""
+        self._mux.answers.error(call_id, info)
+        self._waiting.set()
+
+    def end_session(self, session_id: str, reason: str) -> None:
+        """Tell the worker that a session is over, and what it left there may go."""
+        self._mux.end_session(session_id, reason)
         self._waiting.set()
 
     def drain(self) -> None:

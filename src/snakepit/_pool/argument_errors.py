@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from snakepit._pool.argument_checks import kind_of
 from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec, did_you_mean
 from snakepit.errors import InvalidParameter
+from snakepit_bridge import redaction
 
 _MAX_REPR = 60
 _MAX_USAGE = 300
@@ -38,6 +40,8 @@ _CURES = {
     "uuid": "pass a UUID or its text",
     "decimal": "pass a Decimal, a number or its text",
 }
+
+_KEYS_IN_PATH = re.compile(r"\[['\"]([^'\"]+)")
 
 
 class _Short(reprlib.Repr):
@@ -105,12 +109,13 @@ def missing_names(spec: ToolSpec, given: Iterable[str]) -> InvalidParameter:
 def ill_typed(spec: ToolSpec, parameter: ParameterSpec, name: str, refused: Refused) -> InvalidParameter:
     """An argument of a type or value that the parameter does not take."""
     value, expected = refused.value, allowed(parameter)
-    came = f"{type(value).__name__}: {short_repr(value)}"
+    secret = any(redaction.is_secret_name(word) for word in (name, *_KEYS_IN_PATH.findall(refused.where)))
+    came = redaction.describe(value) if secret else f"{type(value).__name__}: {short_repr(value)}"
     place = f"argument {name!r}"
     message = f"{spec.name}(): {place} must be {expected}, got {came}"
     if refused.where:
         message = f"{spec.name}(): {place} must be {expected}; {name}{refused.where} is {came}"
-    hint = _cure(parameter, value, refused.where)
+    hint = "" if secret else _cure(parameter, value, refused.where)  # a cure may quote the value, or the default
     return InvalidParameter(message, hint=hint, tool=spec.name, parameter=name, expected=expected, got=type(value).__name__)
 
 

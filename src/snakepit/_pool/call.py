@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from snakepit.errors import SnakepitError
+from snakepit.telemetry.spans import CallSpan
 from snakepit_bridge.wire.frames import Chunks, Window
 
 
@@ -47,6 +49,14 @@ class Call:
         worker_id: who runs it; empty while it waits.
         over: its caller has had the end of it; what still comes is dropped.
         progress: the newest report of a unary call that its caller has not seen; at most one.
+        binary: arguments that travel untouched, as bytes.
+        session_id: the session it belongs to; empty: none. session_must_exist: it was opened before, and is not opened by this call.
+        affinity: how it sticks to its session's worker.
+        moved: its session went to another worker for it: from where and why.
+        correlation_id: `<run>-<number>`, in every log line about it; a nested call keeps that of the call it came from.
+        waited: its caller waits for it from the start; a future's does so only once it asks for the result.
+        span: its span, where the application traces; ended by `finish`.
+        ancestors: the calls from whose host tools this one was made, by (run of the pool, number), outermost first.
     """
 
     id: int
@@ -64,7 +74,25 @@ class Call:
     chunks: int = 0
     progress: collections.deque[dict[str, Any]] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=1))
     progress_told: bool = False
+    binary: Mapping[str, bytes] | None = None
+    session_id: str = ""
+    session_must_exist: bool = False
+    affinity: str = "hint"
+    moved: dict[str, Any] | None = None
+    correlation_id: str = ""
+    waited: bool = True
+    ancestors: tuple[tuple[str, int], ...] = ()
+    span: CallSpan | None = None
     timers: list[asyncio.TimerHandle] = dataclasses.field(default_factory=list)
+
+    def where(self) -> dict[str, Any]:
+        """Facts for the end's metadata: who ran it, for which session, and whether that has moved."""
+        facts: dict[str, Any] = {"worker_id": self.worker_id}
+        if self.session_id:
+            facts["session_id"] = self.session_id
+            if self.moved is not None:
+                facts["session_moved"] = self.moved
+        return facts
 
     def report(self, payload: dict[str, Any]) -> None:
         """On the loop's thread: a report has come. The caller is told once, however many come until it looks."""
@@ -89,5 +117,10 @@ class Call:
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
+        if self.span is not None:
+            if isinstance(item, Failed):
+                self.span.fail(self, item.error)
+            else:
+                self.span.succeed(self, item.value)
         self.mailbox.put(item)
         return True

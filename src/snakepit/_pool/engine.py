@@ -12,22 +12,26 @@ import dataclasses
 import itertools
 import logging
 import os
-import time
+from collections.abc import Iterable
 from typing import Any
 
 from snakepit._channel.negotiate import choose
 from snakepit._workers.lifecycle import State
 from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
-from snakepit.errors import CallCancelled, ChannelError, PoolStartFailed, SnakepitError
+from snakepit.errors import ChannelError, PoolStartFailed, SnakepitError
+from snakepit.telemetry import spans
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.frames import Window
-from snakepit_bridge.wire.plain import Unserialisable
 
 from . import failures
-from .call import Call, Ended, Failed, Mailbox
-from .ledger import Ledger
-from .scheduler import Assignment, QueueIsFull, Scheduler
+from .call import Call, Failed, Mailbox
+from .dispatcher import Dispatcher
+from .host_tools.context import CURRENT
+from .host_tools.offers import Offers
+from .host_tools.tools import HostTools
+from .scheduler import Scheduler
+from .sessions.keeper import Keeper
 from .setup import PoolSetup
 from .stats import PoolStats
 from .tools import ToolSpec, parse_tool_specs
@@ -38,10 +42,12 @@ _log = logging.getLogger("snakepit.pool")
 class Engine:
     """Runs one pool. `start` it, `submit` calls, `close` it."""
 
-    def __init__(self, config: PoolConfig, setup: PoolSetup) -> None:
+    def __init__(self, config: PoolConfig, setup: PoolSetup, offers: Offers) -> None:
         self.config = config
+        self._offers = offers
         self.tools: dict[str, ToolSpec] = {}
         self.protocol = ""
+        self.run_id = setup.run_id
         self._pid = os.getpid()
         self._setup = setup
         self._loop = asyncio.get_running_loop()
@@ -49,7 +55,10 @@ class Engine:
         self._supervisor = setup.supervisor(config, self)
         self._window = Window(config.window_chunks, config.window_bytes)
         self._ids = itertools.count(1)
-        self._ledger = Ledger()
+        self.sessions = Keeper(setup.session_store(config), self._scheduler, config.session_ttl, self._session_over, self.cancel)
+        self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, self._call_left)
+        self._ledger = self._calls.ledger
+        self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
         self._broken: SnakepitError | None = None
         self._closing = False
@@ -95,6 +104,7 @@ class Engine:
         self._closing = True
         for call in self._ledger.open_calls():
             self.cancel(call, "the pool was closed", failures.closed_under(call))
+        await self._host_tools.close()
         self._supervisor.stop()
         for worker in self.workers() if kill else ():
             worker.condemn("the pool was closed at once")
@@ -103,6 +113,7 @@ class Engine:
         if not self._first_ready.done():
             self._first_ready.set_exception(failures.closed())
             self._first_ready.exception()  # nobody may be waiting for it
+        await self.sessions.close()
         self._setup.remove()
 
     @property
@@ -124,63 +135,55 @@ class Engine:
         if os.getpid() != self._pid:
             raise failures.forked(self._pid)
 
-    def new_call(self, tool: str, args: dict[str, Any], mailbox: Mailbox, *, streaming: bool, timeout: float | None) -> Call:
-        """A call to `submit`; from any thread.
+    def new_call(
+        self, tool: str, args: dict[str, Any], mailbox: Mailbox, *, streaming: bool, timeout: float | None, **options: Any
+    ) -> Call:
+        """A call to `submit`; from any thread, the one in which its caller called.
 
         Args:
             timeout: seconds until its deadline, counted from its submission; None: no deadline.
+            **options: further attributes of `Call`.
+
+        Raises:
+            NestingTooDeep: it was made by a host tool, too many levels deep.
         """
-        return Call(next(self._ids), tool, args, streaming, timeout, self._window, mailbox)
+        number = next(self._ids)
+        call = Call(number, tool, args, streaming, timeout, self._window, mailbox, **options)
+        above = CURRENT.get()
+        if above is None:
+            call.correlation_id = f"{self.run_id}-{number}"
+        elif above.depth >= self.config.max_call_depth:
+            raise failures.too_deep(tool, above.depth + 1, self.config.max_call_depth)
+        else:
+            call.correlation_id, call.ancestors = above.correlation_id, above.ancestors
+        call.span = spans.begin(call, self.run_id)
+        return call
 
     def submit(self, call: Call) -> None:
         """Take a call in. Its mailbox gets whatever comes of it; refusals too."""
         refusal = self._refusal()
         if refusal is not None:
             call.finish(Failed(refusal))
-            return
-        self._ledger.enter(call)
-        now = self._loop.time()
-        if call.timeout is not None:
-            call.deadline = now + call.timeout
-            call.timers.append(self._loop.call_at(call.deadline, self._deadline_passed, call))
-        try:
-            assignments = self._scheduler.submit(call.id, streaming=call.streaming)
-        except QueueIsFull:
-            self._ledger.tell(call, Failed(failures.queue_full(self._scheduler.waiting, self.config.queue_size)))
-            self._ledger.leave(call)
-            return
-        self._dispatch(assignments)
-        patience = self.config.queue_timeout
-        if patience is not None and not call.worker_id and not call.over:
-            call.timers.append(self._loop.call_at(now + patience, self._queue_time_passed, call, patience))
+        else:
+            self._calls.submit(call)
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
-        self._ledger.tell(call, Failed(error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)))
-        if self._ledger.get(call.id) is None or call.cancelling:
-            return
-        if self._scheduler.withdraw(call.id):
-            self._ledger.leave(call)
-            return
-        call.cancelling = True
-        worker = self._supervisor.workers.get(call.worker_id)
-        if worker is None:
-            return
-        if worker.connection.cancel(call.id, reason):
-            self._slot_free(call, worker)
-        else:
-            call.timers.append(self._loop.call_later(self.config.cancel_timeout, self._kill_for, call, worker))
+        self._calls.cancel(call, reason, error)
 
     def cancel_from_anywhere(self, call: Call, reason: str) -> None:
         """`cancel` from any thread, or from a garbage collection; returns at once."""
         with contextlib.suppress(RuntimeError):  # the loop has been closed, and every call has ended with it
             self._loop.call_soon_threadsafe(self.cancel, call, reason)
 
+    def waited_for(self, call: Call) -> None:
+        """A host tool waits for this call of its own; from any thread."""
+        with contextlib.suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._calls.waited_for, call)
+
     def consumed(self, call: Call, chunks: int, nbytes: int) -> None:
         """The caller has taken chunks of a stream: as many more may come."""
-        worker = self._supervisor.workers.get(call.worker_id)
-        if worker is not None and not call.over:
-            worker.connection.grant(call.id, chunks, nbytes)
+        self._calls.consumed(call, chunks, nbytes)
 
     # News from the workers; called by the supervisor ---------------------------------------------------------------------------
 
@@ -194,7 +197,7 @@ class Engine:
             return
         if not self._first_ready.done():
             self._first_ready.set_result(None)
-        self._dispatch(self._scheduler.add_worker(worker.id, worker.concurrency))
+        self._calls.worker_ready(worker)
 
     def worker_event(self, worker: Worker, event: frames.HostEvent) -> None:
         """Something came over a worker's channel."""
@@ -203,28 +206,32 @@ class Engine:
             if call is not None and not call.over:
                 call.chunks += len(event.payloads)
                 self._ledger.counters.chunks += len(event.payloads)
+                if call.span is not None:
+                    call.span.nbytes += event.nbytes
                 call.mailbox.put(event)
         elif isinstance(event, frames.Result | frames.Failure):
-            self._call_ended(worker, event)
+            self._calls.call_ended(worker, event)
         elif isinstance(event, frames.Progress):
             call = self._ledger.get(event.call_id)
             if call is not None and not call.over:
                 call.report(event.payload)
+        elif isinstance(event, frames.HostCall):
+            parent = event.options.get("parent")
+            call = self._ledger.get(parent) if isinstance(parent, int) else None
+            ours = call if call is not None and call.worker_id == worker.id else None
+            self._host_tools.begin(worker.id, worker.connection, event, ours)
+        elif isinstance(event, frames.Credit):
+            self._host_tools.credit(worker.id, event)
+        elif isinstance(event, frames.Cancel):
+            self._host_tools.cancel(worker.id, event)
         elif isinstance(event, frames.Unknown):
             _log.warning("%s sent a frame of unknown kind %r, which is ignored; is its snakepit-bridge newer?", worker.id, event.kind)
 
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they."""
-        worker.running.clear()
-        orphans, assignments = self._scheduler.remove_worker(worker.id)
-        for call_id in orphans:
-            call = self._ledger.get(call_id)
-            assert call is not None, "a running call is open"
-            self._ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
-            self._ledger.leave(call)
-        self._dispatch(assignments)
+        self._calls.worker_lost(worker, death)
         if not self._closing:
-            _log.warning("%s is gone: %s", worker.id, death.cause)
+            _log.warning("%s is gone: %s", worker.id, death.cause, extra={"worker_id": worker.id})
 
     def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None:
         """A worker did not become ready. Before the first one is, that may be the end; later only if the supervisor gives up."""
@@ -268,63 +275,17 @@ class Engine:
             if not call.worker_id:
                 self.cancel(call, "the pool is broken", self._refusal())
 
-    def _dispatch(self, assignments: list[Assignment]) -> None:
-        pending = list(assignments)
-        while pending:
-            call_id, worker_id = pending.pop(0)
-            call, worker = self._ledger.get(call_id), self._supervisor.workers[worker_id]
-            assert call is not None, "a call in the queue is open"
-            call.began, call.worker_id = time.monotonic(), worker_id
-            worker.running.add(call_id)
-            options: dict[str, Any] = {"stream": call.streaming, "kill_after": self.config.cancel_timeout}
-            if call.deadline is not None:
-                options["timeout"] = max(0.0, call.deadline - self._loop.time())
-            try:
-                worker.connection.call(call_id, call.tool, call.args, options, call.window)
-            except Unserialisable as error:
-                self._ledger.tell(call, Failed(failures.unsendable(call, error)))
-                self._ledger.leave(call)
-                worker.running.discard(call_id)
-                pending += self._scheduler.finish(call_id)
+    def _session_over(self, session_id: str, holders: Iterable[str], reason: str) -> None:
+        """A session has ended: the workers that hold state of it let it go."""
+        self._offers.drop_session(session_id)
+        for worker_id in holders:
+            worker = self._supervisor.workers.get(worker_id)
+            if worker is not None and worker.state is State.READY:
+                worker.connection.end_session(session_id, reason)
 
-    def _call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
-        call = self._ledger.get(event.call_id)
-        if call is None:
-            return
-        if isinstance(event, frames.Result):
-            warning = event.metadata.pop("warning", None)
-            if warning:
-                _log.warning("%s: %s", worker.id, warning)
-            tainted = event.metadata.pop("tainted", False)
-            self._ledger.tell(call, Ended(event.value, {**event.metadata, "worker_id": worker.id}))
-        else:
-            tainted = event.info.get("tainted", False)
-            self._ledger.tell(call, Failed(failures.from_worker(call, event.info)))
-        worker.calls_served += 1
-        if tainted:
-            self._condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
-        self._slot_free(call, worker)
-
-    def _slot_free(self, call: Call, worker: Worker) -> None:
-        worker.running.discard(call.id)
-        self._ledger.leave(call)
-        self._dispatch(self._scheduler.finish(call.id))
-
-    def _deadline_passed(self, call: Call) -> None:
-        self.cancel(call, "its deadline has passed", failures.deadline_passed(call))
-
-    def _queue_time_passed(self, call: Call, seconds: float) -> None:
-        if not call.worker_id:
-            self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
-
-    def _kill_for(self, call: Call, worker: Worker) -> None:
-        if self._ledger.get(call.id) is call:
-            self._ledger.counters.killed += 1
-            self._condemn(worker, f"{call.tool!r} did not stop within {self.config.cancel_timeout:g} s of being cancelled")
-
-    def _condemn(self, worker: Worker, reason: str) -> None:
-        self._scheduler.retire_worker(worker.id)  # first: a call that came now would die with it
-        worker.condemn(reason)
+    def _call_left(self, call: Call) -> None:
+        """A call's slot is free again: what it asked of host tools is of no more use."""
+        self._host_tools.parent_ended(call.id)
 
     # Figures --------------------------------------------------------------------------------------------------------------------
 

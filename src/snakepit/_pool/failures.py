@@ -12,22 +12,27 @@ from snakepit.errors import (
     ChannelError,
     ConfigurationError,
     InvalidParameter,
+    NestingTooDeep,
     PoolBroken,
     PoolClosed,
+    PoolDeadlock,
     PoolForked,
     PoolStartFailed,
     ProtocolUnavailable,
     QueueFull,
     QueueTimeout,
     SerializationError,
+    SessionStoreError,
     SnakepitError,
     ToolError,
     UnknownTool,
+    WorkerBusy,
     WorkerCrashed,
     WorkerTimeout,
     WorkerTraceback,
     WrongCallStyle,
 )
+from snakepit_bridge import redaction
 from snakepit_bridge.wire.plain import Unserialisable
 
 from .call import Call
@@ -36,8 +41,10 @@ from .call import Call
 _SHOWN_LINES = 8
 
 
-def from_worker(call: Call, info: dict[str, Any]) -> SnakepitError:
-    """The error for an error frame."""
+def from_worker(call: Call, info: dict[str, Any], redactor: redaction.Redactor = redaction.DEFAULT) -> SnakepitError:
+    """The error for an error frame. What tools say of their arguments may quote the secrets among them: these are masked."""
+    told = {key: value for key, value in info.items() if key != "snapshot"}  # which is no text for people, and may be large
+    info = redactor.masked(told, redactor.secrets_in([call.args, dict(call.binary or {})]))
     code, message, chunk = info.get("code"), str(info.get("message", "")), info.get("chunk")
     where: dict[str, Any] = {"tool": call.tool, "worker_id": call.worker_id, "chunk": chunk}
     if code == "cancelled":
@@ -84,6 +91,37 @@ def queue_full(waiting: int, size: int) -> QueueFull:
     """No place for another waiting call."""
     hint = "wait for results before submitting more, raise queue_size, or add workers"
     return QueueFull(f"{waiting} calls wait already, and queue_size is {size}", hint=hint, waiting=waiting, queue_size=size)
+
+
+def worker_busy(call: Call, worker_id: str) -> WorkerBusy:
+    """A session's call that must not wait would have to."""
+    busy = f"{worker_id}, which session {call.session_id!r} sticks to, is busy" if worker_id else "every worker is busy"
+    hint = "try again later, or use affinity='strict_queue' to wait for it"
+    return WorkerBusy(f"{call.tool!r} cannot run at once: {busy}", hint=hint, session_id=call.session_id, worker_id=worker_id)
+
+
+def session_failed(call: Call, error: Exception) -> SnakepitError:
+    """Why a call's session does not let it in."""
+    if isinstance(error, SnakepitError):
+        return error
+    message = f"the session store failed at session {call.session_id!r}: {type(error).__name__}: {error}"
+    return SessionStoreError(message, session_id=call.session_id)
+
+
+def deadlock(call: Call, size: int) -> PoolDeadlock:
+    """A host tool called back into a pool where nobody can take the call."""
+    who = f"the worker of session {call.session_id!r} waits" if call.session_id else f"each of the {size} workers of this pool waits"
+    return PoolDeadlock(
+        f"{call.tool!r} could never run: {who} for the host tool that asks for it",
+        hint="give the pool more workers, or use another pool inside host tools",
+        tool=call.tool,
+    )
+
+
+def too_deep(tool: str, depth: int, limit: int) -> NestingTooDeep:
+    """Tools and host tools have called each other too often."""
+    message = f"{tool!r} would be call number {depth} inside each other, and max_call_depth is {limit}"
+    return NestingTooDeep(message, hint="do tools and host tools call each other in a circle? Else raise max_call_depth", tool=tool)
 
 
 def queued_too_long(call: Call, seconds: float) -> QueueTimeout:

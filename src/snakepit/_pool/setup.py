@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 import sys
 
+from snakepit._sessions import open_store
+from snakepit._sessions.records import Limits
 from snakepit._workers.adapter_reference import resolve
 from snakepit._workers.launchers import LaunchSpec
 from snakepit._workers.launchers.spawn import SpawnLauncher
@@ -15,6 +17,8 @@ from snakepit._workers.restarts import RestartLimits
 from snakepit._workers.run_directory import RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
 from snakepit.config import Adapter, PoolConfig
+
+from .sessions.access import StoreAccess
 
 
 class PoolSetup:
@@ -27,6 +31,7 @@ class PoolSetup:
     def __init__(self, adapter: Adapter) -> None:
         self._directory = RunDirectory()
         self._secret = secrets.token_hex(32)
+        self.run_id = secrets.token_hex(4)
         try:
             self._references = resolve(adapter, lambda: self._directory.path)
         except BaseException:
@@ -57,6 +62,17 @@ class PoolSetup:
             )
 
         return Supervisor(settings, SpawnLauncher(), spec_for, listener)
+
+    @staticmethod
+    def session_store(config: PoolConfig) -> StoreAccess:
+        """The way to the pool's session store; on the loop that will use it.
+
+        Raises:
+            ConfigurationError, SessionStoreError: there is no such store, or it cannot be opened.
+        """
+        limits = Limits(config.max_sessions, config.max_programs_per_session)
+        store = open_store(config.session_store, limits)
+        return StoreAccess(store, owned=store is not config.session_store)
 
     def remove(self) -> None:
         """Remove what it put on disk."""

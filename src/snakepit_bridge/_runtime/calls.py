@@ -24,6 +24,7 @@ from .link import Link
 from .loading import LoadedAdapter
 from .main_loop import AsyncioLoop, QueueLoop
 from .running import RunningCall
+from .sessions import Sessions
 from .streams import ChunkUnserialisable, stream, stream_async
 
 
@@ -40,13 +41,20 @@ class CallRunner:
     """
 
     def __init__(
-        self, adapter: LoadedAdapter, link: Link, main: "QueueLoop | AsyncioLoop", interrupter: Interrupter, instances: Instances
+        self,
+        adapter: LoadedAdapter,
+        link: Link,
+        main: "QueueLoop | AsyncioLoop",
+        interrupter: Interrupter,
+        instances: Instances,
+        sessions: Sessions,
     ) -> None:
         self._adapter = adapter
         self._link = link
         self._main = main
         self._interrupter = interrupter
         self._instances = instances
+        self._sessions = sessions
         self._pid = os.getpid()
 
     def run(self, call: RunningCall) -> None:
@@ -58,13 +66,17 @@ class CallRunner:
             call.ended = True
             return
         asynchronous = tool.call_kind in ("coroutine", "async_generator")
-        if asynchronous or (not self._instances.lifelong and isinstance(self._main, AsyncioLoop)):
+        if asynchronous or (isinstance(self._main, AsyncioLoop) and self._has_hooks(call)):
             call.task = self._main.spawn(self._run_async(call, tool.spec))
         elif isinstance(self._main, AsyncioLoop):
             with _no_running_loop():
                 self._run_sync(call, tool.spec)
         else:
             self._run_sync(call, tool.spec)
+
+    def _has_hooks(self, call: RunningCall) -> bool:
+        """Does something of the adapter run around the call, which may be `async def`?"""
+        return not self._instances.lifelong or (call.session is not None and self._sessions.needs_hooks(call.session))
 
     def _run_sync(self, call: RunningCall, spec: Dict[str, Any]) -> None:
         with _Report(self, call, self._link):
@@ -73,9 +85,11 @@ class CallRunner:
             try:
                 if not lifelong:
                     _complete_all(call, instances, "initialize")
+                self._begin_session(call)
                 value = self._call_tool(call, spec, instances)
                 value, metadata = self._send_stream(call, spec, value)
             finally:
+                self._keep_snapshot(call)
                 if not lifelong:
                     _complete_all(call, instances, "cleanup")
             self._end(call, value, metadata)
@@ -88,15 +102,43 @@ class CallRunner:
             try:
                 if not lifelong:
                     await _await_all(call, instances, "initialize")
+                if call.session is not None:
+                    call.context.check()
+                    await self._sessions.begin_async(call, call.session)
                 if spec["asynchronous"]:
                     value, metadata = await self._run_async_tool(call, spec, instances)
                 else:
                     with _no_running_loop():
                         value, metadata = self._send_stream(call, spec, self._call_tool(call, spec, instances))
             finally:
+                await self._keep_snapshot_async(call)
                 if not lifelong:
                     await _await_all(call, instances, "cleanup")
             self._end(call, value, metadata)
+
+    def _begin_session(self, call: RunningCall) -> None:
+        if call.session is not None:
+            call.context.check()
+            self._sessions.begin(call, call.session)
+
+    def _keep_snapshot(self, call: RunningCall) -> None:
+        """What the host needs for the session to go on elsewhere. Not after a cancel, which would interrupt this too."""
+        if call.session is not None and self._sessions.keeps_snapshots and not call.context.cancelled:
+            try:
+                self._add_snapshot(call, self._sessions.snapshot(call, call.session))
+            except Exception as error:
+                _say_no_snapshot(call, error)
+
+    async def _keep_snapshot_async(self, call: RunningCall) -> None:
+        if call.session is not None and self._sessions.keeps_snapshots and not call.context.cancelled:
+            try:
+                self._add_snapshot(call, await self._sessions.snapshot_async(call, call.session))
+            except Exception as error:
+                _say_no_snapshot(call, error)
+
+    def _add_snapshot(self, call: RunningCall, data: Dict[str, Any]) -> None:
+        self._link.encode(data)  # the result that carries it must not fail for it
+        call.facts["snapshot"] = data
 
     async def _run_async_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Tuple[Any, Dict[str, Any]]:
         value = self._call_tool(call, spec, instances)
@@ -136,6 +178,10 @@ class CallRunner:
             metadata["chunks"] = self._link.chunks_sent(call.call_id)
         if self._interrupter.tainted:
             metadata["tainted"] = True
+        if call.span is not None:
+            call.span.note(chunks=metadata.get("chunks"))
+            call.span.describe(result=value)
+        metadata.update(call.facts)
         self._link.result(call.call_id, value, metadata)
 
     def call_ended(self, call: RunningCall) -> None:
@@ -143,7 +189,10 @@ class CallRunner:
         if os.getpid() != self._pid:
             _leave_fork(sys.exc_info()[1])
         call.ended = True
+        call.context.mark_ended()
         self._interrupter.call_ended(call)
+        if self._link.asks:
+            self._link.give_up_all(call.call_id)
 
     @property
     def tainted(self) -> bool:
@@ -163,6 +212,8 @@ class _Report:
 
     def __enter__(self) -> None:
         self._token = call_context.enter(self._call.context)
+        if self._call.trace is not None:
+            self._call.enter_span()
         self._call.entered = True
 
     def __exit__(self, _kind: Optional[Type[BaseException]], error: Optional[BaseException], _tb: Optional[TracebackType]) -> bool:
@@ -175,8 +226,21 @@ class _Report:
                 info = failures.plain_failure("tool_error", "the tool raised what cannot be shown: %s" % type(second).__name__)
             if self._runner.tainted:
                 info["tainted"] = True
+            self._end_span(info)
+            info.update(self._call.facts)
             self._link.error(self._call.call_id, info)
+        else:
+            self._end_span(None)
         return True
+
+    def _end_span(self, failure: Optional[Dict[str, Any]]) -> None:
+        """Before its error frame: whoever reads that finds the span ended."""
+        call, span = self._call, self._call.span
+        if span is not None:
+            if failure is not None:
+                span.note(chunks=failure["chunk"])
+                span.note_failure(failure["code"], failure["type"] or failure["code"], failure["message"], call.args)
+            span.__exit__(None, None, None)
 
     def _info(self, error: BaseException) -> Dict[str, Any]:
         call = self._call
@@ -214,6 +278,15 @@ def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any]
             else:
                 positional.append(named.pop(name))
     return positional, named
+
+
+def _say_no_snapshot(call: RunningCall, error: Exception) -> None:
+    """The host must not go on with an older snapshot as if nothing had happened since."""
+    call.facts["snapshot"] = None
+    print(failures.traceback_of(error), file=sys.stderr)
+    assert call.session is not None
+    what = "the snapshot of session %r failed after %r: %s" % (call.session.context.id, call.tool, type(error).__name__)
+    call.facts["warning"] = what + "; if its worker is lost, so is the session"
 
 
 @contextlib.contextmanager

@@ -14,11 +14,13 @@ from .. import __version__
 from ..wire import frames
 from .calls import CallRunner
 from .cancel import Interrupter
+from .host_calls import HostCalls
 from .instances import Instances
 from .link import Link
 from .loading import LoadedAdapter
 from .main_loop import AsyncioLoop, QueueLoop
 from .running import RunningCall
+from .sessions import Sessions
 
 
 class Executor:
@@ -31,21 +33,25 @@ class Executor:
         self._interrupter = Interrupter()
         self._link: Optional[Link] = None
         self._runner: Optional[CallRunner] = None
+        self._host_calls: Optional[HostCalls] = None
         self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by the main thread
         self._draining = False
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)
+        self._sessions = Sessions(self._instances, self._main)
 
     def set_up(self) -> None:
         """Make and initialize the adapter, before the host is told that this worker is ready."""
         self._instances.set_up()
+        self._sessions.prepare()
 
     # From the carrier's thread ---------------------------------------------------------------------------------------------
 
     def attach(self, link: Link) -> None:
         """The host has opened its channel: introduce this worker."""
         self._link = link
-        self._runner = CallRunner(self._adapter, link, self._main, self._interrupter, self._instances)
+        self._runner = CallRunner(self._adapter, link, self._main, self._interrupter, self._instances, self._sessions)
+        self._host_calls = HostCalls(link)
         os.register_at_fork(after_in_child=link.after_fork_in_child)
         link.hello(self._hello())
         self._attached.set()
@@ -62,18 +68,22 @@ class Executor:
         self._draining = True
         for call in list(self._calls.values()):
             self._cancel(call)
+        if self._link is not None:
+            self._link.asks.parents_gone()
         self._main.post(self._leave_if_idle)
 
     def _take(self, events: Iterable[frames.WorkerEvent]) -> Optional[str]:
         for event in events:
             if isinstance(event, frames.Call):
-                call = RunningCall(event, self._worker_id)
+                call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
                 self._calls[call.call_id] = call
                 self._main.post(functools.partial(self._run, call))
             elif isinstance(event, frames.Cancel):
                 running = self._calls.get(event.call_id)
                 if running is not None:
                     self._cancel(running)
+            elif isinstance(event, frames.EndSession):
+                self._sessions.end(event.session_id, busy=bool(self._calls))
             elif isinstance(event, frames.Drain):
                 self._draining = True
                 self._main.post(self._leave_if_idle)
@@ -99,6 +109,7 @@ class Executor:
             "worker_id": self._worker_id,
             "concurrency": self._adapter.concurrency,
             "lifecycle": self._adapter.lifecycle,
+            "snapshots": self._sessions.keeps_snapshots,
             "tools": [tool.spec for tool in self._adapter.tools.values()],
         }
 
@@ -114,6 +125,7 @@ class Executor:
         finally:
             timer.cancel()
             self._interrupter.stop()
+            self._sessions.end_all()
             self._instances.clean_up()
             self._main.close()
             if self._link is not None:
@@ -127,9 +139,10 @@ class Executor:
         runner = self._runner
         if runner is None:
             return
-        as_chunk, link = call.streaming, self._link
-        if link is not None:
-            call.context.report_to(lambda payload: link.progress(call.call_id, payload, as_chunk))
+        call_id, as_chunk, link = call.call_id, call.streaming, self._link
+        if link is not None and self._host_calls is not None:
+            call.context.ask_through(self._host_calls)
+            call.context.report_to(lambda payload: link.progress(call_id, payload, as_chunk))
         try:
             runner.run(call)
         finally:

@@ -11,9 +11,10 @@ from typing import Any, Callable, Dict, List, Optional
 
 from ..call_context import Cancelled
 from ..wire.codecs import Codec
-from ..wire.frames import Cancel, Credit, WorkerEvent
+from ..wire.frames import Cancel, Chunks, Credit, Failure, Result, Window, WorkerEvent
 from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
+from .asks import Ask, Asks
 from .handover import Handover
 
 
@@ -34,6 +35,7 @@ class Link:
         self._told = False  # `wake` has been called and the carrier has not yet found the outbox empty
         self._handover = Handover()
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
+        self.asks = Asks()
 
     # The carrier's thread ----------------------------------------------------------------------------------------------
 
@@ -43,6 +45,11 @@ class Link:
         with self._lock:
             events = self._mux.receive(message)
             for event in events:
+                if isinstance(event, (Chunks, Result, Failure)):
+                    callbacks.append(self.asks.take(event))
+                    continue
+                if isinstance(event, Cancel):
+                    callbacks += self.asks.parent_cancelled(event.call_id)
                 if isinstance(event, (Credit, Cancel)):
                     self._credit.notify_all()
                     callbacks.append(self._credit_callbacks.get(event.call_id))
@@ -142,6 +149,40 @@ class Link:
         except Unserialisable as error:
             raise TypeError("a progress report cannot travel: %s" % error) from None
         self._tell()
+
+    def ask(self, parent: int, name: str, args: Dict[str, Any], options: Dict[str, Any]) -> Ask:
+        """Call a host tool for an open call.
+
+        Raises:
+            Unserialisable: an argument cannot travel.
+        """
+        with self._lock:
+            ask = self.asks.open(parent)
+            try:
+                self._mux.asks.call(ask.call_id, name, args, {**options, "parent": parent}, Window())
+            except BaseException:
+                self.asks.close(ask)
+                raise
+        self._tell()
+        return ask
+
+    def grant(self, ask: Ask, chunks: int, nbytes: int) -> None:
+        """Items of a host tool's stream have been taken: as many more may come."""
+        with self._lock:
+            self._mux.asks.grant(ask.call_id, chunks, nbytes)
+        self._tell()
+
+    def give_up(self, ask: Ask, reason: str) -> None:
+        """A call of a host tool is of no more use; harmless when it has ended."""
+        with self._lock:
+            self.asks.close(ask)
+            self._mux.asks.cancel(ask.call_id, reason)
+        self._tell()
+
+    def give_up_all(self, parent: int) -> None:
+        """A call has ended: so do its calls of host tools."""
+        for ask in self.asks.of(parent):
+            self.give_up(ask, "the tool that asked has ended")
 
     def chunks_sent(self, call_id: int) -> int:
         """How many chunks of an open call have been taken for sending."""

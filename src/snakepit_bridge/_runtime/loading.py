@@ -19,6 +19,8 @@ __all__ = ["DEFAULT_REFERENCE", "AdapterLoadError", "LoadedAdapter", "LoadedTool
 #: What a worker offers when no adapter was named.
 DEFAULT_REFERENCE = "snakepit_bridge.adapters.showcase:ShowcaseAdapter"
 
+#: What an adapter may have beside its tools; one that is `async def` needs the loop.
+_HOOKS = ("initialize", "cleanup", "on_session_start", "on_session_end", "snapshot", "restore")
 _LIFECYCLES = ("worker", "request")
 _MARK_HINT = "put @tool (from snakepit_bridge.base_adapter import tool) above the functions or methods it should offer"
 
@@ -211,7 +213,7 @@ def _settle(adapter: LoadedAdapter) -> None:
         raise AdapterLoadError("adapters of one worker have one lifecycle, not %s" % told)
     adapter.lifecycle = next(iter(lifecycles), "worker")
     adapter.concurrency = min((getattr(kind, "concurrency", 1) for kind in adapter.classes), default=1)
-    hooks = [getattr(kind, name, None) for kind in adapter.classes for name in ("initialize", "cleanup")]
+    hooks = [getattr(kind, name, None) for kind in adapter.classes for name in _HOOKS]
     adapter.has_async = any(tool.spec["asynchronous"] for tool in adapter.tools.values()) or any(
         hook is not None and inspect.iscoroutinefunction(hook) for hook in hooks
     )

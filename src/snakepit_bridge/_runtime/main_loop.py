@@ -39,6 +39,7 @@ class QueueLoop:
             if function is None:
                 return
             function()
+            function = None  # else the last call, and its session's state, would stay alive until the next comes
 
     def complete(self, result: Any) -> Any:
         """What an adapter's `initialize` or `cleanup` returned."""

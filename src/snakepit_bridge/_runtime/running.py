@@ -3,8 +3,10 @@
 import time
 from typing import Any, Dict, Optional
 
+from .. import tracing
 from ..call_context import CallContext
 from ..wire.frames import Call
+from .sessions import HeldSession
 
 
 class RunningCall:
@@ -16,24 +18,61 @@ class RunningCall:
         kill_after: seconds after its cancel in which the host kills this worker if the call has not ended.
         entered: True once its code has begun; a task that is cancelled before would end without a word.
         ended: True once its code has left the stack for good; set on the main thread only.
+        session: the session it belongs to, as this worker holds it; None without one.
+        facts: what is told beside its end, well or not: the session's snapshot, a warning.
+        trace: the trace that its caller sent along; None without one.
+        span: its span, once it has been entered; None without a trace.
         task: the asyncio task that runs it, for async tools.
     """
 
-    __slots__ = ("args", "began", "call_id", "cleaning", "context", "ended", "entered", "kill_after", "streaming", "task", "tool")
+    __slots__ = (
+        "args",
+        "began",
+        "binary",
+        "call_id",
+        "cleaning",
+        "context",
+        "ended",
+        "entered",
+        "facts",
+        "kill_after",
+        "session",
+        "span",
+        "streaming",
+        "task",
+        "tool",
+        "trace",
+    )
 
-    def __init__(self, call: Call, worker_id: str) -> None:
+    def __init__(self, call: Call, worker_id: str, session: Optional[HeldSession] = None) -> None:
         timeout = call.options.get("timeout")
         self.call_id = call.call_id
         self.tool = call.tool
         self.args: Dict[str, Any] = call.args
+        self.binary: Optional[Dict[str, bytes]] = call.options.get("binary")
+        self.session = session
+        self.facts: Dict[str, Any] = {}
         self.streaming = bool(call.options.get("stream"))
-        self.context = CallContext(call.call_id, call.tool, worker_id, timeout)
+        self.context = CallContext(call.call_id, call.tool, worker_id, timeout, str(call.options.get("cid", "")))
+        if session is not None:
+            self.context.session = session.context
         self.began = time.perf_counter()
         self.cleaning = False
         self.kill_after = float(call.options.get("kill_after") or 2.0)
         self.ended = False
         self.entered = False
         self.task: Optional[Any] = None
+        self.trace: Optional[Dict[str, str]] = call.options.get("trace")
+        self.span: Optional[tracing.ServerSpan] = None
+
+    def enter_span(self) -> None:
+        """In the thread or task that runs it: what runs from here on belongs to its span."""
+        context = self.context
+        self.span = tracing.server_span(self.trace, self.tool).__enter__()
+        self.span.note(worker_id=context.worker_id, call_id=self.call_id, correlation_id=context.correlation_id, streaming=self.streaming)
+        self.span.describe(args=self.args)
+        if self.session is not None:
+            self.span.note(session_id=self.session.context.id)
 
     def is_cancelled(self) -> bool:
         """Has the caller given this call up?"""

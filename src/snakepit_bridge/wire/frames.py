@@ -4,23 +4,31 @@ A frame is an array `[kind, call_id, ...]`; `call_id` is 0 where a frame is abou
 ever; an unknown kind is ignored with one warning, so either side can be newer.
 
     host to worker                                   worker to host
-    CALL    id, tool, args, options                  HELLO    0, info
+    CALL    id, tool, args, options                  HOST_CALL id, host tool, args, options
+    PING    0, token                                 HELLO    0, info
+    DRAIN   0                                        PROGRESS id, payload
+    END_SESSION 0, session id, reason                PONG     0, token
+                                                     BYE      0, reason
+    about a call, from who asked                     about a call, from who answers
     CANCEL  id, reason                               CHUNK    id, first sequence, payloads, bytes, extra
     CREDIT  id, chunks, bytes                        RESULT   id, value, metadata
-    PING    0, token                                 ERROR    id, info
-    DRAIN   0                                        PROGRESS id, payload
-                                                     PONG     0, token
-    both ways                                        BYE      0, reason
+                                                     ERROR    id, info
+    both ways
     PIECE   id, last?, part of an encoded frame; an empty one that is not the last: forget the parts so far
+
+Either side asks, and is answered by the same kinds: the ids that a worker gives to its calls of host tools begin at
+`HOST_CALL_BASE`, those of the host stay below.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 PROTOCOL_VERSION = 1
 
-CALL, CANCEL, CREDIT, PING, DRAIN = 1, 2, 4, 6, 7
-HELLO, CHUNK, RESULT, ERROR, PROGRESS, PONG, BYE = 20, 23, 24, 25, 26, 29, 30
+CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION = 1, 2, 4, 6, 7, 9
+HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE = 20, 23, 24, 25, 26, 27, 29, 30
 PIECE = 40
+
+HOST_CALL_BASE = 2**40
 
 #: No frame leaves in parts larger than this (bytes): a cancel or a ping never waits for more than one of them per call.
 PIECE_BYTES = 256 * 1024
@@ -45,8 +53,17 @@ class Call(NamedTuple):
     options: Dict[str, Any]
 
 
+class HostCall(NamedTuple):
+    """A tool asks for one run of a host tool. `args`: `{"args": [...], "kwargs": {...}}`; `options["parent"]`: the tool's own call."""
+
+    call_id: int
+    name: str
+    args: Dict[str, Any]
+    options: Dict[str, Any]
+
+
 class Cancel(NamedTuple):
-    """The host has no more use for a call."""
+    """Who asked has no more use for a call."""
 
     call_id: int
     reason: str
@@ -60,6 +77,13 @@ class Credit(NamedTuple):
 
 class Drain(NamedTuple):
     """No further calls will come; finish and leave."""
+
+
+class EndSession(NamedTuple):
+    """A session is over: what it left here may go."""
+
+    session_id: str
+    reason: str
 
 
 class Hello(NamedTuple):
@@ -124,5 +148,5 @@ class Unknown(NamedTuple):
     kind: Any
 
 
-HostEvent = Union[Hello, Chunks, Result, Failure, Progress, Pong, Bye, Fault, Unknown]
-WorkerEvent = Union[Call, Cancel, Credit, Drain, Fault, Unknown]
+HostEvent = Union[Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Bye, Fault, Unknown]
+WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Fault, Unknown]

@@ -1,11 +1,13 @@
-"""The host's half of the multiplexer: calls out, chunks and results in. Plain state, no I/O, one thread.
+"""The host's half of the multiplexer: asks a worker to run tools, and answers what they ask of host tools. Plain state, no I/O.
 
-Promises: events of one call come in order, none lost or doubled; no stream is ever ahead of its consumer by more than
-its window; whatever the worker sends, `receive` answers with events, never with an exception.
+Promises: whatever the worker sends, `receive` answers with events, never with an exception, and what a broken worker can pile
+up here is bounded.
 """
 
 from typing import Any, Dict, List, Optional
 
+from .answering import Answerer
+from .asking import ANSWER_SHAPES, Asker
 from .codecs import Codec
 from .frames import (
     BYE,
@@ -14,103 +16,72 @@ from .frames import (
     CHUNK,
     CREDIT,
     DRAIN,
+    END_SESSION,
     ERROR,
     HELLO,
+    HOST_CALL,
+    HOST_CALL_BASE,
     PING,
     PONG,
     PROGRESS,
     RESULT,
     Bye,
-    Chunks,
-    Failure,
     Hello,
+    HostCall,
     HostEvent,
     Pong,
     Progress,
-    Result,
     Unknown,
-    Window,
 )
 from .inbox import Inbox, Violation
-from .outbox import Lane, Outbox
+from .outbox import Outbox
 
-_MAYBE_DICT = (dict, type(None))
+#: Calls of host tools that one worker may have open at once; further ones are refused.
+MAX_HOST_CALLS = 1024
 
 _SHAPES = {
+    **ANSWER_SHAPES,
     HELLO: (dict,),
-    CHUNK: (int, list, int, _MAYBE_DICT),
-    RESULT: (object, dict),
-    ERROR: (dict,),
+    HOST_CALL: (str, dict, dict),
+    CANCEL: (str,),
+    CREDIT: (int, int),
     PROGRESS: (dict,),
     PONG: (int,),
     BYE: (str,),
 }
 
 
-class _OpenCall:
-    """What the host knows of a call that has not ended: the next chunk's number, and the credit that is out."""
+class HostMultiplexer(Asker):
+    """Carries all calls between the host and one worker over one ordered channel.
 
-    __slots__ = ("bytes_out", "cancelled", "chunks_out", "lane", "next", "window")
-
-    def __init__(self, window: Window, lane: Lane) -> None:
-        self.window = window
-        self.lane = lane
-        self.next = 0
-        self.chunks_out = 0  # received and not yet granted again
-        self.bytes_out = 0
-        self.cancelled = False
-
-
-class HostMultiplexer:
-    """Carries all calls of one worker over one ordered channel."""
+    Attributes:
+        answers: the calls of host tools.
+    """
 
     def __init__(self, codec: Codec, piece_bytes: Optional[int] = None) -> None:
-        self._codec = codec
-        self._outbox = Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes)
-        self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown, expects=lambda call_id: call_id in self._calls)
-        self._calls: Dict[int, _OpenCall] = {}
+        super().__init__(CALL, codec, Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes))
+        self.answers = Answerer(codec, self._outbox)
+        self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown, expects=self._expects)
 
     @property
     def open_calls(self) -> List[int]:
         """Calls that have not ended."""
-        return list(self._calls)
-
-    def call(self, call_id: int, tool: str, args: Dict[str, Any], options: Dict[str, Any], window: Window) -> None:
-        """Ask for one run of a tool.
-
-        Raises:
-            Unserialisable: an argument cannot travel; nothing was sent.
-        """
-        frame = self._codec.encode((CALL, call_id, tool, args, {**options, "window": list(window)}))
-        call = self._calls[call_id] = _OpenCall(window, Lane(call_id))
-        self._outbox.put(call.lane, frame)
+        return list(self.calls)
 
     def cancel(self, call_id: int, reason: str) -> bool:
         """Say that a call is of no more use. True if the worker never saw it: then it has ended here and now."""
-        call = self._calls.get(call_id)
-        if call is None or call.cancelled:
-            return False
-        call.cancelled = True
-        unsent = call.lane.queued
-        partly = self._outbox.drop(call.lane)
+        unsent = super().cancel(call_id, reason)
         if unsent:
-            self._end(call_id)
-        if partly or not unsent:
-            self._outbox.put_control(self._codec.encode((CANCEL, call_id, reason)))
+            self._inbox.forget(call_id)
         return unsent
-
-    def grant(self, call_id: int, chunks: int, nbytes: int) -> None:
-        """The consumer has taken chunks; as many more may come."""
-        call = self._calls.get(call_id)
-        if call is None or call.cancelled or not chunks:
-            return
-        call.chunks_out -= chunks
-        call.bytes_out -= nbytes
-        self._outbox.put_control(self._codec.encode((CREDIT, call_id, chunks, nbytes)))
 
     def ping(self, token: int) -> None:
         """Ask for a sign of life; a `Pong` with the same token answers."""
         self._outbox.put_control(self._codec.encode((PING, 0, token)))
+
+    def end_session(self, session_id: str, reason: str) -> None:
+        """Tell the worker that a session is over. Its calls must have been cancelled before: a large one could come later."""
+        self._outbox.put_control(self._codec.encode((END_SESSION, 0, session_id, reason)))
 
     def drain(self) -> None:
         """Tell the worker, after all that waits, that nothing more will come: it leaves when its calls have ended."""
@@ -124,35 +95,38 @@ class HostMultiplexer:
         """What a message from the worker means. Never raises."""
         return self._inbox.read(message)
 
-    def _end(self, call_id: int) -> Optional[_OpenCall]:
-        self._inbox.forget(call_id)
-        return self._calls.pop(call_id, None)
+    def _expects(self, call_id: int) -> bool:
+        """May pieces come? Of open calls, and of a few that begin."""
+        if call_id < HOST_CALL_BASE:
+            return call_id in self.calls
+        return self._inbox.holds(call_id) or self._inbox.held < MAX_HOST_CALLS
 
     def _handle(self, frame: List[Any]) -> Optional[HostEvent]:
         kind, call_id = frame[0], frame[1]
-        if kind == CHUNK:
-            return self._chunks(call_id, frame[2], frame[3], frame[4], frame[5])
-        if kind == RESULT:
-            return Result(call_id, frame[2], frame[3]) if self._end(call_id) else None
-        if kind == ERROR:
-            return Failure(call_id, frame[2]) if self._end(call_id) else None
+        if kind in (CHUNK, RESULT, ERROR):
+            if kind != CHUNK:
+                self._inbox.forget(call_id)
+            return self.answered(frame)  # type: ignore[no-any-return]
         if kind == PROGRESS:
-            return Progress(call_id, frame[2]) if call_id in self._calls else None
+            return Progress(call_id, frame[2]) if call_id in self.calls else None
+        if kind == HOST_CALL:
+            return self._host_call(call_id, frame[2], frame[3], frame[4])
+        if kind == CREDIT:
+            return self.answers.credit(call_id, frame[2], frame[3])
+        if kind == CANCEL:
+            self._inbox.forget(call_id)
+            return self.answers.cancelled(call_id, frame[2])
         if kind == HELLO:
             return Hello(frame[2])
         return Pong(frame[2]) if kind == PONG else Bye(frame[2])
 
-    def _chunks(self, call_id: int, first: int, payloads: List[Any], nbytes: int, extra: Any) -> Optional[HostEvent]:
-        call = self._calls.get(call_id)
-        if call is None or call.cancelled:
+    def _host_call(self, call_id: int, name: str, args: Dict[str, Any], options: Dict[str, Any]) -> Optional[HostEvent]:
+        if call_id < HOST_CALL_BASE:
+            raise Violation("call %d of a host tool has a number of the host's own" % call_id)
+        full = len(self.answers.open_calls) >= MAX_HOST_CALLS
+        self.answers.opened(call_id, options)
+        if full:
+            message = "this worker has %d calls of host tools open already" % MAX_HOST_CALLS
+            self.answers.error(call_id, {"code": "too_many_host_calls", "type": "", "message": message, "traceback": "", "chunk": None})
             return None
-        if first != call.next or not payloads:
-            raise Violation("chunk %d of call %d came where chunk %d was due" % (first, call_id, call.next))
-        count = len(payloads)
-        alone = call.chunks_out == 0 and count == 1
-        call.next += count
-        call.chunks_out += count
-        call.bytes_out += nbytes
-        if nbytes < 0 or call.chunks_out > call.window.chunks or (call.bytes_out > call.window.bytes and not alone):
-            raise Violation("the stream of call %d went beyond its window" % call_id)
-        return Chunks(call_id, first, payloads, nbytes, extra)
+        return HostCall(call_id, name, args, options)

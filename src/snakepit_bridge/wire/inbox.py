@@ -68,6 +68,15 @@ class Inbox:
         """A call is over; pieces of it that came so far are dropped."""
         self._parts.pop(call_id, None)
 
+    @property
+    def held(self) -> int:
+        """Of how many calls parts of a frame have come, and not all."""
+        return len(self._parts)
+
+    def holds(self, call_id: int) -> bool:
+        """Have parts of a frame of this call come?"""
+        return call_id in self._parts
+
     def _read_frame(self, frame: Any, events: List[Any]) -> None:
         if not isinstance(frame, list) or len(frame) < 2:
             raise Violation("a frame is an array [kind, call id, ...], not %s" % _shape_of(frame))

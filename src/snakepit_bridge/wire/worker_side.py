@@ -1,133 +1,60 @@
-"""The worker's half of the multiplexer: calls in, chunks and results out. Plain state, no I/O.
+"""The worker's half of the multiplexer: answers the host's calls, and asks for its host tools. Plain state, no I/O.
 
-Not for two threads at once: the runtime holds a lock around it. A stream without credit is told so (`offer_chunk` gives
-False); it never piles chunks up here beyond its window.
+Not for two threads at once: the runtime holds a lock around it.
 """
 
 from typing import Any, Dict, List, Optional
 
+from .answering import Answerer, Outflow
+from .asking import ANSWER_SHAPES, Asker
 from .codecs import Codec
 from .frames import (
     BYE,
     CALL,
     CANCEL,
+    CHUNK,
     CREDIT,
     DRAIN,
+    END_SESSION,
     ERROR,
     HELLO,
-    PIECE,
+    HOST_CALL,
     PING,
     PONG,
-    PROGRESS,
     RESULT,
     Call,
-    Cancel,
-    Credit,
     Drain,
+    EndSession,
     Unknown,
-    Window,
     WorkerEvent,
 )
-from .inbox import Inbox, Violation
-from .outbox import Lane, Outbox
-from .plain import Unserialisable, find_culprit
+from .inbox import Inbox
+from .outbox import Outbox
 
-_SHAPES = {CALL: (str, dict, dict), CANCEL: (str,), CREDIT: (int, int), PING: (int,), DRAIN: ()}
+__all__ = ["Outflow", "WorkerMultiplexer"]
 
-#: A stream that sends faster than this floods (seconds per chunk): it is better off in batches. Well above what a hand-over
-#: costs, about 0.1 ms, so that no stream is slowed down by it noticeably.
-FLOOD_SECONDS = 5e-4
+_SHAPES = {
+    **ANSWER_SHAPES,
+    CALL: (str, dict, dict),
+    CANCEL: (str,),
+    CREDIT: (int, int),
+    PING: (int,),
+    DRAIN: (),
+    END_SESSION: (str, str),
+}
 
 
-class Outflow:
-    """What one open call sends: its lane, the credit left, and the newest report that has not left.
+class WorkerMultiplexer(Answerer):
+    """Carries all calls between one worker and its host over one ordered channel.
 
-    `held` is a report that is to go as a chunk and lacks credit; `report` one that goes beside a unary call's result.
+    Attributes:
+        asks: the calls of host tools.
     """
 
-    __slots__ = ("_outbox", "bytes_left", "call_id", "cancelled", "chunks_left", "held", "lane", "marked", "report", "sent", "window")
-
-    def __init__(self, call_id: int, window: Window, outbox: Outbox) -> None:
-        self.call_id = call_id
-        self.window = window
-        self.chunks_left = window.chunks
-        self.bytes_left = window.bytes
-        self.sent = 0
-        self.marked = 0, 0.0, False  # when the carrier was last woken: chunks sent by then, seconds, was it in a flood?
-        self.cancelled = False
-        self.report: Optional[bytes] = None
-        self.held: Optional[bytes] = None
-        self.lane = Lane(call_id)
-        self._outbox = outbox
-
-    @classmethod
-    def closed(cls, call_id: int) -> "Outflow":
-        """For a call that has ended meanwhile: takes chunks and drops them."""
-        outflow = cls(call_id, Window(), Outbox(Codec()))
-        outflow.cancelled = True
-        return outflow
-
-    def offer(self, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
-        """Send one encoded chunk if there is credit for it; False: not now. On the path of every chunk, hence in one piece.
-
-        A chunk larger than the whole byte window passes when nothing else of the stream is on its way. Chunks of a
-        cancelled call are taken and dropped: nobody reads them.
-
-        Raises:
-            Unserialisable: `extra` cannot travel; nothing was sent.
-        """
-        if self.cancelled:
-            return True
-        size, beside = len(item), None
-        if extra is not None:
-            beside = self._outbox.encode(extra)
-            size += len(beside)
-        if self.held is not None or self.chunks_left <= 0 or (size > self.bytes_left and self.chunks_left < self.window.chunks):
-            return False
-        self.chunks_left -= 1
-        self.bytes_left -= size
-        self.sent += 1
-        lane = self.lane
-        lane.chunks.append(item if beside is None else (item, beside))
-        if not lane.queued:
-            self._outbox.enqueue(lane)
-        return True
-
-    def floods(self, now: float) -> bool:
-        """Has it sent more than a chunk per `FLOOD_SECONDS` since the mark, or before it? One pause does not end a flood."""
-        sent, then, before = self.marked
-        fast = now - then < (self.sent - sent) * FLOOD_SECONDS
-        self.marked = sent, then, fast
-        return fast or before
-
-    def mark(self, now: float) -> None:
-        """From here on `floods` counts."""
-        self.marked = self.sent, now, self.marked[2]
-
-    def offer_progress(self, item: bytes) -> None:
-        """Send a stream's report as a chunk; without credit it waits, and a newer one takes its place."""
-        self.held = None if self.offer_held(item) else item
-
-    def offer_held(self, item: bytes) -> bool:
-        """Send a report that was held, or is new, before anything else."""
-        self.held = None
-        return self.offer(item, {"progress": True})
-
-
-class WorkerMultiplexer:
-    """Answers all calls of the host over one ordered channel."""
-
     def __init__(self, codec: Codec, piece_bytes: Optional[int] = None) -> None:
-        self.codec = codec
-        self._outbox = Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes)
+        super().__init__(codec, Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes))
+        self.asks = Asker(HOST_CALL, codec, self._outbox)
         self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown)
-        self._calls: Dict[int, Outflow] = {}
-        self._reporting: Dict[int, Outflow] = {}  # calls whose `report` is to be sent
-
-    @property
-    def open_calls(self) -> List[int]:
-        """Calls that have not ended."""
-        return list(self._calls)
 
     @property
     def has_output(self) -> bool:
@@ -138,128 +65,34 @@ class WorkerMultiplexer:
         """Introduce this worker: the first frame it sends."""
         self._outbox.put_control(self.codec.encode((HELLO, 0, info)))
 
-    def outflow(self, call_id: int) -> Optional[Outflow]:
-        """The sending side of an open call; for those who send many chunks."""
-        return self._calls.get(call_id)
-
-    def offer_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
-        """`Outflow.offer` by call id; chunks of a call that has ended are taken and dropped."""
-        call = self._calls.get(call_id)
-        return call is None or call.offer(item, extra)
-
-    def offer_progress(self, call_id: int, item: bytes) -> None:
-        """`Outflow.offer_progress` by call id."""
-        call = self._calls.get(call_id)
-        if call is not None:
-            call.offer_progress(item)
-
-    def chunks_sent(self, call_id: int) -> int:
-        """How many chunks of an open call have been taken for sending."""
-        call = self._calls.get(call_id)
-        return call.sent if call is not None else 0
-
-    def progress(self, call_id: int, payload: Dict[str, Any]) -> None:
-        """Report on a unary call. Replaces a report that has not left.
-
-        Raises:
-            Unserialisable: the report cannot travel.
-        """
-        call = self._calls.get(call_id)
-        if call is not None and not call.cancelled:
-            call.report = self._frame(PROGRESS, call_id, payload)
-            self._reporting[call_id] = call
-
-    def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:
-        """End a call well.
-
-        Raises:
-            Unserialisable: the value cannot travel; the call is still open.
-        """
-        call = self._calls.get(call_id)
-        if call is not None:
-            # Nobody reads the value of a cancelled call.
-            self._end(call_id, self._frame(RESULT, call_id, None if call.cancelled else value, metadata))
-
-    def error(self, call_id: int, info: Dict[str, Any]) -> None:
-        """End a call with an error: plain values only."""
-        if call_id in self._calls:
-            self._end(call_id, self.codec.encode((ERROR, call_id, info)))
-
     def bye(self, reason: str) -> None:
         """Say that this worker leaves, after all that waits."""
         self._outbox.put_last(self.codec.encode((BYE, 0, reason)))
 
     def next_message(self) -> Optional[bytes]:
         """The next message to write, or None."""
-        for call in list(self._reporting.values()):
-            if not call.lane.queued:  # a large report is still leaving: the newest waits for that
-                del self._reporting[call.call_id]
-                self._send_report(call)
+        self.send_reports()
         return self._outbox.next_message()
 
     def receive(self, message: bytes) -> List[WorkerEvent]:
         """What a message from the host means. Never raises."""
         return self._inbox.read(message)
 
-    def _frame(self, kind: int, call_id: int, value: Any, *rest: Any) -> bytes:
-        try:
-            return self.codec.encode((kind, call_id, value, *rest))
-        except Unserialisable as error:
-            raise find_culprit(value, error.__cause__ or error) from error  # its path begins at the value, not at the frame
-
-    def _end(self, call_id: int, frame: bytes) -> None:
-        call = self._calls.pop(call_id)
-        if self._reporting.pop(call_id, None) is not None:
-            self._send_report(call)
-        self._outbox.put(call.lane, frame)
-
-    def _send_report(self, call: Outflow) -> None:
-        if call.report is not None:
-            self._outbox.put(call.lane, call.report)
-            call.report = None
-
     def _handle(self, frame: List[Any]) -> Optional[WorkerEvent]:
         kind, call_id = frame[0], frame[1]
         if kind == CALL:
-            if call_id in self._calls:
-                raise Violation("call %d is open already" % call_id)
-            self._calls[call_id] = Outflow(call_id, _window_of(frame[4]), self._outbox)
+            self.opened(call_id, frame[4])
             return Call(call_id, frame[2], frame[3], frame[4])
         if kind == CREDIT:
-            return self._credit(call_id, frame[2], frame[3])
+            return self.credit(call_id, frame[2], frame[3])
         if kind == CANCEL:
-            return self._cancel(call_id, frame[2])
+            self._inbox.forget(call_id)
+            return self.cancelled(call_id, frame[2])
+        if kind in (CHUNK, RESULT, ERROR):
+            return self.asks.answered(frame)  # type: ignore[no-any-return]
         if kind == PING:
             self._outbox.put_control(self.codec.encode((PONG, 0, frame[2])))
             return None
+        if kind == END_SESSION:
+            return EndSession(frame[2], frame[3])
         return Drain()
-
-    def _credit(self, call_id: int, chunks: int, nbytes: int) -> Optional[WorkerEvent]:
-        call = self._calls.get(call_id)
-        if call is None:
-            return None
-        call.chunks_left += chunks
-        call.bytes_left += nbytes
-        if chunks < 0 or nbytes < 0 or call.chunks_left > call.window.chunks or call.bytes_left > call.window.bytes:
-            raise Violation("call %d was granted more than it has used" % call_id)
-        if call.held is not None:
-            call.offer_progress(call.held)
-        return Credit(call_id)
-
-    def _cancel(self, call_id: int, reason: str) -> Optional[WorkerEvent]:
-        self._inbox.forget(call_id)
-        call = self._calls.get(call_id)
-        if call is None or call.cancelled:
-            return None
-        call.cancelled = True
-        if self._outbox.drop(call.lane):
-            self._outbox.put_control(self.codec.encode((PIECE, call_id, False, b"")))
-        call.lane = Lane(call_id)  # for the frame that ends it
-        return Cancel(call_id, reason)
-
-
-def _window_of(options: Dict[str, Any]) -> Window:
-    window = options.get("window")
-    if not isinstance(window, list) or len(window) != 2 or not all(type(n) is int and n > 0 for n in window):
-        raise Violation("a call's window is two whole numbers above 0, not %.60r" % (window,))
-    return Window(window[0], window[1])

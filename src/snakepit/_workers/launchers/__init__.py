@@ -55,8 +55,8 @@ class Process(Protocol):
 class Launcher(Protocol):
     """Starts worker processes."""
 
-    def start(self, spec: LaunchSpec, on_output: Callable[[str, str], None]) -> Process:
-        """Start a worker; `on_output(stream, line)` gets what it prints.
+    def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> Process:
+        """Start a worker; `on_output(stream, text, state)` gets what it prints; see `Lines`.
 
         Raises:
             OSError: the process could not be started.

@@ -22,10 +22,12 @@ class Lines(asyncio.Protocol):
     """The protocol of a worker's stdout or stderr.
 
     Args:
-        on_output: called with the output's name and each line, without its end.
+        on_output: called with the output's name, a text without its line end, and what it is: `line`: a line, or the rest of one;
+            `part`: it goes on; `redrawn`: the state of a line that is drawn anew; `overwritten`: the same, but not to be shown;
+            `end`: nothing more comes. Who masks secrets must hear of all.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, on_output: Callable[[str, str], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, on_output: Callable[[str, str, str], None]) -> None:
         self._loop = loop
         self._name = name
         self._on_output = on_output
@@ -45,9 +47,13 @@ class Lines(asyncio.Protocol):
         for end in _LINE_END.finditer(text):
             line, start = text[start : end.start()], end.end()
             if end.group() == b"\r":
-                self._overwritten = line or self._overwritten
+                if line:
+                    self._overwrite()
+                    self._overwritten = self._in_parts(line)
             else:
-                self._say(self._in_parts(line or self._overwritten))
+                if line:
+                    self._overwrite()
+                self._say(self._in_parts(line or self._overwritten), "line")
                 self._overwritten = b""
                 self._stop_timer()  # what has waited is told; what comes now has not
         self._pending = self._in_parts(text[start:])
@@ -56,21 +62,37 @@ class Lines(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The worker has ended, or closed this output."""
-        self._say_unfinished()
+        self._say_end()
         if not self.ended.done():
             self.ended.set_result(None)
 
     def close(self) -> None:
         """Hand on what is left, and close the pipe."""
-        self._say_unfinished()
+        self._say_end()
         if self._transport is not None:
             self._transport.close()
 
     def _say_unfinished(self) -> None:
         self._stop_timer()
-        line, self._pending, self._overwritten = self._pending or self._overwritten, b"", b""
-        if line:
-            self._say(line)
+        if self._pending:
+            self._overwrite()
+            self._say(self._pending, "part")
+        elif self._overwritten:
+            self._say(self._overwritten, "redrawn")
+        self._pending = self._overwritten = b""
+
+    def _say_end(self) -> None:
+        self._stop_timer()
+        if self._pending:
+            self._overwrite()
+        self._say(self._pending or self._overwritten, "end")
+        self._pending = self._overwritten = b""
+
+    def _overwrite(self) -> None:
+        """What a carriage return has overwritten will not be shown."""
+        if self._overwritten:
+            self._say(self._overwritten, "overwritten")
+            self._overwritten = b""
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -81,9 +103,9 @@ class Lines(asyncio.Protocol):
         """Hand on what a line has too much; the rest of it."""
         while len(line) > MAX_LINE:
             cut = next((at for at in range(MAX_LINE, MAX_LINE - 4, -1) if line[at] & 0xC0 != 0x80), MAX_LINE)  # between characters
-            self._say(line[:cut])
+            self._say(line[:cut], "part")
             line = line[cut:]
         return line
 
-    def _say(self, line: bytes) -> None:
-        self._on_output(self._name, line.decode("utf-8", "backslashreplace"))
+    def _say(self, text: bytes, state: str) -> None:
+        self._on_output(self._name, text.decode("utf-8", "backslashreplace"), state)

@@ -50,7 +50,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 class SpawnLauncher:
     """Starts workers by `subprocess`."""
 
-    def start(self, spec: LaunchSpec, on_output: Callable[[str, str], None]) -> SpawnedProcess:
+    def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> SpawnedProcess:
         """Start one worker; see `Launcher.start`."""
         ours, theirs = socket.socketpair()
         try:
@@ -75,7 +75,7 @@ class SpawnLauncher:
 class SpawnedProcess:
     """One worker process and its three descriptors: the lifeline and the two outputs."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], lifeline: socket.socket, on_output: Callable[[str, str], None]) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], lifeline: socket.socket, on_output: Callable[[str, str, str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._popen = popen
         self.pid = popen.pid

@@ -1,0 +1,83 @@
+"""The options that every kind of call takes beside its own: which session, how it sticks, binary parameters."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from snakepit._pool.tools import ToolSpec
+from snakepit._sessions.records import check_session_id
+from snakepit.config import PoolConfig, check_affinity
+from snakepit.errors import InvalidParameter
+
+from .arguments import checked_call
+
+Affinity: TypeAlias = Literal["hint", "strict_queue", "strict_fail_fast"]
+
+
+class SessionHandle:
+    """What `Session` and `AsyncSession` are to a call: an id, and how its calls stick.
+
+    Attributes:
+        id: the session's id.
+        affinity: how its calls stick to its worker, unless a call says otherwise; None: as the pool is set.
+    """
+
+    def __init__(self, session_id: str, affinity: str | None) -> None:
+        self.id: str = check_session_id(session_id)
+        self.affinity = None if affinity is None else check_affinity("affinity", affinity, InvalidParameter)
+
+
+class CallOptions(TypedDict, total=False):
+    """Further keyword arguments of `execute`, `stream` and `submit`.
+
+    session_id: the session the call belongs to, by its id, which opens it if need be, or the `Session` itself.
+    affinity: how this call sticks to its session's worker; by default as the session or the pool is set.
+    binary_parameters: arguments that travel untouched: bytes by parameter name, beside `args`.
+    """
+
+    session_id: str | SessionHandle | None
+    affinity: Affinity | None
+    binary_parameters: Mapping[str, bytes | bytearray | memoryview] | None
+
+
+def prepare(
+    tools: Mapping[str, ToolSpec], config: PoolConfig, tool: str, args: Mapping[str, Any] | None, options: CallOptions, *, streaming: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the arguments to send, further attributes of the `Call`).
+
+    Raises:
+        UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle: something is wrong with the call.
+        TypeError: an option of an unknown name.
+    """
+    if not options:  # nearly every call
+        sent, _ = checked_call(tools, tool, args, None, streaming=streaming)
+        return sent, {}
+    check_option_names(options)
+    sent, binary = checked_call(tools, tool, args, options.get("binary_parameters"), streaming=streaming)
+    extra: dict[str, Any] = {"binary": binary} if binary else {}
+    session, affinity = options.get("session_id"), options.get("affinity")
+    if affinity is not None:
+        check_affinity("affinity", affinity, InvalidParameter)
+    if isinstance(session, SessionHandle):
+        extra.update(session_id=session.id, session_must_exist=True, affinity=affinity or session.affinity or config.affinity)
+    elif session is not None:
+        extra.update(session_id=check_session_id(session), affinity=affinity or config.affinity)
+    elif affinity is not None:
+        raise InvalidParameter("affinity is given without session_id", hint="name the session that the call belongs to", field="affinity")
+    return sent, extra
+
+
+def check_option_names(options: Mapping[str, Any]) -> None:
+    """Refuse options that no call has, as a function refuses keywords it does not know.
+
+    Raises:
+        TypeError: with near names.
+    """
+    for name in options:
+        if name not in CallOptions.__annotations__:
+            known = ["timeout", "chunk_timeout", "on_progress", "on_metadata", *CallOptions.__annotations__]
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "a tool's own arguments go into args={...}"
+            raise TypeError(f"a call has no option named {name!r}; {hint}")

@@ -1,0 +1,31 @@
+"""What the log tells of calls at DEBUG: that one was given to a worker, and how it ended. Descriptions only, never values."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from snakepit.telemetry.logs import library_logger
+from snakepit_bridge import redaction
+
+from .call import Call, Ended, Failed
+
+_log = library_logger("snakepit.pool")
+
+
+def given(call: Call) -> None:
+    """A worker gets the call; `worker_id` and `began` are set."""
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug("%s goes to %s: %s", call.tool, call.worker_id, redaction.describe(call.args), extra=_ids(call))
+
+
+def ended(call: Call, item: Ended | Failed) -> None:
+    """Its caller is told how it ended."""
+    if _log.isEnabledFor(logging.DEBUG):
+        how = redaction.describe(item.value) if isinstance(item, Ended) else item.error.code
+        where = f" on {call.worker_id} in {(time.monotonic() - call.began) * 1e3:.1f} ms" if call.worker_id else ""
+        _log.debug("%s ended%s: %s", call.tool, where, how, extra=_ids(call))
+
+
+def _ids(call: Call) -> dict[str, str]:
+    return {"correlation_id": call.correlation_id, "worker_id": call.worker_id}

@@ -1,0 +1,244 @@
+"""Takes calls in, gives them to workers as the Scheduler decides, and tells their callers how they went.
+
+A call is taken in once and its mailbox gets exactly one end. Lives on the engine's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from snakepit._workers.worker import Death, Worker
+from snakepit.config import PoolConfig
+from snakepit.errors import CallCancelled, SnakepitError
+from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.plain import Unserialisable
+
+from . import failures
+from .call import Call, Ended, Failed
+from .ledger import Ledger
+from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
+from .sessions.keeper import Keeper
+
+_log = logging.getLogger("snakepit.pool")
+
+
+class Dispatcher:
+    """The calls of one pool, between their callers and the workers.
+
+    Args:
+        workers: the workers of now, by id; the supervisor's own.
+        run_id: names this run of the pool in `Call.ancestors`.
+        call_left: told of each call whose slot is free again.
+    """
+
+    def __init__(
+        self,
+        config: PoolConfig,
+        scheduler: Scheduler,
+        sessions: Keeper,
+        workers: Mapping[str, Worker],
+        run_id: str,
+        call_left: Callable[[Call], None],
+    ) -> None:
+        self.ledger = Ledger()
+        self._config = config
+        self._scheduler = scheduler
+        self._sessions = sessions
+        self._workers = workers
+        self._run_id = run_id
+        self._call_left = call_left
+        self._loop = asyncio.get_running_loop()
+        self._nested: dict[int, Call] = {}  # waiting calls that host tools wait for
+
+    # From the callers ---------------------------------------------------------------------------------------------------------
+
+    def submit(self, call: Call) -> None:
+        """Take a call in. Its mailbox gets whatever comes of it; refusals too."""
+        self.ledger.enter(call)
+        now = self._loop.time()
+        if call.timeout is not None:
+            call.deadline = now + call.timeout
+            call.timers.append(self._loop.call_at(call.deadline, self._deadline_passed, call))
+        if call.session_id:
+            self._sessions.admit(call, self._enqueue, self._refuse)
+        else:
+            self._enqueue(call)
+        patience = self._config.queue_timeout
+        if patience is not None and not call.worker_id and not call.over:
+            call.timers.append(self._loop.call_at(now + patience, self._queue_time_passed, call, patience))
+
+    def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
+        """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
+        self.ledger.tell(call, Failed(error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)))
+        if self.ledger.get(call.id) is None or call.cancelling:
+            return
+        if not call.worker_id:  # it waits for a slot, or for its session
+            self._scheduler.withdraw(call.id)
+            self._leave(call)
+            self._give(self._scheduler.next_assignments())
+            return
+        call.cancelling = True
+        worker = self._workers.get(call.worker_id)
+        if worker is None:
+            return
+        if worker.connection.cancel(call.id, reason):
+            self._sessions.not_sent(call)
+            self._slot_free(call, worker)
+        else:
+            call.timers.append(self._loop.call_later(self._config.cancel_timeout, self._kill_for, call, worker))
+
+    def waited_for(self, call: Call) -> None:
+        """A host tool waits for this call of its own, and would wait for ever if no worker can take it."""
+        if call.ancestors and not call.worker_id and not call.over:
+            self._nested[call.id] = call
+            self._fail_deadlocked()
+
+    def consumed(self, call: Call, chunks: int, nbytes: int) -> None:
+        """The caller has taken chunks of a stream: as many more may come."""
+        worker = self._workers.get(call.worker_id)
+        if worker is not None and not call.over:
+            worker.connection.grant(call.id, chunks, nbytes)
+
+    # From the workers -----------------------------------------------------------------------------------------------------------
+
+    def worker_ready(self, worker: Worker) -> None:
+        """A worker takes calls from now on."""
+        self._give(self._scheduler.add_worker(worker.id, worker.concurrency))
+        self._fail_deadlocked()
+
+    def worker_lost(self, worker: Worker, death: Death) -> None:
+        """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere."""
+        worker.running.clear()
+        removal = self._scheduler.remove_worker(worker.id)
+        for call_id in removal.orphans:
+            call = self._open(call_id)
+            self.ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
+            self._leave(call)
+        self._sessions.worker_lost(worker.id, removal.lost_sessions, death.cause)
+        self._move(removal.stranded)
+        self._give(removal.assignments)
+
+    def condemn(self, worker: Worker, reason: str) -> None:
+        """Kill a worker, with what it runs; what waits for it alone is told or moves on."""
+        removal = self._scheduler.retire_worker(worker.id)  # first: a call that came now would die with it
+        self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
+        self._move(removal.stranded)
+        worker.condemn(reason)
+
+    def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
+        """A worker says how a call ended."""
+        call = self.ledger.get(event.call_id)
+        if call is None:
+            return
+        facts = event.metadata if isinstance(event, frames.Result) else event.info
+        warning, tainted = facts.pop("warning", None), facts.pop("tainted", False)
+        if warning:
+            _log.warning("%s: %s", worker.id, warning, extra={"worker_id": worker.id, "correlation_id": call.correlation_id})
+        if "snapshot" in facts:
+            self._sessions.keep_snapshot(call, facts.pop("snapshot"))
+        if isinstance(event, frames.Result):
+            self.ledger.tell(call, Ended(event.value, {**facts, **call.where()}))
+        else:
+            self.ledger.tell(call, Failed(failures.from_worker(call, facts)))
+        worker.calls_served += 1
+        if tainted:
+            self.condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
+        self._slot_free(call, worker)
+
+    # Inside -----------------------------------------------------------------------------------------------------------------------
+
+    def _open(self, call_id: int) -> Call:
+        call = self.ledger.get(call_id)
+        assert call is not None, "what the scheduler knows of is open"
+        return call
+
+    def _enqueue(self, call: Call) -> None:
+        try:
+            assignments = self._scheduler.submit(call.id, streaming=call.streaming, session=call.session_id, affinity=call.affinity)
+        except QueueIsFull:
+            self._refuse(call, failures.queue_full(self._scheduler.waiting, self._config.queue_size))
+            return
+        except SessionBusy as busy:
+            self._refuse(call, failures.worker_busy(call, busy.worker_id))
+            return
+        self._give(assignments)
+        if call.waited:
+            self.waited_for(call)
+
+    def _refuse(self, call: Call, error: Exception) -> None:
+        self.ledger.tell(call, Failed(failures.session_failed(call, error)))
+        self._leave(call)
+
+    def _give(self, assignments: Iterable[Assignment]) -> None:
+        pending = list(assignments)
+        while pending:
+            call_id, worker_id, moved_from = pending.pop(0)
+            call, worker = self._open(call_id), self._workers[worker_id]
+            self._nested.pop(call_id, None)
+            call.began, call.worker_id = time.monotonic(), worker_id
+            worker.running.add(call_id)
+            try:
+                worker.connection.call(call_id, call.tool, call.args, self._options(call, moved_from), call.window)
+            except Unserialisable as error:
+                self._sessions.not_sent(call)
+                self.ledger.tell(call, Failed(failures.unsendable(call, error)))
+                self._leave(call)
+                worker.running.discard(call_id)
+                pending += self._scheduler.finish(call_id)
+
+    def _options(self, call: Call, moved_from: str) -> dict[str, Any]:
+        options: dict[str, Any] = {"stream": call.streaming, "kill_after": self._config.cancel_timeout, "cid": call.correlation_id}
+        if call.deadline is not None:
+            options["timeout"] = max(0.0, call.deadline - self._loop.time())
+        if call.session_id:
+            options["session"] = self._sessions.options(call, moved_from)
+        if call.binary:
+            options["binary"] = call.binary
+        if call.span is not None and call.span.trace is not None:
+            options["trace"] = call.span.trace
+        return options
+
+    def _move(self, stranded: Iterable[int]) -> None:
+        """Strict calls whose worker is gone: on with them where their session can go on, else they fail."""
+        for call in map(self._open, list(stranded)):
+            if self._sessions.is_recoverable(call.session_id):
+                self._give(self._scheduler.resubmit(call.id))
+            else:
+                self._refuse(call, self._sessions.loss_of(call.session_id))
+
+    def _slot_free(self, call: Call, worker: Worker) -> None:
+        worker.running.discard(call.id)
+        self._leave(call)
+        self._give(self._scheduler.finish(call.id))
+
+    def _leave(self, call: Call) -> None:
+        self.ledger.leave(call)
+        self._nested.pop(call.id, None)
+        if call.session_id:
+            self._sessions.left(call)
+        self._call_left(call)
+
+    def _fail_deadlocked(self) -> None:
+        """Nested calls that no worker can ever take: each slot is held by a call that waits for such a one."""
+        if not self._nested or self._scheduler.seats < self._config.size:  # a worker that is to come may take them
+            return
+        for call in reversed(list(self._nested.values())):  # the newest first: each that fails lets those it came from go on
+            blocked = {number for other in self._nested.values() for run, number in other.ancestors if run == self._run_id}
+            if self._scheduler.saturated_by(blocked, session=call.session_id, affinity=call.affinity, streaming=call.streaming):
+                self.cancel(call, "every worker waits for it", failures.deadlock(call, self._config.size))
+
+    def _deadline_passed(self, call: Call) -> None:
+        self.cancel(call, "its deadline has passed", failures.deadline_passed(call))
+
+    def _queue_time_passed(self, call: Call, seconds: float) -> None:
+        if not call.worker_id:
+            self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
+
+    def _kill_for(self, call: Call, worker: Worker) -> None:
+        if self.ledger.get(call.id) is call:
+            self.ledger.counters.killed += 1
+            self.condemn(worker, f"{call.tool!r} did not stop within {self._config.cancel_timeout:g} s of being cancelled")

@@ -1,0 +1,141 @@
+"""Runs the host tools of one pool: begun when a worker asks, ended with the call that asked."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from snakepit._channel.connection import Connection
+from snakepit._pool.arguments import bind, check
+from snakepit._pool.binary import check_binary
+from snakepit._pool.call import Call
+from snakepit._pool.tools import ToolSpec, did_you_mean
+from snakepit.errors import InvalidParameter
+from snakepit_bridge.wire import frames
+
+from .context import HostCallContext
+from .offers import Function, Offers
+from .run import Run, failure
+from .threads import HostThreads
+
+#: How long the pool's end waits for host tools that are being cancelled (seconds).
+_CLOSE_SECONDS = 1.0
+
+
+class HostTools:
+    """Runs what is offered. Lives on the engine's loop.
+
+    Args:
+        offers: the functions.
+        run_id: names this run of the pool.
+        threads: how many sync host tools may run at once, per depth.
+    """
+
+    def __init__(self, offers: Offers, run_id: str, threads: int) -> None:
+        self._offers = offers
+        self._run_id = run_id
+        self._threads = HostThreads(threads)
+        self._runs: dict[tuple[str, int], Run] = {}  # (worker, its number for the call)
+        self._of_parent: dict[int, set[tuple[str, int]]] = {}
+
+    # Running ----------------------------------------------------------------------------------------------------------------------
+
+    def begin(self, worker_id: str, connection: Connection, event: frames.HostCall, parent: Call | None) -> None:
+        """A tool asks. It gets exactly one answer."""
+        refuse = functools.partial(connection.answer_error, event.call_id)
+        if parent is None or parent.over:
+            refuse(failure("cancelled", "the call that asks has ended"))
+            return
+        if not event.name:
+            connection.answer(event.call_id, [_shown(spec) for spec in self._offers.known(parent.session_id)], {})
+            return
+        found = self._offers.find(event.name, parent.session_id)
+        if found is None:
+            refuse(self._unknown(event.name, parent.session_id))
+            return
+        try:
+            function = _bound(*found, event)
+        except InvalidParameter as error:
+            refuse(failure(error.code, str(error)))
+            return
+        spec = found[0]
+        ancestors = (*parent.ancestors, (self._run_id, parent.id))
+        context = HostCallContext(spec.name, parent.tool, worker_id, parent.session_id, parent.correlation_id, ancestors)
+        key = worker_id, event.call_id
+        run = Run(connection, event.call_id, parent.id, context, function, event.options.get("trace"), functools.partial(self._ended, key))
+        self._runs[key] = run
+        self._of_parent.setdefault(parent.id, set()).add(key)
+        if spec.asynchronous:
+            run.start()
+        elif not self._threads.submit(context.depth, run.thread_work()):
+            refuse(failure("too_many_host_calls", "too many calls of host tools wait for a thread; raise host_tool_threads"))
+            self._ended(key, run)
+
+    def credit(self, worker_id: str, event: frames.Credit) -> None:
+        """A tool has taken items of a host tool."""
+        run = self._runs.get((worker_id, event.call_id))
+        if run is not None:
+            run.credit()
+
+    def cancel(self, worker_id: str, event: frames.Cancel) -> None:
+        """A tool has no more use for a call."""
+        run = self._runs.get((worker_id, event.call_id))
+        if run is not None:
+            run.cancel()
+
+    def parent_ended(self, call_id: int) -> None:
+        """A call has ended, or nobody waits for it: so do its calls of host tools."""
+        for key in tuple(self._of_parent.get(call_id, ())):
+            self._runs[key].cancel()
+
+    async def close(self) -> None:
+        """Cancel what runs. Sync functions cannot be interrupted: those still at it are left to their (daemon) threads."""
+        for run in list(self._runs.values()):
+            run.cancel()
+        tasks = [run.task for run in self._runs.values() if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+        threads = self._threads.close()
+        for _ in range(int(_CLOSE_SECONDS / 0.005)):
+            if not any(thread.is_alive() for thread in threads):
+                break
+            await asyncio.sleep(0.005)
+
+    def _ended(self, key: tuple[str, int], run: Run) -> None:
+        self._runs.pop(key, None)
+        siblings = self._of_parent.get(run.parent)
+        if siblings is not None:
+            siblings.discard(key)
+            if not siblings:
+                del self._of_parent[run.parent]
+
+    def _unknown(self, name: str, session_id: str) -> dict[str, Any]:
+        known = [spec.name for spec in self._offers.known(session_id)]
+        there = "there are: " + ", ".join(sorted(known)[:20]) if known else "it offers none; see pool.register_tool"
+        hint = " ".join(part for part in (did_you_mean(name, known), there) if part)
+        return failure("unknown_tool", f"the application offers no tool named {name!r}; {hint}")
+
+
+def _bound(spec: ToolSpec, function: Function, event: frames.HostCall) -> Callable[[], Any]:
+    """The function with its arguments, checked as those of tools are.
+
+    Raises:
+        InvalidParameter: they do not fit.
+    """
+    args, kwargs = event.args.get("args"), event.args.get("kwargs")
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise InvalidParameter(f"host tool {spec.name!r} was asked with malformed arguments", tool=spec.name)
+    binary = event.options.get("binary")
+    named = bind(spec, args, kwargs)
+    if binary is None:
+        check(spec, named)
+    else:
+        kwargs = {**kwargs, **check_binary(spec, named, binary)}
+    return functools.partial(function, *args, **kwargs)
+
+
+def _shown(spec: ToolSpec) -> dict[str, Any]:
+    parameters = [{"name": item.name, "required": item.required, "annotation": item.annotation} for item in spec.parameters]
+    return {"name": spec.name, "description": spec.description, "streaming": spec.streaming, "parameters": parameters}

@@ -1,0 +1,157 @@
+"""What stores hold and give out: sessions as frozen pictures, limits, and what may be a session's id."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from snakepit.errors import InvalidParameter, ProgramQuotaExceeded, SessionEnded, SessionQuotaExceeded
+from snakepit_bridge.redaction import find_secret
+from snakepit_bridge.wire.codecs import MsgpackCodec
+from snakepit_bridge.wire.plain import Unserialisable
+
+#: Seconds since the epoch; tests give a clock of their own.
+Clock = Callable[[], float]
+
+_MAX_ID = 256
+_CODEC = MsgpackCodec()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """How many sessions one store holds, and how many programs one session."""
+
+    max_sessions: int = 10_000
+    max_programs_per_session: int = 1_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One session at one moment.
+
+    Attributes:
+        created, last_used, expires: seconds since the epoch; it expires `ttl` seconds after its last use.
+        metadata: frozen at every depth.
+        programs: how many it holds.
+        worker_id: the worker of this pool that it sticks to; empty if none.
+        state: `bound`, `unbound` or `lost`, in this pool; empty where no pool was asked.
+    """
+
+    id: str
+    created: float
+    last_used: float
+    expires: float
+    ttl: float
+    metadata: Mapping[str, Any]
+    programs: int = 0
+    worker_id: str = ""
+    state: str = ""
+
+
+def check_session_id(value: Any) -> str:
+    """A session's id: text of 1 to 256 characters without control characters.
+
+    Raises:
+        InvalidParameter: it is not.
+    """
+    if not isinstance(value, str):
+        message = f"session_id is a {type(value).__name__}; allowed is text"
+        raise InvalidParameter(message, field="session_id", expected="text", got=type(value).__name__)
+    if not 0 < len(value) <= _MAX_ID or not value.isprintable():
+        message = f"session_id {value[:40]!r} has {len(value)} characters"
+        hint = f"allowed are 1 to {_MAX_ID} printable characters"
+        raise InvalidParameter(message, hint=hint, field="session_id")
+    return value
+
+
+def freeze(value: Any) -> Any:
+    """A value that nobody can change: dicts become read-only mappings, lists tuples."""
+    if isinstance(value, dict):
+        return MappingProxyType({key: freeze(item) for key, item in value.items()})
+    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
+
+
+def thaw(value: Any) -> Any:
+    """The opposite of `freeze`: a copy that is the caller's own."""
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    return [thaw(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def encode(value: Any, what: str, *, on_disk: bool = False) -> bytes:
+    """A value as the bytes that a store keeps.
+
+    Args:
+        what: names it in messages, such as `metadata` or `program 'p1'`.
+        on_disk: it leaves this process, so it must hold no secret.
+
+    Raises:
+        InvalidParameter: it cannot travel, or holds what looks like a secret.
+    """
+    if on_disk:
+        secret = find_secret(value, what)
+        if secret is not None:
+            hint = "keep secrets out of sessions, or use the memory store, which never leaves this process"
+            raise InvalidParameter(f"{secret} looks like a secret, and this session store keeps nothing secret", hint=hint, field=secret)
+    try:
+        return _CODEC.encode(thaw(value))
+    except Unserialisable as error:
+        hint = "give None, bool, int, float, str, bytes, list or dict"
+        message = f"{what}{error.path} is a {error.type_name}: {error.reason}"
+        raise InvalidParameter(message, hint=hint, field=what, path=error.path) from None
+
+
+def encode_metadata(metadata: Any, *, on_disk: bool = False) -> bytes:
+    """`encode` for metadata, which is a dict with text keys."""
+    if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
+        message = f"metadata is a {type(metadata).__name__}; allowed is a dict with text keys"
+        raise InvalidParameter(message, field="metadata")
+    return encode(metadata, "metadata", on_disk=on_disk)
+
+
+def decode(data: bytes) -> Any:
+    """What `encode` was given, as a copy."""
+    return _CODEC.decode(data)
+
+
+def check_program_id(value: Any) -> str:
+    """A program's id: as a session's.
+
+    Raises:
+        InvalidParameter: it is not text of 1 to 256 printable characters.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID or not value.isprintable():
+        raise InvalidParameter(f"program_id is {value!r:.60}; allowed are 1 to {_MAX_ID} printable characters", field="program_id")
+    return value
+
+
+def too_many_sessions(limits: Limits) -> SessionQuotaExceeded:
+    """No place for another session."""
+    hint = "end sessions that are done, give them a shorter ttl, or raise max_sessions"
+    message = f"there are {limits.max_sessions} sessions, which is max_sessions"
+    return SessionQuotaExceeded(message, hint=hint, limit=limits.max_sessions)
+
+
+def too_many_programs(session_id: str, program_id: str, limits: Limits) -> ProgramQuotaExceeded:
+    """No place for another program."""
+    limit = limits.max_programs_per_session
+    hint = "delete programs that are done, or raise max_programs_per_session"
+    message = f"session {session_id!r} holds {limit} programs, which is max_programs_per_session; {program_id!r} would be one more"
+    return ProgramQuotaExceeded(message, hint=hint, session_id=session_id, program_id=program_id, limit=limit)
+
+
+def no_program(session_id: str, program_id: str, known: Iterable[str]) -> InvalidParameter:
+    """A program was asked for that is not there."""
+    near = difflib.get_close_matches(program_id, list(known), n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+    message = f"session {session_id!r} has no program {program_id!r}"
+    return InvalidParameter(message, hint=hint, session_id=session_id, program_id=program_id)
+
+
+def session_ended(session_id: str) -> SessionEnded:
+    """A session was asked for that is over."""
+    hint = "open it anew with pool.session(...); its lifetime without calls is its ttl"
+    return SessionEnded(f"session {session_id!r} was ended, or its lifetime is over", hint=hint, session_id=session_id)

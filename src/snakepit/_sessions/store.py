@@ -1,0 +1,119 @@
+"""What a session store has to offer, and the warning when one fills up. Stores know no pools and no workers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from .records import SessionInfo
+
+_log = logging.getLogger("snakepit.sessions")
+
+#: A quota is warned of when so much of it is used.
+WARN_AT = 0.8
+
+
+@runtime_checkable
+class SessionStore(Protocol):
+    """Keeps sessions: metadata, programs, lifetimes. Each method is one atomic step, also where hosts share a store.
+
+    A pool calls it from one thread at a time. Methods raise `SessionStoreError` when the store cannot be reached or read.
+
+    Attributes:
+        blocking: does it do I/O? Then the pool calls it on a thread of its own.
+    """
+
+    blocking: bool
+
+    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
+        """Find and touch a session, or make it: (what it is, was it made?).
+
+        One that is there keeps its ttl; given metadata is merged into its own.
+
+        Raises:
+            SessionQuotaExceeded: it would be one too many.
+            InvalidParameter: the metadata cannot be kept.
+        """
+
+    def get(self, session_id: str) -> SessionInfo | None:
+        """A session, not touched; None: never there, ended, or expired."""
+
+    def touch(self, session_ids: Iterable[str], /) -> set[str]:
+        """Begin the lifetimes of these anew; those that are gone. One round trip for all."""
+
+    def gone(self, session_ids: Iterable[str], /) -> set[str]:
+        """Which of these are gone; nothing is touched. One round trip for all."""
+
+    def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
+        """Change metadata: `change` gets a copy and gives the new one; it may be asked again when another was faster.
+
+        Raises:
+            SessionEnded: it is gone.
+        """
+
+    def delete(self, session_id: str) -> bool:
+        """End a session with all it holds; False if there was none."""
+
+    def expire(self) -> list[str]:
+        """Remove what has expired; which."""
+
+    def put_program(self, session_id: str, program_id: str, program: Any) -> None:
+        """Keep a program; one of that id is replaced.
+
+        Raises:
+            ProgramQuotaExceeded, SessionEnded, InvalidParameter: why not.
+        """
+
+    def get_program(self, session_id: str, program_id: str) -> Any:
+        """A copy of a program.
+
+        Raises:
+            InvalidParameter: there is none of that id. SessionEnded: the session is gone.
+        """
+
+    def delete_program(self, session_id: str, program_id: str) -> bool:
+        """Forget a program; False if there was none."""
+
+    def programs(self, session_id: str) -> tuple[str, ...]:
+        """The ids of a session's programs, sorted.
+
+        Raises:
+            SessionEnded: the session is gone.
+        """
+
+    def sessions(self) -> tuple[SessionInfo, ...]:
+        """All that have not expired."""
+
+    def count(self) -> int:
+        """How many there are."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Fullness:
+    """Warns once when a quota is 80 % used, and again only after it was less.
+
+    Args:
+        what: what fills up, such as `sessions`.
+        setting: the setting that would make room.
+    """
+
+    def __init__(self, what: str, setting: str) -> None:
+        self._what = what
+        self._setting = setting
+        self._warned: set[str] = set()
+
+    def note(self, session_id: str, used: int, limit: int) -> None:
+        """So much is used now. `session_id`: whose quota it is; empty: the store's own."""
+        if used < WARN_AT * limit:
+            self._warned.discard(session_id)
+        elif session_id not in self._warned:
+            self._warned.add(session_id)
+            whose = f"session {session_id!r}" if session_id else "the session store"
+            _log.warning("%s holds %d %s of the %d that %s allows", whose, used, self._what, limit, self._setting)
+
+    def forget(self, session_id: str) -> None:
+        """Whose quota it was is gone."""
+        self._warned.discard(session_id)

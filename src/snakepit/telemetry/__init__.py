@@ -1,0 +1,1 @@
+"""What can be seen of calls from outside: log lines and spans."""

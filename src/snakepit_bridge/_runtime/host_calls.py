@@ -1,0 +1,191 @@
+"""Calls host tools for the tools of this worker, and waits for their answers: blocking a thread, or in an event loop.
+
+Waiting is bounded by the call's own deadline and ends at once when it is cancelled.
+"""
+
+import asyncio
+import time
+from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
+
+from .. import tracing
+from ..call_context import CallContext, Cancelled
+from ..host_tools import HostToolError, HostToolTimeout
+from ..wire.frames import Chunks, Failure, Result
+from ..wire.plain import Unserialisable
+from .asks import Ask
+from .link import Link
+
+
+class HostCalls:
+    """The way to the host's tools over one link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def call(self, context: CallContext, name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any], options: Dict[str, Any]) -> Any:
+        """Call a host tool and wait: its result, or an iterator of what it yields."""
+        answer = _Answer(self._link, context, name, self._ask(context, name, args, kwargs, options), options.get("timeout"))
+        try:
+            return answer.first(answer.next())
+        except BaseException:  # an interruption too
+            answer.close()
+            raise
+
+    async def call_async(
+        self, context: CallContext, name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any], options: Dict[str, Any]
+    ) -> Any:
+        """`call`, awaited: its result, or an async iterator."""
+        answer = _AsyncAnswer(self._link, context, name, self._ask(context, name, args, kwargs, options), options.get("timeout"))
+        try:
+            return answer.first(await answer.next_async())
+        except BaseException:
+            answer.close()
+            raise
+
+    def _ask(self, context: CallContext, name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any], options: Dict[str, Any]) -> Ask:
+        if context.ended:
+            raise RuntimeError("the call of %r has ended: its host tools can be called while it runs" % context.tool)
+        context.check()
+        sent: Dict[str, Any] = {"timeout": _least(options.get("timeout"), context.remaining)}
+        trace = tracing.inject()
+        if trace is not None:
+            sent["trace"] = trace
+        if options.get("binary_parameters"):
+            sent["binary"] = options["binary_parameters"]
+        try:
+            ask = self._link.ask(context.call_id, name, {"args": list(args), "kwargs": kwargs}, sent)
+        except Unserialisable as error:
+            where = error.path.replace("[3]['args']", "argument ").replace("[3]['kwargs']", "")
+            raise TypeError("host tool %r: %s is a %s, which cannot travel: %s" % (name, where, error.type_name, error.reason)) from None
+        if context.ended:  # in a thread that outlived the call: nobody else would end it
+            self._link.give_up(ask, "the tool that asked has ended")
+        return ask
+
+
+class _Answer(Iterator[Any]):
+    """What comes for one call of a host tool. An iterator of what it yields, if it does."""
+
+    def __init__(self, link: Link, context: CallContext, name: str, ask: Ask, timeout: Optional[float]) -> None:
+        self._link = link
+        self._context = context
+        self._name = name
+        self._ask = ask
+        self._until = None if timeout is None else time.monotonic() + timeout
+        self._timeout = timeout
+        self._items: List[Any] = []
+        self._ended = False
+
+    def first(self, event: Any) -> Any:
+        """What the caller gets for the first event: a result, or itself as an iterator."""
+        if isinstance(event, Result) and not event.metadata.get("streamed"):
+            return event.value
+        self._took(event)
+        return self
+
+    def next(self) -> Any:
+        """The next event, blocking."""
+        while not self._ask.events:
+            self._check()
+            self._ask.wait(self._left())
+        return self._event()
+
+    def __next__(self) -> Any:
+        while not self._items:
+            if self._ended:
+                raise StopIteration
+            try:
+                self._took(self.next())
+            except BaseException:
+                self.close()
+                raise
+        return self._items.pop()
+
+    def close(self) -> None:
+        """Leave early: the host tool is cancelled. Harmless at the end."""
+        self._items = []
+        if not self._ended:
+            self._ended = True
+            self._link.give_up(self._ask, "the tool left")
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _event(self) -> Any:
+        event = self._ask.events.popleft()
+        if not isinstance(event, Chunks):
+            self._ended = True
+        if isinstance(event, Failure):
+            raise _error(self._name, event.info)
+        return event
+
+    def _took(self, event: Any) -> None:
+        if isinstance(event, Chunks):
+            self._items = event.payloads[::-1]
+            self._link.grant(self._ask, len(event.payloads), event.nbytes)
+
+    def _check(self) -> None:
+        """Raise if nothing will come, or came too late."""
+        if self._ask.cancelled:
+            self._context.check()
+            raise Cancelled(self._context.tool)
+        if self._until is not None and time.monotonic() >= self._until:
+            raise HostToolTimeout(self._name, "it gave no answer within %g s" % (self._timeout or 0.0), code="host_tool_timeout")
+
+    def _left(self) -> Optional[float]:
+        return None if self._until is None else max(0.0, self._until - time.monotonic())
+
+
+class _AsyncAnswer(_Answer, AsyncIterator[Any]):
+    """The same, awaited."""
+
+    def __init__(self, link: Link, context: CallContext, name: str, ask: Ask, timeout: Optional[float]) -> None:
+        super().__init__(link, context, name, ask, timeout)
+        self._loop = asyncio.get_event_loop()
+        self._woken: Optional[asyncio.Future[None]] = None
+        ask.on_news = self._on_news
+        self._wake()  # it may have come before
+
+    async def next_async(self) -> Any:
+        """The next event."""
+        while not self._ask.events:
+            self._check()
+            self._woken = self._loop.create_future()
+            if not self._ask.events and not self._ask.cancelled:
+                await asyncio.wait([self._woken], timeout=self._left())
+        return self._event()
+
+    async def __anext__(self) -> Any:
+        while not self._items:
+            if self._ended:
+                raise StopAsyncIteration
+            try:
+                self._took(await self.next_async())
+            except BaseException:
+                self.close()
+                raise
+        return self._items.pop()
+
+    async def aclose(self) -> None:
+        """Leave early."""
+        self.close()
+
+    def _on_news(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            pass  # the loop, one of the tool's own, has been closed
+
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+
+def _error(name: str, info: Dict[str, Any]) -> HostToolError:
+    texts = {key: str(info.get(key) or "") for key in ("code", "type", "traceback")}
+    return HostToolError(name, str(info.get("message", "")), **texts)
+
+
+def _least(one: Optional[float], other: Optional[float]) -> Optional[float]:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -1,0 +1,61 @@
+"""The worker's own log lines: one handler on the logger `snakepit_bridge`, at the level that the host hands over.
+
+They go to stderr, from where the host takes them; secrets are masked here already.
+"""
+
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+from .. import redaction
+from ..call_context import _current
+from .running import RunningCall
+
+#: Set by the host; see `snakepit.telemetry.logs`.
+LEVEL_VARIABLE = "SNAKEPIT_LOG_LEVEL"
+
+_FORMAT = "%(levelname)s %(name)s [%(correlation_id)s] %(message)s"
+
+log = logging.getLogger("snakepit_bridge")
+
+
+class _Lines(logging.Formatter):
+    """Adds the correlation id of the running call, and masks."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not hasattr(record, "correlation_id"):
+            record.correlation_id = getattr(_current.get(None), "correlation_id", "")
+        return redaction.mask(super().format(record))
+
+
+def set_up_logging() -> None:
+    """Called once in a worker process, never by who merely imports the library. Without a level, nothing is set up."""
+    chosen = os.environ.get(LEVEL_VARIABLE, "").strip().upper()
+    level = int(chosen) if chosen.isdigit() else logging.getLevelName(chosen) if chosen else None
+    if not isinstance(level, int):
+        return  # none, or one that the host would have refused
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines(_FORMAT))
+    log.addHandler(handler)
+    log.setLevel(level)
+    log.propagate = False  # what the adapter sets up for the root logger would tell each line twice
+
+
+def call_received(call: RunningCall) -> None:
+    """A call has come."""
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("call %d received: %s %s", call.call_id, call.tool, redaction.describe(call.args), extra=_ids(call))
+
+
+def call_ended(call: RunningCall, kind: str, value: Any = None) -> None:
+    """A call has ended. `kind`: `result`, or the error's code; `value`: what is described beside it."""
+    if log.isEnabledFor(logging.DEBUG):
+        elapsed = (time.perf_counter() - call.began) * 1e3
+        words = (call.call_id, call.tool, kind, redaction.describe(value), elapsed)
+        log.debug("call %d ended: %s %s %s in %.1f ms", *words, extra=_ids(call))
+
+
+def _ids(call: RunningCall) -> Any:
+    return {"correlation_id": getattr(call.context, "correlation_id", "")}

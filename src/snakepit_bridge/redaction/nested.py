@@ -1,0 +1,113 @@
+"""Secrets in nested values: those that stand below a secret's name. Bounded in depth and number, whatever is given."""
+
+import dataclasses
+from typing import Any, Callable, Iterator, List, Optional, Tuple
+
+from .shapes import MASK
+
+_MAX_DEPTH = 12
+_MAX_ITEMS = 20_000
+_MAX_FOUND = 128
+#: Where a secret is looked for in a text (characters).
+_MAX_TEXT = 64 * 1024
+
+#: Takes a value and a path, gives what it holds: (key, the item's path, the item).
+_Children = Iterator[Tuple[Any, str, Any]]
+
+
+def secrets_in(value: Any, is_secret_name: Callable[[str], bool]) -> Tuple[str, ...]:
+    """The texts below secret names."""
+    found: List[str] = []
+    for below, _path, item in _walk(value, "", is_secret_name):
+        if below:
+            text = _text_of(item)
+            if text and text not in found:
+                found.append(text)
+                if len(found) >= _MAX_FOUND:
+                    break
+    return tuple(found)
+
+
+def find_secret(value: Any, name: str, is_secret_name: Callable[[str], bool], is_secret_text: Callable[[str], bool]) -> Optional[str]:
+    """The path of the first secret, or None."""
+    for below, path, item in _walk(value, name, is_secret_name):
+        text = _text_of(item)
+        if text and (below or is_secret_text(text[:_MAX_TEXT])):
+            return path
+    return None
+
+
+def masked(value: Any, name: str, is_secret_name: Callable[[str], bool], mask: Callable[[str], str], depth: int = 0) -> Any:
+    """A copy with texts masked and `***` for what stands below a secret's name; other objects stay as they are."""
+    if name and value and value is not True and is_secret_name(name):
+        return MASK
+    if isinstance(value, str):
+        return mask(value)
+    if type(value) is bytes and len(value) <= _MAX_TEXT:
+        text = value.decode("utf-8", "replace")
+        shown = mask(text)
+        return value if shown == text else shown.encode()
+    if depth >= _MAX_DEPTH:
+        return MASK if isinstance(value, (dict, list, tuple)) else value
+    if type(value) is dict:
+        return {key: masked(item, key if isinstance(key, str) else "", is_secret_name, mask, depth + 1) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(masked(item, "", is_secret_name, mask, depth + 1) for item in value)
+    return value
+
+
+def _walk(value: Any, name: str, is_secret_name: Callable[[str], bool]) -> Iterator[Tuple[bool, str, Any]]:
+    """Every leaf, in order: (is it below a secret's name?, its path, itself)."""
+    stack = [(bool(name) and is_secret_name(name), name, value, 0)]
+    seen = 0
+    while stack and seen < _MAX_ITEMS:
+        below, path, item, depth = stack.pop()
+        seen += 1
+        children = _children(item, path) if depth < _MAX_DEPTH else None
+        if children is None:
+            yield below, path, item
+            continue
+        found = []
+        for key, at, child in children:
+            found.append((below or (isinstance(key, str) and is_secret_name(key)), at, child, depth + 1))
+            if len(found) + seen >= _MAX_ITEMS:
+                break
+        for key, _at, _child in _children(item, path) or ():  # a secret may also stand as a key
+            if len(found) + seen >= _MAX_ITEMS:
+                break
+            if isinstance(key, str) and len(key) > 15:
+                found.append((False, "a key of %s" % (path or "it"), key, _MAX_DEPTH))
+        stack += reversed(found)
+
+
+def _children(value: Any, path: str) -> Optional[_Children]:
+    """What a container holds; None for a leaf. A subclass is read as what it is based on, its own methods are not called."""
+    if isinstance(value, dict):
+        return ((key, "%s[%s]" % (path, _key(key)), item) for key, item in list(dict.items(value)))
+    if isinstance(value, (list, tuple)):
+        names = getattr(type(value), "_fields", ())
+        names = names if isinstance(names, tuple) and len(names) == len(value) else ()
+        base = list if isinstance(value, list) else tuple
+        items = base.__iter__(value)  # type: ignore[arg-type]
+        return ((names[at] if names else at, "%s[%d]" % (path, at), item) for at, item in enumerate(items))
+    if isinstance(value, (set, frozenset)):
+        return ((None, "an item of %s" % (path or "it"), item) for item in list(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return ((field.name, "%s.%s" % (path, field.name), getattr(value, field.name, None)) for field in dataclasses.fields(value))
+    return None
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return repr(key if len(key) <= 60 else key[:57] + "...")
+    return str(key) if isinstance(key, int) else type(key).__name__
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (bytes, bytearray)) and len(value) <= _MAX_TEXT:
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    return ""

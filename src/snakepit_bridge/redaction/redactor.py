@@ -1,0 +1,131 @@
+"""The masks: all rules of one user, applied to texts and values."""
+
+import base64
+import binascii
+import functools
+import re
+from typing import Any, Iterable, List, Optional, Tuple
+
+from . import assignments, describing, nested, shapes
+from .literals import Literals, literals
+from .names import further_names, is_secret, words_of
+from .shapes import MASK
+
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){8,}\Z")
+_URL_SAFE = str.maketrans("-_", "+/")
+#: What is masked may uncover more (base64 in base64, a quote that closes elsewhere): looked at again, at most so often.
+_ROUNDS = 6
+_DEPTH = 2
+
+
+class Redactor:
+    """Finds and masks secrets.
+
+    Args:
+        names: further names of secrets, beside the usual ones; `patient_id` also covers `PATIENT_ID` and `thePatientId`.
+        patterns: further regular expressions; their whole match is masked.
+
+    Raises:
+        re.error: a pattern is no regular expression.
+    """
+
+    def __init__(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
+        self._names = further_names(names)
+        self._shapes = shapes.Shapes(tuple(patterns))
+        self._hints = tuple(words[-1] for words in self._names)
+        self._find: Any = None
+        self.is_secret_name = functools.lru_cache(maxsize=4096)(self._is_secret_name)
+
+    def describe(self, value: Any) -> str:
+        """What a value is, never what it holds; its cost does not grow with the value. Never raises."""
+        return describing.describe(value, self.mask)
+
+    def mask(self, text: str, extra: Iterable[str] = ()) -> str:
+        """The text without its secrets: `***` stands for each.
+
+        Args:
+            extra: secrets that are known, masked in every form; those of less than 6 characters are not looked for.
+        """
+        known = literals(tuple(extra)) if extra else None
+        for _ in range(_ROUNDS):
+            masked = self._mask_once(text, known, _DEPTH)
+            if masked == text:
+                break
+            text = masked
+        return text
+
+    def unfinished(self, text: str, extra: Iterable[str] = ()) -> int:
+        """How many characters at the end of a text that goes on may be the beginning of a secret that is not seen as one yet."""
+        return max(self.unfinished_known(text, extra), shapes.unfinished(text))
+
+    def unfinished_known(self, text: str, extra: Iterable[str]) -> int:
+        """How many characters at the end of a text may be the beginning of one of these secrets."""
+        return literals(tuple(extra)).unfinished(text) if extra else 0
+
+    def masked(self, value: Any, extra: Iterable[str] = (), name: str = "") -> Any:
+        """A copy of nested dicts, lists and tuples with their texts masked; what stands below a secret's name is `***`."""
+        extra = tuple(extra)
+        return nested.masked(value, name, self.is_secret_name, lambda text: self.mask(text, extra))
+
+    def secrets_in(self, value: Any) -> Tuple[str, ...]:
+        """The texts that stand below secret names in nested values, for the `extra` of `mask`."""
+        return nested.secrets_in(value, self.is_secret_name)
+
+    def find_secret(self, value: Any, name: str = "") -> Optional[str]:
+        """The path of the first thing that looks like a secret, such as `metadata['db']['password']`; None if nothing does."""
+        return nested.find_secret(value, name, self.is_secret_name, lambda text: self.mask(text) != text)
+
+    def _is_secret_name(self, name: str) -> bool:
+        return is_secret(words_of(name), self._names)
+
+    def _mask_once(self, text: str, known: Optional[Literals], depth: int) -> str:
+        if known is not None:
+            text = _cut(text, known.spans(text))
+        text = shapes.without_key_lines(self._shapes.own(text))
+        if shapes.is_suspicious(text) or (self._hints and any(hint in text.lower() for hint in self._hints)):
+            text = self._shapes.known(text)
+            if self._find is None:
+                self._find = assignments.finder(tuple(r"[\W_]{0,2}".join(map(re.escape, words)) for words in self._names))
+            text = _cut(text, assignments.spans(text, self._find, self.is_secret_name))
+        if depth and len(text) >= 16:
+            text = _RUN.sub(lambda found: MASK if self._hides_secret(found.group(), known, depth - 1) else found.group(), text)
+        return text
+
+    def _hides_secret(self, run: str, known: Optional[Literals], depth: int) -> bool:
+        """Is this base64 or hex of a text that holds a secret?"""
+        return any(self._mask_once(text, known, depth) != text for text in _decoded(run))
+
+
+def _cut(text: str, spans: List[Tuple[int, int]]) -> str:
+    if not spans:
+        return text
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [text[at:start], MASK]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _decoded(run: str) -> List[str]:
+    """The texts that a run of base64 or hex may stand for; the run may have been cut, so every alignment is tried."""
+    found = []
+    if _HEX.match(run):
+        found.append(bytes.fromhex(run))
+    letters = run.rstrip("=").translate(_URL_SAFE)
+    for shift in range(4):
+        part = letters[shift:]
+        part = part[: len(part) - 1] if len(part) % 4 == 1 else part
+        try:
+            found.append(base64.b64decode(part + "=" * (-len(part) % 4)))
+        except (binascii.Error, ValueError):
+            continue
+    return [text for text in map(_as_text, found) if text]
+
+
+def _as_text(raw: bytes) -> str:
+    """Its text, if it reads like one."""
+    if not raw.isascii() and sum(byte < 32 and byte not in (9, 10, 13) for byte in raw[:64]) > 3:
+        return ""
+    text = raw.decode("utf-8", "replace")
+    return text if text.count("\ufffd") * 8 < len(text) else ""

@@ -1,0 +1,39 @@
+"""A session as its tools see it on this worker: id, metadata, and the state that lives from call to call.
+
+Belongs to the call (`self.session`), not to the adapter instance. Made by the runtime; needs the standard library alone.
+"""
+
+from types import MappingProxyType
+from typing import Any, Dict, Mapping, Optional
+
+
+class SessionContext:
+    """One session on one worker. A call without a session has an anonymous one, which is false and ends with the call.
+
+    Attributes:
+        id: the session's id; empty for the anonymous one.
+        state: whatever tools keep between the calls of this session on this worker; any objects. It leaves the worker when the
+            session ends or expires, and is lost with the worker unless the adapter has `snapshot` and `restore`.
+    """
+
+    __slots__ = ("__weakref__", "_metadata", "id", "state")
+
+    def __init__(self, session_id: str = "", metadata: Optional[Mapping[str, Any]] = None) -> None:
+        self.id = session_id
+        self.state: Dict[str, Any] = {}
+        self._metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the application said of the session; read-only, as it was when the running call was sent."""
+        return self._metadata
+
+    def update_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """For the runtime alone: the application has changed it."""
+        self._metadata = MappingProxyType(dict(metadata))
+
+    def __bool__(self) -> bool:
+        return bool(self.id)
+
+    def __repr__(self) -> str:
+        return "<session %r, %d in its state>" % (self.id, len(self.state)) if self.id else "<no session>"

@@ -1,0 +1,201 @@
+"""A worker's output never shows a secret, also where it comes in pieces; what is no secret stays live and whole."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snakepit._workers.known_secrets import LINGER_CALLS, LINGER_SECONDS, KnownSecrets
+from snakepit._workers.masked_lines import MaskedLines
+from snakepit._workers.output import WorkerOutput
+from snakepit_bridge import redaction
+
+CANARY = "CANARY-s3cr3t-value"
+KEY = ["-----BEGIN RSA PRIVATE KEY-----", "MIIEowIBAAKCAQ", "ygWyF0rW", "-----END RSA PRIVATE KEY-----"]
+
+
+def told(*pieces: tuple[str, str], secrets: tuple[str, ...] = (CANARY,)) -> list[str]:
+    """What is told of pieces of output: (text, state)."""
+    heard: list[str] = []
+    output = WorkerOutput("worker-1", lambda _worker, _stream, line: heard.append(line), secrets=lambda: secrets)
+    for text, state in pieces:
+        output.line("stdout", text, state)
+    return heard
+
+
+def parts(*texts: str, end: str = "") -> list[tuple[str, str]]:
+    """Texts that come with pauses between, then the line's end."""
+    return [*((text, "part") for text in texts), (end, "line")]
+
+
+@given(
+    st.lists(st.integers(1, len(CANARY) - 1), min_size=1, max_size=6), st.sampled_from(["", "say ", "x='"]), st.sampled_from(["", "' end"])
+)
+def test_a_known_secret_in_pieces(cuts: list[int], before: str, after: str) -> None:
+    """However it is cut by pauses, no two characters of it are told."""
+    text, at = before + CANARY + after, [0, *sorted({len(before) + cut for cut in cuts}), len(before + CANARY + after)]
+    pieces = [text[start:stop] for start, stop in itertools.pairwise(at)]
+    shown = "".join(told(*parts(*pieces)))
+    assert shown == before + redaction.MASK + after
+
+
+@pytest.mark.parametrize(
+    "form", [repr(CANARY), json.dumps([CANARY]), base64.b64encode(b"ab" + CANARY.encode() + b"c").decode(), CANARY.encode().hex()]
+)
+def test_forms_of_a_known_secret_in_pieces(form: str) -> None:
+    """Also in a repr, base64 or hex, cut anywhere."""
+    raw = CANARY.encode()
+    cores = [CANARY[3:-3], raw.hex()[6:-6], base64.b64encode(b"ab" + raw).decode()[4:-4]]
+    for cut in range(1, len(form)):
+        shown = "".join(told(*parts("x " + form[:cut], form[cut:])))
+        assert not any(core[at : at + 8] in shown for core in cores for at in range(len(core) - 7))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        (["password=CAN", "ARY more", " and more"], ["password=***", " more", " and more"]),
+        (["pass", "word=CAN", "ARY more"], ["pass", "word=***", " more"]),
+        (["password=", CANARY], ["password=", "***"]),
+        (['{"api_key": "CAN', 'ARY", "n": 1}'], ['{"api_key": "***', '", "n": 1}']),
+        (["AKIAIOSFODNN", "7EXAMPLE ok"], ["*** ok"]),
+        (["postgres://bob:pa", "ss@host/x"], ["postgres", "://bob:***@host/x"]),
+        (["ghp_abcdefghij", "klmnopqrstuvwxyz ok"], ["*** ok"]),
+        (["Authorization: Bearer abc", "def"], ["Authorization: ", "***"]),
+    ],
+)
+def test_unknown_secrets_in_pieces(pieces: list[str], shown: list[str]) -> None:
+    """What only its name or shape tells is masked as far as it has come, and so is the rest of it."""
+    assert [line for line in told(*parts(*pieces), secrets=()) if line] == shown
+
+
+@pytest.mark.parametrize("first", ["redrawn", "overwritten", "line"])
+def test_a_secret_cut_by_a_line_end(first: str) -> None:
+    """A carriage return or a newline in the middle of a known secret does not uncover its halves."""
+    for cut in range(1, len(CANARY)):
+        shown = told((CANARY[:cut], first), (CANARY[cut:], "line"))
+        assert not any(CANARY[at : at + 6] in line for line in shown for at in range(len(CANARY) - 5))
+
+
+def test_a_named_secret_cut_by_a_carriage_return() -> None:
+    """The rest of it, behind the return, is masked too."""
+    assert told(("password=CAN", "redrawn"), ("ARY", "line"), secrets=()) == ["password=***"]
+    assert told(("password=CAN", "overwritten"), ("ARY", "line"), secrets=()) == ["***"]
+
+
+@pytest.mark.parametrize("length", [100, 8_000, 60_000])
+def test_a_secret_at_the_cut_of_a_long_line(length: int) -> None:
+    """The parts of an endless line hide what lies across their border, also a value longer than what is remembered."""
+    text = "x" * length
+    assert "".join(told(*parts(text + CANARY[:7], CANARY[7:] + text))) == text + "***" + text
+    secret = "".join(chr(97 + i * i % 23) for i in range(length))
+    shown = "".join(told(*parts("y" * length + " password='" + secret, secret, secret, end=secret + "' end")))
+    assert shown == "y" * length + " password='***' end"
+
+
+def test_private_keys_of_several_lines() -> None:
+    """Hidden from the first line to the last, cut or not; what follows is shown; one without an end does not hide everything."""
+    lines = [("before", "line"), *((line, "line") for line in KEY), ("after", "line")]
+    assert told(*lines) == ["before", "***", "after"]
+    assert told(*parts(KEY[0][:14], KEY[0][14:], end=""), (KEY[1][:5], "part"), (KEY[1][5:], "line"), (KEY[3] + " tail", "line")) == [
+        "***",
+        "",
+        " tail",
+    ]
+    endless = [(KEY[0], "line"), *((f"line {i}", "line") for i in range(1000))]
+    assert told(*endless)[-1] == "line 999"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [".", "..", "..."],
+        ["10%", " 20%", " 30%"],
+        ["Continue? "],
+        ["[-----", "----------------", "]"],
+        ["Downloading ", "====", "====>"],
+        ["a" * 70, "b"],
+    ],
+)
+def test_progress_stays_live(pieces: list[str]) -> None:
+    """What cannot be the beginning of a secret is told as it comes."""
+    assert told(*((text, "part") for text in pieces)) == pieces
+
+
+@given(st.lists(st.tuples(st.text(alphabet="abc .%1\t", max_size=8), st.sampled_from(["part", "line"])), max_size=12))
+def test_ordinary_text_is_told_whole(pieces: list[tuple[str, str]]) -> None:
+    """Nothing is lost, added or moved, however it comes."""
+    masked = MaskedLines(redaction.DEFAULT, lambda: (CANARY,))
+    shown = [masked.part(text) if state == "part" else masked.line(text) for text, state in pieces]
+    assert shown == [text for text, _ in pieces]
+
+
+def test_kept_lines_are_masked_with_what_was_learned_later() -> None:
+    """The last lines, which crash reports show, hold no secret that became known after they came."""
+    known: list[str] = []
+    output = WorkerOutput("worker-1", "discard", secrets=lambda: tuple(known))
+    output.line("stderr", f"it is {CANARY}")
+    known.append(CANARY)
+    assert output.last_lines == ("it is ***",)
+
+
+# What is known --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_secrets_of_the_environment() -> None:
+    """Values of secret names count, those of others do not; the working directory is none."""
+    known = KnownSecrets(
+        environments=[{"HOME": "/root", "PWD": "/work", "MY_TOKEN": "one-one"}, {"DB_PASSWORD": "two-two"}], further=["three-3"]
+    )
+    assert known() == ("three-3", "one-one", "two-two")
+
+
+def test_secrets_of_calls() -> None:
+    """Known while the call runs, and for a while after; arguments are let go when it ends."""
+    clock = Clock()
+    known = KnownSecrets(clock=clock)
+    known.running(1, {"user": "bob", "password": "one-one"})
+    known.running(2, {"config": {"db": {"token": b"two-two"}}})
+    known.running(3, {"n": 1, "text": "three-3"})
+    assert known() == ("one-one", "two-two")
+    known.ended(1)
+    known.ended(3)
+    assert set(known()) == {"one-one", "two-two"}
+    clock.now += LINGER_SECONDS - 1
+    known.ended(2)
+    clock.now += 2
+    assert known() == ("two-two",)
+    clock.now += LINGER_SECONDS
+    assert known() == ()
+
+
+def test_only_so_many_calls_linger() -> None:
+    """A busy worker does not remember for ever."""
+    known = KnownSecrets(clock=Clock())
+    for number in range(1000):
+        known.running(number, {"password": f"secret-{number}"})
+        known.ended(number)
+    assert known() == tuple(f"secret-{number}" for number in range(1000 - LINGER_CALLS, 1000))
+
+
+def test_secrets_of_sessions() -> None:
+    """Those of its metadata count while the session is there."""
+    clock = Clock()
+    known = KnownSecrets(clock=clock)
+    known.session_begun("s", {"db": {"password": "one-one"}})
+    assert known() == ("one-one",)
+    known.session_ended("s")
+    clock.now += LINGER_SECONDS + 1
+    assert known() == ()
