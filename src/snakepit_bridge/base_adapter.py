@@ -14,7 +14,19 @@ from .call_context import CallContext, Cancelled, current_call, progress
 from .host_tools import HostToolError, HostTools, HostToolTimeout
 from .session_context import SessionContext
 
-__all__ = ["BaseAdapter", "CallContext", "Cancelled", "HostToolError", "HostToolTimeout", "HostTools", "SessionContext", "StreamChunk", "current_call", "progress", "tool"]
+__all__ = [
+    "BaseAdapter",
+    "CallContext",
+    "Cancelled",
+    "HostToolError",
+    "HostToolTimeout",
+    "HostTools",
+    "SessionContext",
+    "StreamChunk",
+    "current_call",
+    "progress",
+    "tool",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

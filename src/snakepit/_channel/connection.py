@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from snakepit.errors import ChannelError
+from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.wire.answering import Outflow
 from snakepit_bridge.wire.codecs import Codec
 from snakepit_bridge.wire.frames import Fault, HostEvent, Window
@@ -20,7 +20,7 @@ from snakepit_bridge.wire.host_side import HostMultiplexer
 
 from .carrier import Carrier
 
-_log = logging.getLogger("snakepit.channel")
+_log = library_logger("snakepit.channel")
 
 
 class Connection:

@@ -1,4 +1,5 @@
 """PROVISIONAL by the lead; its owner replaces it."""
+
 from typing import Any
 
 

@@ -6,7 +6,6 @@ A call is taken in once and its mailbox gets exactly one end. Lives on the engin
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,16 +13,18 @@ from typing import Any
 from snakepit._workers.worker import Death, Worker
 from snakepit.config import PoolConfig
 from snakepit.errors import CallCancelled, SnakepitError
+from snakepit.telemetry.logs import library_logger
+from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.plain import Unserialisable
 
-from . import failures
+from . import call_log, failures
 from .call import Call, Ended, Failed
 from .ledger import Ledger
 from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
 from .sessions.keeper import Keeper
 
-_log = logging.getLogger("snakepit.pool")
+_log = library_logger("snakepit.pool")
 
 
 class Dispatcher:
@@ -32,6 +33,7 @@ class Dispatcher:
     Args:
         workers: the workers of now, by id; the supervisor's own.
         run_id: names this run of the pool in `Call.ancestors`.
+        redactor: masks secrets in what workers say of errors.
         call_left: told of each call whose slot is free again.
     """
 
@@ -42,6 +44,7 @@ class Dispatcher:
         sessions: Keeper,
         workers: Mapping[str, Worker],
         run_id: str,
+        redactor: Redactor,
         call_left: Callable[[Call], None],
     ) -> None:
         self.ledger = Ledger()
@@ -50,6 +53,7 @@ class Dispatcher:
         self._sessions = sessions
         self._workers = workers
         self._run_id = run_id
+        self._redactor = redactor
         self._call_left = call_left
         self._loop = asyncio.get_running_loop()
         self._nested: dict[int, Call] = {}  # waiting calls that host tools wait for
@@ -143,7 +147,7 @@ class Dispatcher:
         if isinstance(event, frames.Result):
             self.ledger.tell(call, Ended(event.value, {**facts, **call.where()}))
         else:
-            self.ledger.tell(call, Failed(failures.from_worker(call, facts)))
+            self.ledger.tell(call, Failed(failures.from_worker(call, facts, self._redactor)))
         worker.calls_served += 1
         if tainted:
             self.condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
@@ -180,14 +184,19 @@ class Dispatcher:
             call, worker = self._open(call_id), self._workers[worker_id]
             self._nested.pop(call_id, None)
             call.began, call.worker_id = time.monotonic(), worker_id
-            worker.running.add(call_id)
+            worker.running[call_id] = call.correlation_id
+            worker.secrets.running(call_id, {**call.args, **call.binary} if call.binary else call.args)
+            call_log.given(call)
+            options = self._options(call, moved_from)
+            if call.session_id and "metadata" in options["session"]:
+                worker.secrets.session_begun(call.session_id, options["session"]["metadata"])
             try:
-                worker.connection.call(call_id, call.tool, call.args, self._options(call, moved_from), call.window)
+                worker.connection.call(call_id, call.tool, call.args, options, call.window)
             except Unserialisable as error:
                 self._sessions.not_sent(call)
                 self.ledger.tell(call, Failed(failures.unsendable(call, error)))
                 self._leave(call)
-                worker.running.discard(call_id)
+                self._no_longer_on(worker, call)
                 pending += self._scheduler.finish(call_id)
 
     def _options(self, call: Call, moved_from: str) -> dict[str, Any]:
@@ -211,9 +220,14 @@ class Dispatcher:
                 self._refuse(call, self._sessions.loss_of(call.session_id))
 
     def _slot_free(self, call: Call, worker: Worker) -> None:
-        worker.running.discard(call.id)
+        self._no_longer_on(worker, call)
         self._leave(call)
         self._give(self._scheduler.finish(call.id))
+
+    @staticmethod
+    def _no_longer_on(worker: Worker, call: Call) -> None:
+        worker.running.pop(call.id, None)
+        worker.secrets.ended(call.id)
 
     def _leave(self, call: Call) -> None:
         self.ledger.leave(call)

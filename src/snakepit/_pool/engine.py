@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import dataclasses
 import itertools
-import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +20,8 @@ from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
 from snakepit.errors import ChannelError, PoolStartFailed, SnakepitError
 from snakepit.telemetry import spans
+from snakepit.telemetry.logs import library_logger
+from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.frames import Window
 
@@ -36,7 +37,7 @@ from .setup import PoolSetup
 from .stats import PoolStats
 from .tools import ToolSpec, parse_tool_specs
 
-_log = logging.getLogger("snakepit.pool")
+_log = library_logger("snakepit.pool")
 
 
 class Engine:
@@ -52,11 +53,12 @@ class Engine:
         self._setup = setup
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(config.queue_size, config.max_concurrent_streams)
-        self._supervisor = setup.supervisor(config, self)
+        redactor = self._redactor = Redactor(config.secret_names, config.secret_patterns)
+        self._supervisor = setup.supervisor(config, redactor, self)
         self._window = Window(config.window_chunks, config.window_bytes)
         self._ids = itertools.count(1)
         self.sessions = Keeper(setup.session_store(config), self._scheduler, config.session_ttl, self._session_over, self.cancel)
-        self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, self._call_left)
+        self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
         self._ledger = self._calls.ledger
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
@@ -156,7 +158,7 @@ class Engine:
             raise failures.too_deep(tool, above.depth + 1, self.config.max_call_depth)
         else:
             call.correlation_id, call.ancestors = above.correlation_id, above.ancestors
-        call.span = spans.begin(call, self.run_id)
+        call.span = spans.begin(call, self.run_id, self._redactor)
         return call
 
     def submit(self, call: Call) -> None:
@@ -281,6 +283,7 @@ class Engine:
         for worker_id in holders:
             worker = self._supervisor.workers.get(worker_id)
             if worker is not None and worker.state is State.READY:
+                worker.secrets.session_ended(session_id)
                 worker.connection.end_session(session_id, reason)
 
     def _call_left(self, call: Call) -> None:

@@ -9,6 +9,7 @@ import asyncio
 
 from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
 
+from . import call_log
 from .call import Call, Ended, Failed
 from .stats import Counters
 
@@ -40,6 +41,7 @@ class Ledger:
             kind = _kind(item)
             setattr(self.counters, kind, getattr(self.counters, kind) + 1)
             self._changed.set()
+            call_log.ended(call, item)
 
     def leave(self, call: Call) -> None:
         """A call is no longer open: its slot is free, or it never had one."""

@@ -17,6 +17,8 @@ from snakepit._workers.restarts import RestartLimits
 from snakepit._workers.run_directory import RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
 from snakepit.config import Adapter, PoolConfig
+from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
+from snakepit_bridge.redaction import Redactor
 
 from .sessions.access import StoreAccess
 
@@ -38,7 +40,7 @@ class PoolSetup:
             self._directory.remove()
             raise
 
-    def supervisor(self, config: PoolConfig, listener: Listener) -> Supervisor:
+    def supervisor(self, config: PoolConfig, redactor: Redactor, listener: Listener) -> Supervisor:
         """The supervisor of this pool's workers; it starts nothing yet."""
         settings = SupervisorSettings(
             size=config.size,
@@ -47,7 +49,10 @@ class PoolSetup:
             close_timeout=config.close_timeout,
             restarts=RestartLimits(max_restarts=config.max_restarts, window=config.restart_window),
             output=config.worker_output,
+            redactor=redactor,
         )
+        level = apply_log_level(config.log_level)
+        env = dict(config.env) if level is None else {**config.env, LEVEL_VARIABLE: str(level)}
 
         def spec_for(worker_id: str) -> LaunchSpec:
             return LaunchSpec(
@@ -56,7 +61,7 @@ class PoolSetup:
                 adapter=self._references,
                 listen=_address(config) or self._directory.socket(worker_id),
                 secret=self._secret,
-                env=config.env,
+                env=env,
                 cwd=config.cwd,
                 run_directory=self._directory.made,
             )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from snakepit._channel import negotiate
+from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.frames import HostEvent
 
 from .launchers import Launcher, LaunchSpec
@@ -36,6 +37,7 @@ class SupervisorSettings:
     close_timeout: float
     restarts: RestartLimits
     output: OutputSetting
+    redactor: Redactor
 
 
 class Listener(Protocol):
@@ -86,7 +88,7 @@ class Supervisor:
 
     def _new_worker(self) -> Worker:
         spec = self._spec_for(f"worker-{next(self._numbers)}")
-        worker = Worker(spec, self._launcher, self._settings.output, self._event)
+        worker = Worker(spec, self._launcher, self._settings.output, self._settings.redactor, self._event)
         self.workers[worker.id] = worker
         return worker
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import signal
 import sys
 import time
@@ -16,10 +17,12 @@ from typing import Any
 
 from snakepit._channel.connection import Connection
 from snakepit.errors import ChannelError
+from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.codecs import available_codecs, codec_named
 
 from . import lifecycle
+from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
 from .lifecycle import Event, State
 from .output import OutputSetting, WorkerOutput
@@ -91,21 +94,32 @@ class Worker:
     """One worker process and the channel to it.
 
     Args:
+        redactor: masks secrets in what it prints.
         on_event: called with each event of its channel.
+
+    Attributes:
+        secrets: what must be masked in its output, told by who gives it calls.
     """
 
     def __init__(
-        self, spec: LaunchSpec, launcher: Launcher, output: OutputSetting, on_event: Callable[[Worker, frames.HostEvent], None]
+        self,
+        spec: LaunchSpec,
+        launcher: Launcher,
+        output: OutputSetting,
+        redactor: Redactor,
+        on_event: Callable[[Worker, frames.HostEvent], None],
     ) -> None:
         self.id = spec.worker_id
         self.state = State.NEW
         self.tools: list[dict[str, Any]] = []
         self.concurrency = 1
         self.calls_served = 0
-        self.running: set[int] = set()
+        self.running: dict[int, str] = {}  # the calls it runs, with their correlation ids
         self._spec = spec
         self._launcher = launcher
-        self._output = WorkerOutput(spec.worker_id, output)
+        self.secrets = KnownSecrets(redactor, [os.environ, spec.env], [spec.secret])
+        self._redactor = redactor
+        self._output = WorkerOutput(spec.worker_id, output, redactor, self.secrets, self._correlation_id)
         self._on_event = on_event
         self._process: Process | None = None
         self._connection: Connection | None = None
@@ -176,7 +190,8 @@ class Worker:
         failed = report.get("failed")
         if isinstance(failed, dict) or "ready" not in report:
             failed = failed if isinstance(failed, dict) else {}
-            words = {key: str(failed.get(key, "")) for key in ("kind", "message", "hint", "traceback")}
+            secrets = self.secrets()
+            words = {key: self._redactor.mask(str(failed.get(key, "")), secrets) for key in ("kind", "message", "hint", "traceback")}
             raise StartFailure(**words, stderr=self._output.last_lines)
         return report
 
@@ -269,6 +284,10 @@ class Worker:
         if not self._closed.done():
             self._closed.set_result("the worker has ended")
         self._step(Event.LOST)
+
+    def _correlation_id(self) -> str:
+        """Of the one call that runs here, whose output it must be; empty if several do, or none."""
+        return next(iter(self.running.values())) if len(self.running) == 1 else ""
 
     def _take(self, event: frames.HostEvent) -> None:
         if isinstance(event, frames.Hello):

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 from .. import call_context
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
-from . import failures
+from . import failures, logs
 from .cancel import Interrupter, async_border, border
 from .conversion import InvalidArgument
 from .instances import Instances, call_hook
@@ -182,6 +182,7 @@ class CallRunner:
             call.span.note(chunks=metadata.get("chunks"))
             call.span.describe(result=value)
         metadata.update(call.facts)
+        logs.call_ended(call, "result", value)
         self._link.result(call.call_id, value, metadata)
 
     def call_ended(self, call: RunningCall) -> None:
@@ -212,6 +213,7 @@ class _Report:
 
     def __enter__(self) -> None:
         self._token = call_context.enter(self._call.context)
+        logs.call_received(self._call)
         if self._call.trace is not None:
             self._call.enter_span()
         self._call.entered = True
@@ -228,6 +230,7 @@ class _Report:
                 info["tainted"] = True
             self._end_span(info)
             info.update(self._call.facts)
+            logs.call_ended(self._call, info["code"], error)
             self._link.error(self._call.call_id, info)
         else:
             self._end_span(None)

@@ -18,6 +18,7 @@ from . import failures
 from .executor import Executor
 from .lifeline import Lifeline
 from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
+from .logs import set_up_logging
 
 SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
 PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
@@ -53,6 +54,7 @@ def main(argv: List[str]) -> int:
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
     lifeline = Lifeline(options.lifeline_fd, options.run_directory) if options.lifeline_fd >= 0 else None
     _prepare_process(lifeline is not None)
+    set_up_logging()
     refs = options.adapter or [DEFAULT_REFERENCE]
     if options.check:
         return _check(refs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -87,7 +88,7 @@ class StoreAccess:
             self._requests.put_nowait((request, then))
         except queue.Full:
             error = SessionStoreError(f"{_MAX_WAITING} requests wait for the session store", hint="it does not answer, or too slowly")
-            self._loop.call_soon(then, None, error)
+            self._loop.call_soon(functools.partial(then, None, error))  # type: ignore[arg-type]
 
     def _serve(self) -> None:
         while (item := self._requests.get()) is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -16,11 +15,12 @@ from snakepit._pool.call import Call
 from snakepit._sessions.records import SessionInfo
 from snakepit._sessions.store import SessionStore
 from snakepit.errors import SessionEnded, SnakepitError
+from snakepit.telemetry.logs import library_logger
 
 from .access import StoreAccess
 from .entry import Entry, Loss
 
-_log = logging.getLogger("snakepit.sessions")
+_log = library_logger("snakepit.sessions")
 
 #: How often expiry is looked for (seconds): an expired session's state leaves its workers within 1 s.
 SWEEP_SECONDS = 0.25
