@@ -14,7 +14,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from .errors import ConfigurationError, InvalidParameter
@@ -276,10 +276,10 @@ def _output(name: str, value: Any) -> Any:
     return value
 
 
-def _environment(name: str, value: Any) -> dict[str, str]:
+def _environment(name: str, value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
         raise ConfigurationError(f"{name} must map text to text", hint='for example env={"OMP_NUM_THREADS": "1"}', field=name)
-    return dict(value)
+    return MappingProxyType(dict(value))
 
 
 def _path(name: str, value: Any) -> str | None:

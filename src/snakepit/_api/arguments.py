@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snakepit._pool.arguments import check
+from snakepit._pool.binary import check_binary
 from snakepit._pool.failures import streams_error
 from snakepit._pool.tools import ToolSpec, unknown_tool
 from snakepit.config import check_timeout
@@ -15,12 +16,15 @@ from snakepit.errors import InvalidParameter
 POOL_DEFAULT: Any = type("_PoolDefault", (), {"__repr__": lambda _: "300.0"})()
 
 
-def checked_args(tools: Mapping[str, ToolSpec], tool: str, args: Mapping[str, Any] | None, *, streaming: bool) -> dict[str, Any]:
-    """The arguments to send.
+def checked_call(
+    tools: Mapping[str, ToolSpec], tool: str, args: Mapping[str, Any] | None, binary: Any, *, streaming: bool
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """(the arguments to send, the binary parameters to send).
 
     Raises:
         UnknownTool: no worker offers it.
         InvalidParameter: an argument is missing, unknown or of the wrong type.
+        InvalidBinaryParameter: a binary parameter is not bytes, or an argument too.
         WrongCallStyle: one result was asked of a tool that streams.
     """
     spec = tools.get(tool) if isinstance(tool, str) else None
@@ -28,12 +32,10 @@ def checked_args(tools: Mapping[str, ToolSpec], tool: str, args: Mapping[str, An
         raise unknown_tool(tool, tools)
     if spec.streaming and not streaming:
         raise streams_error(tool)
-    return check(spec, args)
-
-
-def checked_call(tools: Mapping[str, ToolSpec], tool: str, args: Any, binary: Any, *, streaming: bool) -> tuple[dict[str, Any], Any]:
-    """PROVISIONAL by the lead until its owner has written it."""
-    return checked_args(tools, tool, args, streaming=streaming), binary
+    if binary is None:
+        return check(spec, args), {}
+    sent = check_binary(spec, args, binary)
+    return check(spec, args, sent), sent
 
 
 def call_timeout(name: str, value: float | None) -> float | None:

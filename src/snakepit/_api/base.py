@@ -23,12 +23,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 class WorkerHandle:
     """One worker of a pool, for looking at."""
 
-    __slots__ = ("_worker", "id")
+    __slots__ = ("_worker",)
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        #: such as `worker-1`
-        self.id = worker.id
+
+    @property
+    def id(self) -> str:
+        """Such as `worker-1`."""
+        return self._worker.id
 
     @property
     def pid(self) -> int | None:

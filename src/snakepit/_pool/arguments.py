@@ -7,7 +7,7 @@ so a tool's checks are prepared once, and an argument of exactly the expected ty
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from snakepit._pool import argument_errors as errors
@@ -42,7 +42,7 @@ class _Plan:
         self.required = frozenset(item.name for item in spec.parameters if item.required)
 
 
-def check(spec: ToolSpec, args: Mapping[str, Any] | None) -> dict[str, Any]:
+def check(spec: ToolSpec, args: Mapping[str, Any] | None, others: Collection[str] = ()) -> dict[str, Any]:
     """The arguments to send for a call.
 
     An int passes for a float, a bool for an int, a NumPy scalar for the number it is (and is sent as that number), any
@@ -53,6 +53,7 @@ def check(spec: ToolSpec, args: Mapping[str, Any] | None) -> dict[str, Any]:
     Args:
         spec: the tool.
         args: by parameter name; the tool's `*args` is a list under its name. None: no arguments.
+        others: names of arguments that are given elsewhere.
 
     Raises:
         InvalidParameter: `args` is not a mapping with text keys; or an argument is missing, unknown or ill-typed.
@@ -75,8 +76,8 @@ def check(spec: ToolSpec, args: Mapping[str, Any] | None) -> dict[str, Any]:
             sent[name] = parameter.accept(value)
         except Refused as refused:
             raise errors.ill_typed(spec, parameter.spec, name, refused) from None
-    if not plan.required <= sent.keys():
-        raise errors.missing_names(spec, sent)
+    if not plan.required <= sent.keys() and not plan.required <= {*sent, *others}:
+        raise errors.missing_names(spec, {*sent, *others})
     return sent
 
 

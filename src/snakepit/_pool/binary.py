@@ -1,7 +1,55 @@
-"""PROVISIONAL by the lead; its owner replaces it."""
+"""Binary parameters: arguments that travel as the bytes they are, beside the others. Checked before a worker is contacted."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from typing import Any
 
+from snakepit.errors import InvalidBinaryParameter, InvalidParameter
 
-def check_binary(spec: Any, args: Any, binary: Any) -> dict[str, bytes]:
-    return dict(binary)
+from .argument_errors import unknown_name
+from .tools import ToolSpec
+
+
+def check_binary(spec: ToolSpec, args: Any, binary: Any) -> dict[str, bytes]:
+    """The bytes to send. Copies: what the caller changes afterwards does not reach them.
+
+    Args:
+        args: the other arguments, by name.
+        binary: bytes, bytearray or memoryview by parameter name.
+
+    Raises:
+        InvalidParameter: `binary` is not a mapping with text keys, or names what is no parameter.
+        InvalidBinaryParameter: a value is not bytes, or its name is among `args` too.
+    """
+    if not isinstance(binary, Mapping):
+        kind = type(binary).__name__
+        message = f"{spec.name}(): binary_parameters is a {kind}; allowed is a dict of bytes by parameter name"
+        raise InvalidParameter(message, tool=spec.name, parameter="binary_parameters", expected="dict", got=kind)
+    named = {item.name for item in spec.parameters if item.kind not in ("var_positional", "var_keyword", "positional_only")}
+    takes_any = any(item.kind == "var_keyword" for item in spec.parameters)
+    sent = {}
+    for name, value in binary.items():
+        if not isinstance(name, str):
+            kind = type(name).__name__
+            message = f"{spec.name}(): a key of binary_parameters is a {kind}; allowed are names of parameters"
+            raise InvalidParameter(message, tool=spec.name, parameter="binary_parameters", expected="text", got=kind)
+        if name not in named and not takes_any:
+            raise unknown_name(spec, name)
+        if isinstance(args, Mapping) and name in args:
+            message = f"{spec.name}(): {name!r} is in args and in binary_parameters"
+            raise InvalidBinaryParameter(message, hint="give it in one of them", tool=spec.name, parameter=name)
+        sent[name] = _bytes_of(spec, name, value)
+    return sent
+
+
+def _bytes_of(spec: ToolSpec, name: str, value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bytearray) or (isinstance(value, memoryview) and value.contiguous):
+        return bytes(value)
+    kind = type(value).__name__
+    got = "a memoryview that is not contiguous" if isinstance(value, memoryview) else f"a {kind}"
+    hint = "give its bytes, for example array.tobytes() or text.encode(); what is not binary goes into args"
+    message = f"{spec.name}(): binary parameter {name!r} is {got}; allowed are bytes, bytearray and contiguous memoryview"
+    raise InvalidBinaryParameter(message, hint=hint, tool=spec.name, parameter=name, expected="bytes", got=kind)

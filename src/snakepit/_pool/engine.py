@@ -11,14 +11,14 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from snakepit._channel.negotiate import choose
 from snakepit._workers.lifecycle import State
 from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
-from snakepit.errors import ChannelError, PoolStartFailed, SnakepitError
+from snakepit.errors import ChannelError, InvalidToolSpec, PoolStartFailed, SnakepitError
 from snakepit.telemetry import spans
 from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.redaction import Redactor
@@ -46,7 +46,6 @@ class Engine:
     def __init__(self, config: PoolConfig, setup: PoolSetup, offers: Offers) -> None:
         self.config = config
         self._offers = offers
-        self.tools: dict[str, ToolSpec] = {}
         self.protocol = ""
         self.run_id = setup.run_id
         self._pid = os.getpid()
@@ -126,6 +125,11 @@ class Engine:
         except RuntimeError:  # no loop runs here
             return False
 
+    @property
+    def tools(self) -> Mapping[str, ToolSpec]:
+        """What the workers offer, by name; frozen."""
+        return self._offers.registry.worker_tools
+
     # Calls ------------------------------------------------------------------------------------------------------------------
 
     def check_process(self) -> None:
@@ -192,8 +196,8 @@ class Engine:
     def worker_ready(self, worker: Worker) -> None:
         """A worker serves from now on."""
         try:
-            self.tools = {spec.name: spec for spec in parse_tool_specs(worker.tools)}
-        except ChannelError as error:
+            self._offers.registry.set_worker_tools(parse_tool_specs(worker.tools))
+        except (ChannelError, InvalidToolSpec) as error:
             self.start_failed(StartFailure("tools", error.message), gave_up=False)
             worker.condemn("its tool specs make no sense")
             return

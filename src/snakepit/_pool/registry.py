@@ -1,46 +1,95 @@
-"""PROVISIONAL by the lead; its owner replaces it."""
+"""The tools there are: the workers', as their `hello` told them, and the application's own, for all calls or one session's.
+
+The registry alone changes what it holds; what it gives out is frozen. Read from any thread: each change swaps a whole mapping.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from snakepit.errors import InvalidToolSpec
+from snakepit.errors import ChannelError, InvalidToolSpec
 from snakepit_bridge.tool_specs import describe
 
 from .tools import ToolSpec, parse_tool_specs
 
 
-def spec_of(function: Any, name: str | None = None, description: str = "", session_id: str = "") -> ToolSpec:
-    if not callable(function):
-        raise InvalidToolSpec(f"a host tool is a function, not {type(function).__name__}")
-    spec = parse_tool_specs([describe(function, name=name)])[0]
-    object.__setattr__(spec, "session_id", session_id)
-    return spec
-
-
 class ToolRegistry:
-    def __init__(self) -> None:
-        self.worker_tools: Any = MappingProxyType({})
-        self._host: dict[tuple[str, str], ToolSpec] = {}
+    """Tool specs by name. Workers' and host tools do not share names: tools are called by the application, host tools by tools."""
 
-    def set_worker_tools(self, specs: Any) -> None:
+    def __init__(self) -> None:
+        #: The workers' tools, by name: looked up on the way of every call.
+        self.worker_tools: Mapping[str, ToolSpec] = MappingProxyType({})
+        self._host: Mapping[tuple[str, str], ToolSpec] = {}  # by (session, name)
+        self._lock = threading.Lock()
+
+    def set_worker_tools(self, specs: Iterable[ToolSpec]) -> None:
+        """A worker has told its tools; all workers of a pool have the same."""
         self.worker_tools = MappingProxyType({spec.name: spec for spec in specs})
 
     def add_host_tool(self, spec: ToolSpec, session_id: str = "") -> None:
-        if (session_id, spec.name) in self._host:
-            raise InvalidToolSpec(f"there is a host tool {spec.name!r} already", code="duplicate_tool")
-        self._host[session_id, spec.name] = spec
+        """Offer a function, to all calls or those of one session.
+
+        Raises:
+            InvalidToolSpec: its name is taken there (code `duplicate_tool`).
+        """
+        with self._lock:
+            if (session_id, spec.name) in self._host:
+                where = f"session {session_id!r}" if session_id else "this pool"
+                message = f"{where} has a host tool named {spec.name!r} already: {self._host[session_id, spec.name].signature}"
+                hint = "give it another name=, or unregister_tool() the other first"
+                raise InvalidToolSpec(message, code="duplicate_tool", hint=hint, tool=spec.name, session_id=session_id)
+            self._host = {**self._host, (session_id, spec.name): spec}
 
     def remove_host_tool(self, name: str, session_id: str = "") -> bool:
-        return self._host.pop((session_id, name), None) is not None
+        """Offer it no more; False if it was not offered."""
+        with self._lock:
+            there = (session_id, name) in self._host
+            self._host = {key: spec for key, spec in self._host.items() if key != (session_id, name)}
+        return there
 
     def drop_session(self, session_id: str) -> None:
-        for key in [key for key in self._host if key[0] == session_id]:
-            del self._host[key]
+        """A session is over, and what was offered to it alone."""
+        with self._lock:
+            if any(owner == session_id for owner, _ in self._host):
+                self._host = {key: spec for key, spec in self._host.items() if key[0] != session_id}
 
     def host_tool(self, name: str, session_id: str = "") -> ToolSpec | None:
-        return self._host.get((session_id, name)) or self._host.get(("", name))
+        """What a call of this session gets by this name: the session's own first."""
+        host = self._host
+        return host.get((session_id, name)) or host.get(("", name))
 
     def host_tools(self, session_id: str = "") -> tuple[ToolSpec, ...]:
-        return tuple(spec for (owner, _), spec in self._host.items() if owner in ("", session_id))
+        """All that a call of this session may use, by name."""
+        host = self._host
+        found = {name: spec for (owner, name), spec in host.items() if not owner}
+        found.update({name: spec for (owner, name), spec in host.items() if session_id and owner == session_id})
+        return tuple(found[name] for name in sorted(found))
+
+    def snapshot(self, session_id: str = "") -> tuple[ToolSpec, ...]:
+        """All tools: the workers', then the application's for this session."""
+        return (*self.worker_tools.values(), *self.host_tools(session_id))
+
+
+def spec_of(function: Callable[..., Any], name: str | None = None, description: str = "", session_id: str = "") -> ToolSpec:
+    """The spec of a function that the application offers.
+
+    Raises:
+        InvalidToolSpec: it is no function, or its spec is malformed or too large.
+    """
+    if not callable(function):
+        hint = "pass the function itself: pool.register_tool(my_function)"
+        raise InvalidToolSpec(f"a host tool is a function, not a {type(function).__name__}", hint=hint)
+    if name is not None and not isinstance(name, str):
+        raise InvalidToolSpec(f"a host tool's name is a {type(name).__name__}; allowed is text", field="name")
+    told = describe(function, name=name)
+    if description:
+        told["description"] = description
+    try:
+        (spec,) = parse_tool_specs([told])
+    except ChannelError as error:
+        raise InvalidToolSpec(f"host tool {told['name']!r}: {error.message}", hint=error.hint) from None
+    return dataclasses.replace(spec, source="host", session_id=session_id)

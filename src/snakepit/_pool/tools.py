@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from snakepit.errors import ChannelError, UnknownTool
+
+from .frozen import freeze
+from .tool_limits import check_limits
 
 T = TypeVar("T")
 
@@ -57,6 +61,19 @@ class ParameterSpec:
     annotation: str = ""
     schema: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """What it takes, as JSON Schema, with its default."""
+        schema: Any = {"type": "array", "items": self.schema} if self.kind == "var_positional" else self.schema
+        default = {} if self.default is inspect.Parameter.empty else {"default": self.default}
+        return {**schema, **default}
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain copy; without `default` where there is none that travels."""
+        told = {"name": self.name, "kind": self.kind, "required": self.required, "annotation": self.annotation}
+        default = {} if self.default is inspect.Parameter.empty else {"default": copy.deepcopy(self.default)}
+        return {**told, "schema": copy.deepcopy(self.schema), **default}
+
 
 @dataclass(frozen=True)
 class ToolSpec:
@@ -72,6 +89,8 @@ class ToolSpec:
         metadata: what its author added, text by name.
         parameters: in the order of its signature, without `self`.
         returns: the schema of the result; empty if unknown.
+        source: `worker`: workers offer it; `host`: the application does, to tools.
+        session_id: the session it is offered to alone; empty: to all calls.
     """
 
     name: str
@@ -83,6 +102,26 @@ class ToolSpec:
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     parameters: tuple[ParameterSpec, ...] = field(default=(), hash=False)
     returns: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    source: str = "worker"
+    session_id: str = ""
+
+    @property
+    def json_schema(self) -> Mapping[str, Any]:
+        """All its parameters as one JSON Schema, as those who serve tools to agents want it; frozen."""
+        named = [item for item in self.parameters if item.kind != "var_keyword"]
+        extra = [item.schema for item in self.parameters if item.kind == "var_keyword"]
+        schema: dict[str, Any] = {
+            "type": "object",
+            "properties": {item.name: item.json_schema for item in named},
+            "required": [item.name for item in named if item.required],
+            "additionalProperties": (extra[0] or True) if extra else False,
+        }
+        return freeze(schema)  # type: ignore[no-any-return]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain copy, which is the caller's own and which JSON can hold."""
+        told = {item.name: copy.deepcopy(getattr(self, item.name)) for item in fields(self) if item.name != "parameters"}
+        return {**told, "parameters": [item.to_dict() for item in self.parameters]}
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -99,8 +138,9 @@ def parse_tool_specs(raw: Any) -> tuple[ToolSpec, ...]:
 
     Raises:
         ChannelError: something is missing or of the wrong kind; the message says what and where.
+        InvalidToolSpec: a tool goes beyond the limits of `tool_limits`.
     """
-    specs = tuple(_tool(item, f"tools[{index}]") for index, item in enumerate(_of_type(raw, list, "tools")))
+    specs = tuple(check_limits(_tool(item, f"tools[{index}]")) for index, item in enumerate(_of_type(raw, list, "tools")))
     seen: set[str] = set()
     for spec in specs:
         if spec.name in seen:
@@ -161,9 +201,9 @@ def _tool(raw: Any, where: str) -> ToolSpec:
         streaming=_field(raw, "streaming", bool, where),
         asynchronous=_field(raw, "asynchronous", bool, where, False),
         idempotent=_field(raw, "idempotent", bool, where, False),
-        metadata=metadata,
+        metadata=freeze(metadata),
         parameters=tuple(_parameter(item, f"{where}: parameters[{index}]") for index, item in enumerate(listed)),
-        returns=_field(raw, "returns", dict, where, {}),
+        returns=freeze(_field(raw, "returns", dict, where, {})),
     )
     try:
         spec.signature  # noqa: B018 - made now, so that an impossible order of parameters is the worker's fault, not a caller's.
@@ -182,9 +222,9 @@ def _parameter(raw: Any, where: str) -> ParameterSpec:
         name=name,
         kind=kind,
         required=_field(raw, "required", bool, where),
-        default=raw.get("default", inspect.Parameter.empty),
+        default=freeze(raw.get("default", inspect.Parameter.empty)),
         annotation=_field(raw, "annotation", str, where, ""),
-        schema=_field(raw, "schema", dict, where, {}),
+        schema=freeze(_field(raw, "schema", dict, where, {})),
     )
 
 

@@ -17,6 +17,7 @@ from .. import call_context
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
 from . import failures, logs
+from .binary import received
 from .cancel import Interrupter, async_border, border
 from .conversion import InvalidArgument
 from .instances import Instances, call_hook
@@ -154,6 +155,8 @@ class CallRunner:
         function = self._adapter.bound(call.tool, instances)
         conversion = self._adapter.tools[call.tool].conversion
         given = call.args if conversion is None else border(call, conversion, call.args)
+        if call.binary:
+            given = {**given, **received(call.binary, function)}
         args, kwargs = arguments_for(spec, given)
         return border(call, function, *args, **kwargs)
 

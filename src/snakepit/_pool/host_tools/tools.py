@@ -129,11 +129,9 @@ def _bound(spec: ToolSpec, function: Function, event: frames.HostCall) -> Callab
         raise InvalidParameter(f"host tool {spec.name!r} was asked with malformed arguments", tool=spec.name)
     binary = event.options.get("binary")
     named = bind(spec, args, kwargs)
-    if binary is None:
-        check(spec, named)
-    else:
-        kwargs = {**kwargs, **check_binary(spec, named, binary)}
-    return functools.partial(function, *args, **kwargs)
+    sent = {} if binary is None else check_binary(spec, named, binary)
+    check(spec, named, sent)
+    return functools.partial(function, *args, **kwargs, **sent)
 
 
 def _shown(spec: ToolSpec) -> dict[str, Any]:

@@ -1,0 +1,199 @@
+"""The tool registry: scopes, duplicates, limits; and specs that nobody can change."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+import snakepit
+from snakepit import InvalidToolSpec
+from snakepit._pool.registry import ToolRegistry, spec_of
+from snakepit._pool.tools import parse_tool_specs
+from snakepit_bridge.tool_specs import describe
+
+
+def train(epochs: int, rate: float = 0.1, layers: list[int] = [1, 2], *names: str, **more: str) -> dict[str, float]:  # noqa: B006
+    """Train a model.
+
+    With a second paragraph.
+    """
+    return {}
+
+
+def _spec(**changes: Any) -> snakepit.ToolSpec:
+    (spec,) = parse_tool_specs([{**describe(train), **changes}])
+    return spec
+
+
+# scopes ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_sees_its_own_first() -> None:
+    """A session's function shadows the general one of that name, for its calls only, until the session ends."""
+    registry = ToolRegistry()
+    general, own = spec_of(lambda: 1, name="greet"), spec_of(lambda: 2, name="greet", session_id="s")
+    registry.add_host_tool(general)
+    registry.add_host_tool(own, "s")
+    registry.add_host_tool(spec_of(len, name="only"), "s")
+    assert registry.host_tool("greet") is general
+    assert registry.host_tool("greet", "s") is own
+    assert registry.host_tool("only") is None
+    assert [spec.name for spec in registry.host_tools("s")] == ["greet", "only"]
+    assert registry.host_tools("s")[0] is own
+    assert registry.host_tools() == (general,)
+    registry.drop_session("s")
+    assert registry.host_tool("greet", "s") is general
+    assert registry.host_tools("s") == (general,)
+
+
+def test_a_name_is_taken_once_per_scope() -> None:
+    """A duplicate is refused by name, with what is there; once that has been removed the name is free."""
+    registry = ToolRegistry()
+    registry.add_host_tool(spec_of(train))
+    with pytest.raises(InvalidToolSpec, match="this pool has a host tool named 'train' already") as caught:
+        registry.add_host_tool(spec_of(train))
+    assert caught.value.code == "duplicate_tool"
+    registry.add_host_tool(spec_of(train, session_id="s"), "s")
+    with pytest.raises(InvalidToolSpec, match="session 's' has"):
+        registry.add_host_tool(spec_of(train, session_id="s"), "s")
+    assert registry.remove_host_tool("train") is True
+    assert registry.remove_host_tool("train") is False
+    registry.add_host_tool(spec_of(train))
+
+
+def test_workers_tools_are_replaced_as_a_whole() -> None:
+    """What the next worker tells takes the place of all; the mapping given out before stays as it was."""
+    registry = ToolRegistry()
+    registry.set_worker_tools([_spec(name="a"), _spec(name="b")])
+    before = registry.worker_tools
+    registry.set_worker_tools([_spec(name="c")])
+    assert list(before) == ["a", "b"]
+    assert [spec.name for spec in registry.snapshot()] == ["c"]
+    with pytest.raises(TypeError):
+        registry.worker_tools["x"] = _spec()  # type: ignore[index]
+
+
+def test_the_snapshot_has_both_kinds() -> None:
+    """Workers' tools and the application's, told apart by `source`."""
+    registry = ToolRegistry()
+    registry.set_worker_tools([_spec()])
+    registry.add_host_tool(spec_of(len, name="size"))
+    assert [(spec.name, spec.source) for spec in registry.snapshot()] == [("train", "worker"), ("size", "host")]
+
+
+# specs -------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_spec_tells() -> None:
+    """Name, description, parameters with types, defaults and JSON Schema, whether it streams."""
+    spec = spec_of(train, description="Another one")
+    assert (spec.name, spec.description, spec.streaming, spec.source) == ("train", "Another one", False, "host")
+    assert str(spec.signature) == "(epochs: int, rate: float = 0.1, layers: list[int] = [1, 2], *names: str, **more: str)"
+    assert spec.json_schema == {
+        "type": "object",
+        "properties": {
+            "epochs": {"type": "integer"},
+            "rate": {"type": "number", "default": 0.1},
+            "layers": {"type": "array", "items": {"type": "integer"}, "default": [1, 2]},
+            "names": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["epochs"],
+        "additionalProperties": {"type": "string"},
+    }
+    assert json.loads(json.dumps(spec.json_schema)) == spec.json_schema
+    assert json.loads(json.dumps(spec.to_dict()))["parameters"][1]["default"] == 0.1
+    assert spec_of(len).json_schema["additionalProperties"] is False
+
+
+def _doors(spec: snakepit.ToolSpec) -> list[Any]:
+    layers = spec.parameters[2]
+    return [spec.metadata, spec.returns, layers.schema, layers.schema["items"], layers.default, spec.json_schema, spec.json_schema["required"]]
+
+
+@pytest.mark.parametrize("door", range(7))
+def test_nothing_in_a_spec_can_be_changed(door: int) -> None:
+    """Neither its attributes nor what they hold, at any depth."""
+    spec = _spec(metadata={"k": "v"})
+    opened = _doors(spec)[door]
+    before = copy.deepcopy(opened)
+    attempts: list[Any] = [lambda: opened.clear(), lambda: opened.pop(), lambda: opened.__iadd__([1])]
+    attempts += [lambda: opened.__setitem__(0, 1), lambda: opened.__delitem__(0), lambda: opened.__ior__({"x": 1})]
+    attempts += [lambda: opened.update(x=1), lambda: opened.append(1), lambda: opened.sort(), lambda: opened.setdefault("x", 1)]
+    for attempt in attempts:
+        with pytest.raises((TypeError, AttributeError)):
+            attempt()
+    assert opened == before
+    with pytest.raises(AttributeError):
+        spec.name = "other"  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        spec.parameters[0].required = False  # type: ignore[misc]
+
+
+def test_a_copy_is_the_callers_own() -> None:
+    """`to_dict`, `deepcopy` and pickling give plain values that can be changed, without reaching the spec."""
+    spec = _spec(metadata={"k": "v"})
+    told = spec.to_dict()
+    told["metadata"]["k"] = "changed"
+    told["parameters"][2]["schema"]["items"]["type"] = "changed"
+    assert spec.metadata == {"k": "v"}
+    assert spec.parameters[2].schema["items"] == {"type": "integer"}
+    again = pickle.loads(pickle.dumps(spec))
+    assert again == spec
+    assert type(copy.deepcopy(spec.parameters[2].default)) is list
+    assert spec.signature.parameters["layers"].default == [1, 2]
+
+
+# limits ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "x" * 129}, r"a tool's name is 'x+'... \(129 characters\); allowed are 1 to 128"),
+        ({"name": " padded"}, "' padded'; allowed"),
+        ({"name": "two\nlines"}, "printable"),
+        ({"description": "x" * 5000}, "tool 'train': description has 5000 characters; allowed are 4096"),
+        ({"metadata": {str(n): "v" for n in range(65)}}, "metadata has 65 entries; allowed are 64"),
+        ({"metadata": {"k" * 129: "v"}}, "a key of metadata"),
+        ({"metadata": {"k": "v" * 5000}}, r"metadata\['k'\] has 5000 characters"),
+        ({"parameters": [{"name": f"p{n}", "kind": "keyword_only", "required": True} for n in range(257)]}, "parameters has 257 entries"),
+    ],
+)
+def test_what_is_too_large_is_refused(changes: dict[str, Any], message: str) -> None:
+    """By the tool's name and the field's, with what was found and what is allowed."""
+    with pytest.raises(InvalidToolSpec, match=message):
+        _spec(**changes)
+
+
+def test_a_long_docstring_is_cut() -> None:
+    """It is no fault of the tool."""
+    assert len(_spec(doc="x" * 100_000).doc) == 64 * 1024
+
+
+@pytest.mark.parametrize("function", ["train", 5, None])
+def test_what_is_no_function_is_refused(function: Any) -> None:
+    """With its type."""
+    with pytest.raises(InvalidToolSpec, match=f"a host tool is a function, not a {type(function).__name__}"):
+        spec_of(function)
+
+
+def test_kinds_of_functions() -> None:
+    """Generators stream, coroutine functions run on the loop, bound methods have no `self`."""
+
+    class Desk:
+        async def rows(self, count: int) -> Any:
+            yield count
+
+        def plain(self, value: bytes) -> bytes:
+            return value
+
+    rows, plain = spec_of(Desk().rows), spec_of(Desk().plain)
+    assert (rows.streaming, rows.asynchronous) == (True, True)
+    assert (plain.streaming, plain.asynchronous) == (False, False)
+    assert list(plain.signature.parameters) == ["value"]
+    assert plain.signature.parameters["value"].default is inspect.Parameter.empty
