@@ -34,6 +34,7 @@ _BY_OTHER_NAMES = {
 #: How a session sticks to its worker: prefers it; waits for it; refuses at once when it is busy.
 AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
 
@@ -269,6 +270,15 @@ def _patterns(name: str, value: Any) -> tuple[str, ...]:
     return patterns
 
 
+def _store(name: str, value: Any) -> Any:
+    text = isinstance(value, str)
+    if (text and value != "memory" and not value.startswith(_STORES)) or isinstance(value, (bytes, int, float, type)):
+        shown = repr(value) if text else f"a {type(value).__name__}"
+        allowed = 'None (memory), "sqlite:///file.db", "redis://host:port/db", a path, or an object with the methods of SessionStore'
+        raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", field=name)
+    return value
+
+
 def _output(name: str, value: Any) -> Any:
     if not callable(value) and value not in _OUTPUTS:
         allowed = ", ".join(_OUTPUTS)
@@ -313,6 +323,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_bytes": _whole(1),
     "worker_output": _output,
     "affinity": check_affinity,
+    "session_store": _store,
     "session_ttl": _seconds,
     "max_sessions": _whole(1),
     "max_programs_per_session": _whole(0),

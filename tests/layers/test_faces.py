@@ -10,7 +10,10 @@ import pytest
 import snakepit
 
 #: Awaited on the async face; all other methods are called alike.
-_AWAITED = {"start", "close", "execute"}
+_AWAITED = {"start", "close", "execute", "sessions", "session_info", "end_session", "rebind_session"}
+
+#: The same of sessions.
+_SESSION_AWAITED = {"open", "end", "execute", "info", "update", "rebind", "put_program", "get_program", "delete_program", "programs"}
 
 
 def _public(face: type) -> dict[str, Any]:
@@ -42,9 +45,22 @@ def test_pools_take_the_same_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name, member in _public(snakepit.AsyncPool).items() if inspect.isfunction(member)))
 def test_what_is_awaited(name: str) -> None:
-    """Exactly `start`, `close` and `execute` are coroutine functions on the async face, and none on the sync face."""
+    """Exactly what has to wait is a coroutine function on the async face, and nothing on the sync face."""
     assert inspect.iscoroutinefunction(getattr(snakepit.AsyncPool, name)) is (name in _AWAITED)
     assert not inspect.iscoroutinefunction(getattr(snakepit.Pool, name))
+
+
+def test_sessions_have_the_same_names_and_parameters() -> None:
+    """A session of one face can do what one of the other can; exactly what has to wait is awaited."""
+    sync, other = _public(snakepit.Session), _public(snakepit.AsyncSession)
+    assert set(sync) == set(other)
+    for name, member in sync.items():
+        if inspect.isfunction(member):
+            assert _parameters(member) == _parameters(other[name]), name
+            assert member.__doc__, name
+            assert other[name].__doc__, name
+            assert inspect.iscoroutinefunction(other[name]) is (name in _SESSION_AWAITED), name
+            assert not inspect.iscoroutinefunction(member), name
 
 
 def test_streams_have_the_same_names() -> None:
@@ -55,7 +71,7 @@ def test_streams_have_the_same_names() -> None:
 
 def test_methods_return_alike() -> None:
     """What a method gives is annotated the same, but for streams, futures and `self`."""
-    own = {"stream", "submit"}
+    own = {"session", "stream", "submit"}
     for name, member in _public(snakepit.Pool).items():
         if inspect.isfunction(member) and name not in own:
             ours, theirs = inspect.signature(member), inspect.signature(getattr(snakepit.AsyncPool, name))

@@ -68,7 +68,7 @@ def test_final_with_metadata(payload: Any, metadata: dict[str, Any]) -> None:
     """What the worker says beside a chunk makes it final, and its facts win over what the payload says in `_metadata`."""
     chunk = envelope(copy.deepcopy(payload))
     own = chunk.get("_metadata")
-    add_extra(chunk, {"final": True, "metadata": metadata}, "worker-1")
+    add_extra(chunk, {"final": True, "metadata": metadata}, {"worker_id": "worker-1"})
     assert chunk["is_final"] is True
     assert chunk["_metadata"] == {**(own if isinstance(own, dict) else {}), **metadata, "worker_id": "worker-1"}
 
@@ -76,10 +76,10 @@ def test_final_with_metadata(payload: Any, metadata: dict[str, Any]) -> None:
 def test_metadata_alone() -> None:
     """Metadata of a chunk that is not final is there if there is any, and changes nothing else."""
     chunk = envelope({"a": 1})
-    add_extra(chunk, {"metadata": {"tokens": 3}}, "worker-1")
+    add_extra(chunk, {"metadata": {"tokens": 3}}, {"worker_id": "worker-1"})
     assert chunk == {"a": 1, "is_final": False, "_metadata": {"tokens": 3}}
     chunk = envelope({"a": 1, "_metadata": {"mine": 1}})
-    add_extra(chunk, {"metadata": None}, "worker-1")
+    add_extra(chunk, {"metadata": None}, {"worker_id": "worker-1"})
     assert chunk == {"a": 1, "is_final": False, "_metadata": {"mine": 1}}
 
 
@@ -87,7 +87,7 @@ def test_metadata_alone() -> None:
 def test_a_report_is_not_final(said: Any) -> None:
     """Whatever a report says of itself."""
     chunk = envelope({"progress": 1, "is_final": said})
-    add_extra(chunk, {"progress": True}, "worker-1")
+    add_extra(chunk, {"progress": True}, {"worker_id": "worker-1"})
     assert chunk == {"progress": 1, "is_final": False}
 
 
