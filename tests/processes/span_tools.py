@@ -54,12 +54,22 @@ class SpanTools(BaseAdapter):
         time.sleep(seconds)
 
     @tool
+    def ask(self, name: str) -> Any:
+        with self.inside("asking"):
+            return self.host_tools[name]()
+
+    @tool
     def leave(self) -> None:
         os._exit(3)
 
 
 class AsyncSpanTools(SpanTools):
     concurrency = 4
+
+    @tool
+    async def ask(self, name: str) -> Any:
+        with self.inside("asking"):
+            return await self.host_tools[name]()
 
     @tool
     async def wait(self, seconds: float, name: str) -> str:

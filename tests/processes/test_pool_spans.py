@@ -100,6 +100,37 @@ def test_one_connected_trace(host: Spans) -> None:
     assert answer["correlation_id"] == client["attributes"]["snakepit.run_id"] + "-1"
 
 
+@pytest.mark.parametrize("adapter", [TOOLS, ASYNC_TOOLS])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_host_tools_belong_to_the_trace(host: Spans, adapter: str, kind: str) -> None:
+    """Application, call, tool, host tool, the call that makes, and its tool: one connected trace over two processes."""
+    with snakepit.Pool(adapter, size=2) as pool:
+        wait_until(lambda: pool.stats().workers_ready == 2, "two workers")
+
+        def lookup() -> Any:
+            with host.inside("host code"):
+                return pool.execute("work") if kind == "sync" else None
+
+        async def lookup_later() -> Any:
+            await asyncio.sleep(0)
+            return lookup()
+
+        pool.register_tool(lookup if kind == "sync" else lookup_later, name="lookup")
+        with host.inside("app"):
+            answer = pool.execute("ask", {"name": "lookup"})
+        spans_of_workers = [span for _ in range(8) for span in pool.execute("finished")]
+        (asking,) = {span["id"]: span for span in spans_of_workers if span["name"] == "asking"}.values()
+        (server,) = {span["id"]: span for span in spans_of_workers if span["name"] == "ask"}.values()
+    app, client, lookup_span, code = (host.one(name) for name in ("app", "ask", "lookup", "host code"))
+    for child, parent in ((client, app), (server, client), (asking, server), (lookup_span, asking), (code, lookup_span)):
+        assert is_child(child, parent), (child["name"], parent["name"])
+    assert lookup_span["attributes"]["snakepit.correlation_id"] == client["attributes"]["snakepit.correlation_id"]
+    if kind == "sync":
+        nested = host.one("work")
+        assert is_child(nested, code)
+        assert answer["correlation_id"] == client["attributes"]["snakepit.correlation_id"]
+
+
 def test_a_stream_is_counted(host: Spans) -> None:
     """A stream's spans count its chunks and bytes; spans that a generator makes as it is resumed are the worker span's children."""
     with snakepit.Pool(TOOLS, size=1) as pool:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")
 LEAKING = adapter("leaking", "Leaking")
 
 #: Long enough that no piece of 8 characters of it occurs by chance.
-CANARIES = {name: f"Canary-{name}-{secrets.token_hex(8)}" for name in ("argument", "nested", "host", "worker", "pattern", "unknown")}
+CANARIES = {name: f"Canary-{name}-{secrets.token_hex(8)}" for name in ("argument", "nested", "host", "worker", "pattern", "unknown", "session", "answer")}
 CANARIES["pattern"] = "AKIA" + secrets.token_hex(8).upper()
 
 ARGS: dict[str, Any] = {"password": CANARIES["argument"], "config": {"db": {"api_key": CANARIES["nested"]}, "shape": CANARIES["pattern"]}}
@@ -114,6 +114,10 @@ def files_of_pools() -> str:
     return "\n".join(found)
 
 
+def _refuse_login(password: str) -> None:
+    raise PermissionError(f"{password} was refused, api_key={CANARIES['answer']}")
+
+
 @pytest.mark.parametrize("way", ["log", "function"])
 def test_no_canary_gets_out(way: str, captured: Capture, environment: dict[str, str]) -> None:
     """Arguments, results, chunks, exceptions, variables, output in every form, and a crash: nothing shows a secret."""
@@ -121,6 +125,11 @@ def test_no_canary_gets_out(way: str, captured: Capture, environment: dict[str, 
     output: Any = (lambda worker, stream, line: told.append(line)) if way == "function" else "log"
     errors: list[BaseException] = []
     with snakepit.Pool(LEAKING, size=1, env=environment, worker_output=output, log_level="DEBUG") as pool:
+        pool.register_tool(lambda password: {"password": CANARIES["answer"]}, name="login")
+        pool.register_tool(_refuse_login, name="refused")
+        session = pool.session("canary", metadata={"password": CANARIES["session"]})
+        session.execute("say_session")
+        assert pool.execute("login", {"name": "login", "password": CANARIES["argument"]}) == {"password": CANARIES["answer"]}
         assert pool.execute("spread", ARGS) == {"password": CANARIES["argument"]}  # a result is its caller's, and stays whole
         chunks = [chunk.get("password") for chunk in pool.stream("stream", {"password": CANARIES["argument"]})]
         assert chunks[:3] == [CANARIES["argument"]] * 3
@@ -136,6 +145,7 @@ def test_no_canary_gets_out(way: str, captured: Capture, environment: dict[str, 
             ("numbers", {"token": [CANARIES["argument"]], "count": 1}),
             ("fail", {"password": CANARIES["argument"], "config": {"api_key": object()}}),
             ("fail", {"password": {"x": CANARIES["argument"]}, "config": {}}),
+            ("login", {"name": "refused", "password": CANARIES["argument"]}),
             ("crash", ARGS),
         ):
             with pytest.raises(snakepit.SnakepitError) as caught:

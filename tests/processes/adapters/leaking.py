@@ -25,6 +25,17 @@ class Leaking(BaseAdapter):
         return {"password": password}
 
     @tool
+    def say_session(self):
+        """Prints its session's metadata, and keeps a secret in the state."""
+        print("session", self.session.metadata["password"], dict(self.session.metadata))
+        self.session.state["password"] = self.session.metadata["password"]
+
+    @tool
+    def login(self, name: str, password: str):
+        """Hands a secret to a host tool, and gets one back."""
+        return self.host_tools[name](password=password)
+
+    @tool
     def cut(self, password: str, pause: float, between: str = ""):
         """Prints it in two writes."""
         half = len(password) // 2
