@@ -41,6 +41,17 @@ def test_stream_progress_demo(run: Run) -> None:
     ]
 
 
+def test_session_training(run: Run) -> None:
+    """Two models are trained in turns, each on one worker, and each goes on where it stopped."""
+    lines = run("session_training.py", "--rounds", "2", "--epochs", "2", libraries=("numpy", "sklearn"))
+    made = [re.fullmatch(r"🧠 (small|large): (\d+) parameters, on (worker-\d)", line) for line in lines[:2]]
+    assert [match.groups()[:2] for match in made if match] == [("small", "610"), ("large", "4810")]
+    epochs = [re.fullmatch(r"📈 +(small|large)  epoch (\d): loss=(\d\.\d+), accuracy=\d+\.\d%", line) for line in lines[2:]]
+    told = [match.groups() for match in epochs if match]
+    assert [(name, epoch) for name, epoch, _ in told] == [(name, str(n + e)) for n in (1, 3) for name in ("small", "large") for e in (0, 1)]
+    assert float(told[0][2]) > float(told[5][2])
+
+
 def test_batch_inference(run: Run, tmp_path: Path) -> None:
     """Each image gets its line, an unreadable one says so, and the model file is made."""
     flags = ("digit_0001", "none.npy", "digit_0006", "--model", "model.pkl")

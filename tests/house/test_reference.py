@@ -69,7 +69,7 @@ def test_every_time_has_its_unit() -> None:
     """A setting that is a time says that it is in seconds."""
     (rows,) = _tables("api.md", "Settings")
     times = {_code(row["setting"]) for row in rows if row["unit"] == "seconds"}
-    assert times == {name for name in PoolSettings.__annotations__ if name.endswith(("_timeout", "_window"))}
+    assert times == {name for name in PoolSettings.__annotations__ if name.endswith(("_timeout", "_window", "_ttl"))}
 
 
 @pytest.mark.parametrize("pool", [snakepit.Pool, snakepit.AsyncPool])
@@ -81,8 +81,9 @@ def test_every_method_stands_there_as_it_is_called(pool: type) -> None:
 
 
 def test_every_function_of_the_default_pool_stands_there() -> None:
-    """The table of the default pool has its four functions, with their parameters and defaults."""
-    functions = [snakepit.configure, snakepit.execute, snakepit.execute_stream, snakepit.shutdown]
+    """The table of the default pool has its functions, with their parameters and defaults."""
+    calls = [snakepit.execute, snakepit.execute_in_session, snakepit.execute_stream, snakepit.execute_in_session_stream]
+    functions = [snakepit.configure, *calls, snakepit.shutdown]
     assert _first_column(_tables("api.md", "The default pool")[0]) == [_as_read(function) for function in functions]
 
 
@@ -115,7 +116,7 @@ def test_every_argument_of_the_decorator_stands_there() -> None:
 def test_every_member_of_a_context_stands_there() -> None:
     """The table of the call's context has what tools may use, and nothing that is the runtime's alone."""
     (rows,) = _tables("tools.md", "The call's context")
-    runtime = {"mark_cancelled", "report_to"}
+    runtime = {"ask_through", "mark_cancelled", "mark_ended", "report_to"}
     context = snakepit_bridge.CallContext(1, "tool")
     assert {name.partition("(")[0] for name in _first_column(rows)} == {name for name in dir(context) if not name.startswith("_")} - runtime
 

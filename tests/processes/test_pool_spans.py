@@ -346,7 +346,7 @@ def test_the_example_of_the_guide(tmp_path: pathlib.Path) -> None:
     """The example in `docs/how-to/tracing.md` prints one trace from two processes."""
     guide = pathlib.Path(__file__).parents[2] / "docs" / "how-to" / "tracing.md"
     path = tmp_path / "example.py"
-    path.write_text(guide.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    path.write_text(guide.read_text(encoding="utf-8").partition("```py\n")[2].partition("```")[0], encoding="utf-8")
     done = subprocess.run([sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=30, check=True)
     lines = re.findall(r"(\w+ \([A-Z]+\)) (\w+) below (\w+)", done.stdout + done.stderr)
     ids = {name: number for name, number, _ in lines}
