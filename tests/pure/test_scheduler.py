@@ -41,7 +41,8 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
     @rule(worker=consumes(workers))
     def lose_worker(self, worker: str) -> None:
         lost = [call for call, (name, _) in self.running.items() if name == worker]
-        orphans, assignments = self.scheduler.remove_worker(worker)
+        orphans, stranded, sessions, assignments = self.scheduler.remove_worker(worker)
+        assert (stranded, sessions) == ([], [])
         assert sorted(orphans) == sorted(lost)
         del self.slots[worker]
         for call in lost:
@@ -116,7 +117,8 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     def _made(self, assignments: list[Assignment]) -> None:
         """Each assignment is the oldest call that may run, on a worker with a free slot."""
-        for call, worker in assignments:
+        for call, worker, moved_from in assignments:
+            assert not moved_from
             first = next((item for item in self.waiting if self._may_run(streaming=item[1])), None)
             assert first is not None, "a call was served although none may be"
             assert call == first[0], "a younger call was served before an older one"
@@ -147,7 +149,7 @@ def test_idle_longest_serves_next() -> None:
     scheduler.add_worker("b", 1)
     served = []
     for call in (1, 2, 3, 4):
-        served += [worker for _, worker in scheduler.submit(call, streaming=False)]
+        served += [worker for _, worker, _ in scheduler.submit(call, streaming=False)]
         scheduler.finish(call)
     assert served == ["a", "b", "a", "b"]
 
@@ -170,7 +172,7 @@ def test_a_lost_stream_makes_room_for_the_next() -> None:
     scheduler.add_worker("b", 1)
     scheduler.submit(1, streaming=True)
     scheduler.submit(2, streaming=True)
-    assert scheduler.remove_worker("a") == ([1], [Assignment(2, "b")])
+    assert scheduler.remove_worker("a") == ([1], [], [], [Assignment(2, "b")])
 
 
 def test_no_queue_at_all() -> None:
@@ -187,7 +189,7 @@ def test_no_queue_at_all() -> None:
 
 def test_an_unknown_worker_may_be_removed() -> None:
     """A worker that was never ready has nothing to give back."""
-    assert Scheduler(1).remove_worker("ghost") == ([], [])
+    assert Scheduler(1).remove_worker("ghost") == ([], [], [], [])
 
 
 def test_a_worker_has_at_least_one_slot() -> None:

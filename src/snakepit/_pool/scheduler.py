@@ -166,7 +166,8 @@ class Scheduler:
             QueueIsFull: it would have to wait, and there is no place.
             SessionBusy: it would have to wait, and must not.
         """
-        if affinity == "strict_fail_fast" and session:
+        now = affinity == "strict_fail_fast" and bool(session)
+        if now:
             bound = self._bound.get(session, "")
             if (bound not in self._free) if bound else (not self._free or session in self._leaders):
                 raise SessionBusy(bound)
@@ -177,9 +178,9 @@ class Scheduler:
         else:
             (self._streams if streaming else self._unary)[call_id] = self._turn
         assignments = self._assign()
-        if call_id not in self._running and (self.waiting > self._max_queue or (session and affinity == "strict_fail_fast")):
+        if call_id not in self._running and (now or self.waiting > self._max_queue):
             self.withdraw(call_id)
-            if affinity == "strict_fail_fast":  # a limit of streams keeps it from a worker that is free
+            if now:  # a limit of streams keeps it from a worker that is free
                 raise SessionBusy(self._bound.get(session, ""))
             raise QueueIsFull
         return assignments
