@@ -29,7 +29,9 @@ def main() -> None:
             for session in (small, large):
                 for chunk in session.stream("train_model", {"epochs": options.epochs}):
                     if not chunk["is_final"]:
-                        print(f"📈 {chunk['session']:>5}  epoch {chunk['epoch']}: loss={chunk['loss']:.3f}, accuracy={chunk['accuracy']:.1%}")
+                        print(
+                            f"📈 {chunk['session']:>5}  epoch {chunk['epoch']}: loss={chunk['loss']:.3f}, accuracy={chunk['accuracy']:.1%}"
+                        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import pathlib
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -65,13 +66,13 @@ class Calling(BaseAdapter):
     def in_thread(self, name: str) -> Any:
         found: list[Any] = []
         context = contextvars.copy_context()
-        thread = threading.Thread(target=lambda: found.append(context.run(self.host_tools_of(context), name)))
+        thread = threading.Thread(target=lambda: found.append(context.run(self.call_by_name, name)))
         thread.start()
         thread.join()
         return found[0]
 
-    def host_tools_of(self, context: contextvars.Context) -> Any:
-        return lambda name: self.host_tools[name]()
+    def call_by_name(self, name: str) -> Any:
+        return self.host_tools[name]()
 
     @tool
     def after_its_end(self, name: str, path: str) -> None:
@@ -80,10 +81,9 @@ class Calling(BaseAdapter):
         def later() -> None:
             time.sleep(0.3)
             try:
-                context.run(lambda: self.host_tools[name]())
+                context.run(self.call_by_name, name)
             except RuntimeError as error:
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(str(error))
+                pathlib.Path(path).write_text(str(error), encoding="utf-8")
 
         threading.Thread(target=later).start()
 

@@ -122,7 +122,7 @@ class AsyncSessionTools(BaseAdapter):
         await asyncio.sleep(0.01)
         folder = session.metadata.get("folder")
         if folder:
-            pathlib.Path(folder, f"end-{session.id}").touch()
+            _touch(folder, f"end-{session.id}")
 
     async def snapshot(self, session: Any) -> Any:
         await asyncio.sleep(0)
@@ -148,3 +148,7 @@ class AsyncSessionTools(BaseAdapter):
     @tool
     def die(self) -> None:
         os.kill(os.getpid(), 9)
+
+
+def _touch(folder: str, name: str) -> None:
+    pathlib.Path(folder, name).touch()

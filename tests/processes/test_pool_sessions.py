@@ -248,7 +248,7 @@ def test_waiting_strict_calls_are_told_of_the_loss() -> None:
         with pytest.raises(snakepit.WorkerCrashed):
             dying.result()
         for future in waiting:
-            with pytest.raises((snakepit.SessionLost)):
+            with pytest.raises(snakepit.SessionLost):
                 future.result(timeout=5)
 
 
@@ -377,7 +377,9 @@ def test_an_unknown_option_is_refused(pool: snakepit.Pool) -> None:
         pool.execute("count", sesion_id="x")  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize(("arguments", "message"), [({"ttl": 0}, "ttl is 0"), ({"metadata": 5}, "metadata is a int"), ({"id": ""}, "session")])
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"ttl": 0}, "ttl is 0"), ({"metadata": 5}, "metadata is a int"), ({"id": ""}, "session")]
+)
 def test_bad_sessions_are_refused(pool: snakepit.Pool, arguments: dict[str, Any], message: str) -> None:
     """By `pool.session`, naming the field."""
     with pytest.raises(snakepit.InvalidParameter, match=message):

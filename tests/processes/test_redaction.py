@@ -24,7 +24,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")
 LEAKING = adapter("leaking", "Leaking")
 
 #: Long enough that no piece of 8 characters of it occurs by chance.
-CANARIES = {name: f"Canary-{name}-{secrets.token_hex(8)}" for name in ("argument", "nested", "host", "worker", "pattern", "unknown", "session", "answer")}
+CANARIES = {
+    name: f"Canary-{name}-{secrets.token_hex(8)}"
+    for name in ("argument", "nested", "host", "worker", "pattern", "unknown", "session", "answer")
+}
 CANARIES["pattern"] = "AKIA" + secrets.token_hex(8).upper()
 
 ARGS: dict[str, Any] = {"password": CANARIES["argument"], "config": {"db": {"api_key": CANARIES["nested"]}, "shape": CANARIES["pattern"]}}

@@ -91,7 +91,14 @@ def test_opening(store: Any, clock: Clock) -> None:
     """The first time makes it, the second finds it, with the ttl it has; given metadata is merged."""
     info, created = store.open("a", ttl=60.0, metadata={"user": "ann", "deep": {"list": [1, {"x": b"\x00"}]}})
     assert created is True
-    assert (info.id, info.created, info.last_used, info.expires, info.ttl, info.programs) == ("a", clock.now, clock.now, clock.now + 60, 60, 0)
+    assert (info.id, info.created, info.last_used, info.expires, info.ttl, info.programs) == (
+        "a",
+        clock.now,
+        clock.now,
+        clock.now + 60,
+        60,
+        0,
+    )
     clock.now += 10
     again, created = store.open("a", ttl=5.0, metadata={"more": 1})
     assert created is False

@@ -190,51 +190,60 @@ def test_the_end_of_a_session(channel: Channel) -> None:
     assert channel.to_worker() == [frames.EndSession("user-1", "expired")]
 
 
+class _Dialogue:
+    """Both sides ask and answer at random, and the books of it."""
+
+    def __init__(self, seed: int, codec: Codec) -> None:
+        self.dice = random.Random(seed)
+        self.channel = Channel(codec, 512)
+        self.sides: Any = ((self.channel.host, self.channel.worker, 1), (self.channel.worker.asks, self.channel.host.answers, BASE))
+        self.asked: dict[int, str] = {}
+        self.ended: dict[int, Any] = {}
+        self.given_up: set[int] = set()
+
+    def step(self, number: int) -> None:
+        asker, answerer, base = self.dice.choice(self.sides)
+        action = self.dice.randrange(4)
+        if action == 0:
+            self.asked[base + number] = "x" * self.dice.choice((1, 5, 3000))
+            asker.call(base + number, "f", {"v": self.asked[base + number]}, {}, Window())
+        elif action == 1 and answerer.open_calls:
+            self.answer(answerer, self.dice.choice(answerer.open_calls))
+        elif action == 2 and asker.calls and self.dice.random() < 0.2:
+            self.given_up.add(self.dice.choice(list(asker.calls)))
+            asker.cancel(max(self.given_up & asker.calls.keys()), "random")
+        else:
+            self.deliver(self.channel.to_host() if self.dice.random() < 0.5 else self.channel.to_worker())
+
+    def answer(self, answerer: Any, number: int) -> None:
+        answerer.result(number, self.asked[number], {})
+
+    def deliver(self, events: list[Any]) -> None:
+        for event in events:
+            assert not isinstance(event, frames.Fault), event
+            if isinstance(event, frames.Result):
+                assert event.call_id not in self.ended
+                self.ended[event.call_id] = event.value
+
+    def finish(self) -> None:
+        for _ in range(4):
+            for _asker, answerer, _base in self.sides:
+                for number in answerer.open_calls:
+                    self.answer(answerer, number)
+            self.deliver(self.channel.to_host())
+            self.deliver(self.channel.to_worker())
+
+
 @pytest.mark.parametrize("codec", [MsgpackCodec, JsonCodec])
 @pytest.mark.parametrize("seed", range(5))
 def test_both_sides_ask_at_random(codec: Any, seed: int) -> None:
-    """Calls of both sides, results, streams, cancels and deliveries in a random order: each call ends once, values are its own."""
-    dice, channel = random.Random(seed), Channel(codec(), 512)
-    sides = ((channel.host, channel.worker, 1), (channel.worker.asks, channel.host.answers, BASE))
-    asked: dict[int, str] = {}
-    ended: dict[int, Any] = {}
-    given_up: set[int] = set()
-    seen: set[int] = set()
-
-    def deliver(events: list[Any]) -> None:
-        for event in events:
-            assert not isinstance(event, frames.Fault), event
-            if isinstance(event, frames.Call | frames.HostCall):
-                seen.add(event.call_id)
-            elif isinstance(event, frames.Result):
-                assert event.call_id not in ended
-                ended[event.call_id] = event.value
-
-    for step in range(1500):
-        asker, answerer, base = dice.choice(sides)
-        action = dice.randrange(4)
-        if action == 0:
-            number = base + step
-            asked[number] = "x" * dice.choice((1, 5, 3000))
-            asker.call(number, "f", {"v": asked[number]}, {}, Window())
-        elif action == 1 and answerer.open_calls:
-            number = dice.choice(answerer.open_calls)
-            answerer.result(number, asked[number], {})
-        elif action == 2 and asker.calls and dice.random() < 0.2:
-            number = dice.choice(list(asker.calls))
-            asker.cancel(number, "random")
-            given_up.add(number)
-        else:
-            deliver(channel.to_host() if dice.random() < 0.5 else channel.to_worker())
-    for _ in range(4):
-        for asker, answerer, _base in sides:
-            for number in answerer.open_calls:
-                answerer.result(number, asked[number], {})
-        deliver(channel.to_host())
-        deliver(channel.to_worker())
-    assert {number: value for number, value in ended.items() if number not in given_up} == {
-        number: value for number, value in asked.items() if number not in given_up
-    }
-    for asker, answerer, _base in sides:
+    """Calls of both sides, results, cancels and deliveries in a random order: each call ends once, with a value of its own."""
+    dialogue = _Dialogue(seed, codec())
+    for number in range(1500):
+        dialogue.step(number)
+    dialogue.finish()
+    kept = dialogue.asked.keys() - dialogue.given_up
+    assert {number: dialogue.ended[number] for number in kept} == {number: dialogue.asked[number] for number in kept}
+    for asker, answerer, _base in dialogue.sides:
         assert not asker.calls
         assert not answerer.open_calls

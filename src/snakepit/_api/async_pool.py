@@ -63,7 +63,13 @@ class AsyncPool(PoolBase):
         await asyncio.shield(self._starting)
 
     async def _start(self) -> None:
-        engine = self._engine = Engine(self._config, PoolSetup(self._adapter), self._offers)
+        setup = PoolSetup(self._adapter)
+        try:
+            engine = self._engine = Engine(self._config, setup, self._offers, setup.session_store(self._config))
+        except BaseException:
+            setup.remove()
+            self._starting = None
+            raise
         try:
             await engine.start()
         except BaseException:

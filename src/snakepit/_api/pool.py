@@ -18,6 +18,7 @@ from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo, check_session_id
+from snakepit._sessions.store import SessionStore
 from snakepit._workers.adapter_reference import ensure_not_importing
 from snakepit.config import Adapter, PoolConfig, PoolSettings
 from snakepit.errors import PoolError
@@ -75,8 +76,13 @@ class Pool(PoolBase):
 
     def _start(self) -> None:
         setup = PoolSetup(self._adapter)
+        try:
+            store = setup.session_store(self._config)
+        except BaseException:
+            setup.remove()
+            raise
         loop = LoopThread.acquire()
-        engine = loop.run(_made(self._config, setup, self._offers))
+        engine = loop.run(_made(self._config, setup, self._offers, store))
         self._beginning = loop, engine
         try:
             self._usable()  # after the line above, as `_close` does it the other way round: one of them sees the other
@@ -302,8 +308,8 @@ class Pool(PoolBase):
             )
 
 
-async def _made(config: PoolConfig, setup: PoolSetup, offers: Offers) -> Engine:
-    return Engine(config, setup, offers)  # on the loop it will live on
+async def _made(config: PoolConfig, setup: PoolSetup, offers: Offers, store: SessionStore) -> Engine:
+    return Engine(config, setup, offers, store)  # on the loop it will live on
 
 
 def _submit(loop: LoopThread, engine: Engine, call: Call) -> None:

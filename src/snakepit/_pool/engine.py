@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from snakepit._channel.negotiate import choose
+from snakepit._sessions.store import SessionStore
 from snakepit._workers.lifecycle import State
 from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
@@ -32,6 +33,7 @@ from .host_tools.context import CURRENT
 from .host_tools.offers import Offers
 from .host_tools.tools import HostTools
 from .scheduler import Scheduler
+from .sessions.access import StoreAccess
 from .sessions.keeper import Keeper
 from .setup import PoolSetup
 from .stats import PoolStats
@@ -43,7 +45,7 @@ _log = library_logger("snakepit.pool")
 class Engine:
     """Runs one pool. `start` it, `submit` calls, `close` it."""
 
-    def __init__(self, config: PoolConfig, setup: PoolSetup, offers: Offers) -> None:
+    def __init__(self, config: PoolConfig, setup: PoolSetup, offers: Offers, store: SessionStore) -> None:
         self.config = config
         self._offers = offers
         self.protocol = ""
@@ -56,7 +58,8 @@ class Engine:
         self._supervisor = setup.supervisor(config, redactor, self)
         self._window = Window(config.window_chunks, config.window_bytes)
         self._ids = itertools.count(1)
-        self.sessions = Keeper(setup.session_store(config), self._scheduler, config.session_ttl, self._session_over, self.cancel)
+        access = StoreAccess(store, owned=store is not config.session_store)
+        self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._session_over, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
         self._ledger = self._calls.ledger
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads)

@@ -10,6 +10,7 @@ import sys
 
 from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
+from snakepit._sessions.store import SessionStore
 from snakepit._workers.adapter_reference import resolve
 from snakepit._workers.launchers import LaunchSpec
 from snakepit._workers.launchers.spawn import SpawnLauncher
@@ -19,8 +20,6 @@ from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSetting
 from snakepit.config import Adapter, PoolConfig
 from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
 from snakepit_bridge.redaction import Redactor
-
-from .sessions.access import StoreAccess
 
 
 class PoolSetup:
@@ -69,15 +68,14 @@ class PoolSetup:
         return Supervisor(settings, SpawnLauncher(), spec_for, listener)
 
     @staticmethod
-    def session_store(config: PoolConfig) -> StoreAccess:
-        """The way to the pool's session store; on the loop that will use it.
+    def session_store(config: PoolConfig) -> SessionStore:
+        """The pool's session store. May take a moment, where a server has to be reached: not on a loop that others share.
 
         Raises:
             ConfigurationError, SessionStoreError: there is no such store, or it cannot be opened.
         """
         limits = Limits(config.max_sessions, config.max_programs_per_session)
-        store = open_store(config.session_store, limits)
-        return StoreAccess(store, owned=store is not config.session_store)
+        return open_store(config.session_store, limits)
 
     def remove(self) -> None:
         """Remove what it put on disk."""

@@ -48,7 +48,8 @@ class Entry:
     Attributes:
         metadata: as the store has it; version: counts its changes.
         ttl: its lifetime without calls (seconds).
-        checked: when the store last confirmed it; touched: when its lifetime last began anew (seconds, the loop's clock).
+        read, confirmed: when it was last read from the store, and when that last said that it is there (seconds, the loop's clock).
+        touched: when its lifetime last began anew (same).
         calls: its open calls. While there are any it does not expire.
         holders: the workers that hold state of it, with the version of the metadata they were told.
         home: the worker where its newest state is; empty if it has none yet or that worker is gone.
@@ -60,7 +61,8 @@ class Entry:
     id: str
     metadata: Mapping[str, Any]
     ttl: float
-    checked: float
+    read: float
+    confirmed: float
     touched: float
     version: int = 0
     calls: dict[int, Call] = dataclasses.field(default_factory=dict)
@@ -115,8 +117,8 @@ class Entry:
             self.home = ""
 
     def renew(self, metadata: Mapping[str, Any], now: float) -> None:
-        """The store has confirmed it."""
-        self.checked = now
+        """It has been read from the store."""
+        self.read = self.confirmed = now
         if metadata != self.metadata:
             self.metadata = metadata
             self.version += 1

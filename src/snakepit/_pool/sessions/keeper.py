@@ -24,7 +24,7 @@ _log = library_logger("snakepit.sessions")
 
 #: How often expiry is looked for (seconds): an expired session's state leaves its workers within 1 s.
 SWEEP_SECONDS = 0.25
-#: A store that does I/O is asked again whether a session is still there after this long (seconds).
+#: A store that does I/O is asked again for a session after this long (seconds).
 CHECK_SECONDS = 1.0
 
 
@@ -72,7 +72,7 @@ class Keeper:
         """Find or open the session of a call, then `go`; or `refuse` with the reason. At once, unless the store does I/O."""
         entry = self._entries.get(call.session_id)
         now = self._loop.time()
-        if entry is not None and self._access.blocking and now - entry.checked < CHECK_SECONDS:
+        if entry is not None and self._access.blocking and now - entry.read < CHECK_SECONDS:
             self._late.add(entry.id)
             self._enter(entry, call, go, refuse)
             return
@@ -222,7 +222,7 @@ class Keeper:
         now = self._loop.time()
         entry = self._entries.get(info.id)
         if entry is None:
-            entry = self._entries[info.id] = Entry(info.id, info.metadata, info.ttl, now, now)
+            entry = self._entries[info.id] = Entry(info.id, info.metadata, info.ttl, now, now, now)
             if self._timer is None:
                 self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         else:
@@ -258,7 +258,7 @@ class Keeper:
             if session_id in self._entries:
                 self._entries[session_id].touched = now
         # What another host has ended is noticed by asking for all that has not been confirmed lately.
-        old = [entry.id for entry in self._entries.values() if now - entry.checked > CHECK_SECONDS / 2] if self._access.blocking else []
+        old = [entry.id for entry in self._entries.values() if now - entry.confirmed > CHECK_SECONDS / 2] if self._access.blocking else []
         self._access.ask(functools.partial(_swept, self._access.store, due, old), functools.partial(self._swept, {*due, *old}))
 
     def _swept(self, asked: set[str], answer: tuple[set[str], list[str]] | None, error: Exception | None) -> None:
@@ -269,7 +269,7 @@ class Keeper:
             now = self._loop.time()
             for session_id in asked - gone:
                 if session_id in self._entries:
-                    self._entries[session_id].checked = now
+                    self._entries[session_id].confirmed = now
             for session_id in {*gone, *expired}:
                 self._over(session_id, "expired")
         if self._entries and not self._closed:
