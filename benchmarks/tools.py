@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from snakepit_bridge.base_adapter import tool
+from snakepit_bridge.base_adapter import current_call, tool
 
 
 def small_dicts(count: int) -> Iterator[dict[str, Any]]:
@@ -16,6 +16,11 @@ def small_dicts(count: int) -> Iterator[dict[str, Any]]:
 @tool
 def echo(value: dict[str, Any]) -> dict[str, Any]:
     return value
+
+
+@tool
+def ask(value: dict[str, Any]) -> Any:
+    return current_call().host_tools["double"](value["i"])
 
 
 @tool(supports_streaming=True)

@@ -15,6 +15,7 @@ NAMES = (
     "abandoned_streams",
     "killed_worker",
     "session_calls",
+    "host_tools",
     "slow_consumer",
 )
 

@@ -1,12 +1,13 @@
 """Every call of the guide's Quick Start and API Reference, in its Python form, against the showcase adapter.
 
-One test per call. The guide's session calls come with sessions.
+One test per call; its session calls run against a training tool of sessions.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,3 +159,32 @@ def test_echo_gives_back_any_arguments(pool: snakepit.Pool) -> None:
     """Whatever JSON could say comes back as it went."""
     arguments = {"text": "é🐍", "list": [1, 2.5, None, True], "nested": {"a": {"b": []}}}
     assert pool.execute("echo", arguments) == arguments
+
+
+# Session Management ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session_tools() -> None:
+    """The default pool offers tools with state: two workers, so that a session has to stick."""
+    snakepit.configure(adapter=str(Path(__file__).parent.parent / "processes" / "session_tools.py") + ":SessionTools", pool_size=2)
+
+
+@pytest.mark.usefixtures("session_tools")
+def test_execute_in_session() -> None:
+    """Calls of one session id find what earlier ones left; another id finds nothing of it."""
+    session_id = "ml_training_42"
+    assert snakepit.execute_in_session(session_id, "remember", {"key": "model", "value": "m1"}) is None
+    assert snakepit.execute_in_session(session_id, "recall", {})["model"] == "m1"
+    assert snakepit.execute_in_session("ml_training_43", "recall", {}) == {}
+
+
+@pytest.mark.usefixtures("session_tools")
+def test_execute_in_session_stream() -> None:
+    """The callback gets the chunks of a tool that runs in the session; its state is there afterwards."""
+    received: list[Any] = []
+    assert snakepit.execute_in_session_stream("ml_session", "numbers", {"count": 3}, received.append, timeout=60.0) is None
+    assert [chunk["session"] for chunk in received[:3]] == ["ml_session"] * 3
+    assert received[-1]["is_final"] is True
+    assert received[-1]["_metadata"]["session_id"] == "ml_session"
+    assert snakepit.execute_in_session("ml_session", "recall", {})["streamed"] == 3

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import snakepit
 from pool_helpers import Marks, all_ready, idle, wait_until
@@ -50,6 +52,31 @@ def test_sessions_do_not_see_each_other(pool: snakepit.Pool) -> None:
             assert session.execute("count")["count"] == round_number
     for session in sessions:
         session.end()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["remember", "recall", "end"]), st.integers(0, 3)), max_size=25))
+def test_no_interleaving_mixes_two_sessions(pool: snakepit.Pool, steps: list[tuple[str, str, int]]) -> None:
+    """Whatever sessions do in whatever order, each sees exactly what it has put into its own state."""
+    expected: dict[str, dict[str, int]] = {}
+    futures = []
+    for number, (name, action, key) in enumerate(steps):
+        if action == "remember":
+            expected.setdefault(name, {})[str(key)] = number
+            args = {"key": str(key), "value": number}
+            futures.append(pool.submit("remember", args, session_id=name, affinity="strict_queue"))
+        elif action == "recall":
+            assert pool.execute("recall", session_id=name, affinity="strict_queue") == expected.setdefault(name, {})
+        else:
+            for future in futures:
+                future.result()
+            pool.end_session(name)
+            expected.pop(name, None)
+    for future in futures:
+        future.result()
+    for name in "abcd":
+        assert pool.execute("recall", session_id=name, affinity="strict_queue") == expected.get(name, {})
+        pool.end_session(name)
 
 
 def test_a_call_without_a_session_has_an_empty_one_of_its_own(pool: snakepit.Pool) -> None:

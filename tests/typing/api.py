@@ -127,6 +127,31 @@ async def asynchronous() -> None:
         await pool.tools.add(2, b=3)
 
 
+def sessions_and_host_tools() -> None:
+    """Sessions, binary parameters, and functions that tools call."""
+    pool = snakepit.Pool(Shop, affinity="strict_queue", session_store="sqlite:///sessions.db")
+    with pool.session("user-1", ttl=60.0, metadata={"user": "ann"}) as session:
+        assert_type(session, snakepit.Session)
+        session.execute("add", {"a": 1}, affinity="hint")
+        assert_type(session.stream("count", {"to": 3}), snakepit.Stream)
+        assert_type(session.submit("add", {"a": 1}), snakepit.CallFuture)
+        assert_type(session.info(), snakepit.SessionInfo)
+        assert_type(session.programs(), tuple[str, ...])
+        session.update(lambda metadata: {**metadata, "step": 2})
+        pool.execute("add", {"a": 1}, session_id=session, on_metadata=print)
+    pool.execute("add", {"a": 1}, session_id="user-2", binary_parameters={"blob": b"x"})
+    pool.execute("add", {"a": 1}, affinity="glue")  # pyright: ignore[reportArgumentType]
+    assert_type(pool.sessions(), tuple[snakepit.SessionInfo, ...])
+
+    @pool.host_tool
+    def rate(currency: str) -> float:
+        assert_type(snakepit.current_host_call().cancelled, bool)
+        return 1.25
+
+    assert_type(rate("EUR"), float)
+    pool.register_tool(rate, name="other", session_id="user-1")
+
+
 def default_pool() -> None:
     """The module-level functions."""
     snakepit.configure(adapter="my_app.tools:MyAdapter", pool_size=4)
