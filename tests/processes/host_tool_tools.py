@@ -43,6 +43,14 @@ class Calling(BaseAdapter):
         yield from self.host_tools[name](*args)
 
     @tool
+    def drop(self, name: str) -> int:
+        items = self.host_tools[name]()
+        next(items)
+        del items
+        time.sleep(2)
+        return 1
+
+    @tool
     def names(self) -> list[str]:
         return sorted(self.host_tools)
 
@@ -133,6 +141,14 @@ class AsyncCalling(BaseAdapter):
     async def relay(self, name: str, args: list = []) -> AsyncIterator[Any]:  # noqa: B006
         async for item in await self.host_tools[name](*args):
             yield item
+
+    @tool
+    async def drop(self, name: str) -> int:
+        items = await self.host_tools[name]()
+        await items.__anext__()
+        del items
+        await asyncio.sleep(2)
+        return 1
 
     @tool
     def sync_ask(self, name: str) -> Any:

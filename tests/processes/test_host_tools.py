@@ -154,6 +154,14 @@ def test_leaving_a_stream_early_closes_the_generator(pool: snakepit.Pool, desk: 
     assert pool.execute("ask", {"name": "double", "args": [1]}) == 2
 
 
+def test_dropping_a_stream_closes_the_generator(pool: snakepit.Pool, desk: Desk) -> None:
+    """An iterator that nobody holds any more is left, although the tool works on."""
+    future = pool.submit("drop", {"name": "endless"})
+    assert desk.closed.wait(1.5)
+    assert not future.done()
+    assert future.result() == 1
+
+
 def test_a_tool_streams_on_what_the_host_streams(pool: snakepit.Pool) -> None:
     """Chunks from the host through the worker and back."""
     assert list(pool.stream("relay", {"name": "rows_later", "args": [3000]}).values()) == list(range(3000))

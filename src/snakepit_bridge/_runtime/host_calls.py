@@ -4,7 +4,9 @@ Waiting is bounded by the call's own deadline and ends at once when it is cancel
 """
 
 import asyncio
+import functools
 import time
+import weakref
 from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
 
 from .. import tracing
@@ -108,7 +110,9 @@ class _Answer(Iterator[Any]):
             self._link.give_up(self._ask, "the tool left")
 
     def __del__(self) -> None:
-        self.close()
+        if not self._ended:
+            self._ended = True
+            self._link.drop(self._ask)
 
     def _event(self) -> Any:
         event = self._ask.events.popleft()
@@ -142,7 +146,7 @@ class _AsyncAnswer(_Answer, AsyncIterator[Any]):
         super().__init__(link, context, name, ask, timeout)
         self._loop = asyncio.get_event_loop()
         self._woken: Optional[asyncio.Future[None]] = None
-        ask.on_news = self._on_news
+        ask.on_news = functools.partial(_tell, weakref.ref(self))  # the open ask must not keep an iterator that was dropped
         self._wake()  # it may have come before
 
     async def next_async(self) -> Any:
@@ -178,6 +182,12 @@ class _AsyncAnswer(_Answer, AsyncIterator[Any]):
     def _wake(self) -> None:
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
+
+
+def _tell(answer: "weakref.ReferenceType[_AsyncAnswer]") -> None:
+    alive = answer()
+    if alive is not None:
+        alive._on_news()
 
 
 def _error(name: str, info: Dict[str, Any]) -> HostToolError:

@@ -4,10 +4,12 @@ The carrier calls `receive` and `next_message` on its thread and is told by `wak
 Tools' threads call the rest. A stream without credit waits here.
 """
 
+import collections
+import contextlib
 import os
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from ..call_context import Cancelled
 from ..wire.codecs import Codec
@@ -36,6 +38,7 @@ class Link:
         self._handover = Handover()
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
         self.asks = Asks()
+        self._dropped: Deque[Ask] = collections.deque()  # given up by a garbage collection, which may run under the lock
 
     # The carrier's thread ----------------------------------------------------------------------------------------------
 
@@ -66,6 +69,10 @@ class Link:
     def next_message(self) -> Optional[bytes]:
         """What to write next, or None."""
         with self._lock:
+            while self._dropped:
+                ask = self._dropped.popleft()
+                self.asks.close(ask)
+                self._mux.asks.cancel(ask.call_id, "the tool dropped it")
             message = self._mux.next_message()
             if message is None:
                 self._told = False
@@ -178,6 +185,12 @@ class Link:
             self.asks.close(ask)
             self._mux.asks.cancel(ask.call_id, reason)
         self._tell()
+
+    def drop(self, ask: Ask) -> None:
+        """`give_up` for what is being destroyed: takes no lock, which this very thread may hold."""
+        self._dropped.append(ask)
+        with contextlib.suppress(RuntimeError):  # the carrier's loop has ended, and every call with it
+            self._wake()
 
     def give_up_all(self, parent: int) -> None:
         """A call has ended: so do its calls of host tools."""
