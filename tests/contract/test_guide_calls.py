@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def shut_down() -> Iterator[None]:
+def shut_down(leaves_nothing: object) -> Iterator[None]:
     """The default pool of one test is not that of the next."""
     yield
     snakepit.shutdown()

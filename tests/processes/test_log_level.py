@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import pathlib
 import re
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -11,7 +14,7 @@ import snakepit
 from pool_helpers import finished, script
 from worker_faces import adapter
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
 PRINTING = adapter("printing", "Printing")
 
@@ -74,8 +77,16 @@ def test_a_bad_level_is_refused(level: object) -> None:
         snakepit.Pool(PRINTING, size=1, log_level=level)  # type: ignore[arg-type]
 
 
-def test_a_bad_level_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the variable."""
+def test_a_bad_level_of_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """It names the variable; what had been begun by then is undone, a store and the loop's thread among it."""
     monkeypatch.setenv("SNAKEPIT_LOG_LEVEL", "LOUD")
-    with pytest.raises(snakepit.ConfigurationError, match="SNAKEPIT_LOG_LEVEL is 'LOUD'"), snakepit.Pool(PRINTING, size=1):
+    settings: Any = {"size": 1, "session_store": tmp_path / "sessions.db"}
+    with pytest.raises(snakepit.ConfigurationError, match="SNAKEPIT_LOG_LEVEL is 'LOUD'"), snakepit.Pool(PRINTING, **settings):
         pass
+
+    async def use() -> None:
+        async with snakepit.AsyncPool(PRINTING, **settings):
+            pass
+
+    with pytest.raises(snakepit.ConfigurationError, match="SNAKEPIT_LOG_LEVEL is 'LOUD'"):
+        asyncio.run(use())

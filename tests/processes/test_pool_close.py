@@ -20,6 +20,7 @@ import pytest
 
 import snakepit
 from pool_helpers import ASYNC_TOOLS, TOOLS, Marks, all_ready, endpoints, finished, is_alive, script, wait_until
+from worker_faces import adapter
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
@@ -182,6 +183,25 @@ def test_a_sync_call_from_the_loops_own_thread() -> None:
         wait_until(lambda: len(ends) == 3, "the callback")
         assert {error.code for error in ends} == {"would_deadlock"}  # type: ignore[attr-defined]
         assert pool.execute("add", {"a": 1}) == 2
+
+
+def test_a_pool_that_is_started_from_the_loops_own_thread() -> None:
+    """Neither the pool that is just starting (its worker prints, and `worker_output` calls it) nor another one is waited for."""
+    ends: list[str] = []
+
+    def call(*_line: str) -> None:
+        for target in (pool, snakepit.Pool(TOOLS, size=1)):
+            try:
+                target.execute("pid")
+            except snakepit.PoolError as error:
+                ends.append(error.code)
+
+    pool = snakepit.Pool(adapter("printing", "Printing"), size=1, worker_output=call)
+    pool.start()
+    wait_until(lambda: ends, "the callback")
+    pool.close()
+    assert set(ends) == {"would_deadlock"}
+    assert_gone(pool)
 
 
 def test_cleanup_runs_and_is_bounded(marks: Marks) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pool_helpers import finished, script
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
 _ASK = """
 import snakepit

@@ -63,14 +63,13 @@ class AsyncPool(PoolBase):
         await asyncio.shield(self._starting)
 
     async def _start(self) -> None:
-        setup = PoolSetup(self._adapter)
         try:
-            engine = self._engine = Engine(self._config, setup, self._offers, setup.session_store(self._config))
+            engine = self._engine = await Engine.made(self._config, PoolSetup(self._adapter), self._offers)
         except BaseException:
-            setup.remove()
             self._starting = None
             raise
         try:
+            self._usable()  # closed, perhaps, while the session store was opened
             await engine.start()
         except BaseException:
             await engine.close()

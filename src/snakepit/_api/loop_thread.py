@@ -15,7 +15,12 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
+from snakepit.errors import PoolError
+
 T = TypeVar("T")
+
+#: `_here.is_loop_thread`: this is a thread on which the loop of sync pools runs.
+_here = threading.local()
 
 #: How long the interpreter's end waits for pools that were never closed (seconds).
 _EXIT_SECONDS = 15.0
@@ -60,10 +65,19 @@ class LoopThread:
             if threading.current_thread() is not self._thread:
                 self._thread.join()
 
-    @property
-    def is_current(self) -> bool:
-        """Is the caller on the loop's own thread, where waiting for it would never end?"""
-        return threading.current_thread() is self._thread
+    @staticmethod
+    def ensure_elsewhere() -> None:
+        """Refuse a blocking call on the loop's own thread, where its answer could never arrive.
+
+        Raises:
+            PoolError: the caller runs there (code `would_deadlock`).
+        """
+        if getattr(_here, "is_loop_thread", False):
+            raise PoolError(
+                "a blocking call was made on the pool's own loop thread, where its answer could never arrive",
+                code="would_deadlock",
+                hint="callbacks of futures run there: hand the work to another thread, or use AsyncPool",
+            )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and wait for it. Whatever interrupts the wait cancels it."""
@@ -103,6 +117,7 @@ class LoopThread:
         concurrent.futures.wait(list(self._closing), timeout=_EXIT_SECONDS)
 
     def _run(self) -> None:
+        _here.is_loop_thread = True
         asyncio.set_event_loop(self.loop)
         try:
             self.loop.run_forever()

@@ -18,10 +18,8 @@ from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo, check_session_id
-from snakepit._sessions.store import SessionStore
 from snakepit._workers.adapter_reference import ensure_not_importing
-from snakepit.config import Adapter, PoolConfig, PoolSettings
-from snakepit.errors import PoolError
+from snakepit.config import Adapter, PoolSettings
 
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
@@ -68,28 +66,27 @@ class Pool(PoolBase):
             PoolStartFailed: no worker became ready in time.
         """
         self._usable()
+        LoopThread.ensure_elsewhere()
         with self._lock:
             self._usable()  # closed, perhaps, while another thread had the lock
             if self._engine is None:
                 ensure_not_importing()
-                self._start()
+                setup = PoolSetup(self._adapter)
+                loop = LoopThread.acquire()
+                try:
+                    self._start(loop, setup)
+                except BaseException:
+                    loop.release()
+                    raise
 
-    def _start(self) -> None:
-        setup = PoolSetup(self._adapter)
-        try:
-            store = setup.session_store(self._config)
-        except BaseException:
-            setup.remove()
-            raise
-        loop = LoopThread.acquire()
-        engine = loop.run(_made(self._config, setup, self._offers, store))
+    def _start(self, loop: LoopThread, setup: PoolSetup) -> None:
+        engine = loop.run(Engine.made(self._config, setup, self._offers))
         self._beginning = loop, engine
         try:
             self._usable()  # after the line above, as `_close` does it the other way round: one of them sees the other
             loop.run(engine.start())
         except BaseException:  # Ctrl-C too: what has been started must end before the loop does
             loop.run(engine.close())
-            loop.release()
             raise
         finally:
             self._beginning = None
@@ -105,7 +102,7 @@ class Pool(PoolBase):
         if self._pid != os.getpid():
             return  # a forked child leaves a `with` block: the workers are its parent's
         if self._loop is not None:
-            self._not_on_loop(self._loop)
+            LoopThread.ensure_elsewhere()
         self._closed = True
         beginning = self._beginning
         if beginning is not None:
@@ -288,6 +285,7 @@ class Pool(PoolBase):
         return loop.run(getattr(engine.sessions, method)(*args))
 
     def _ready(self) -> tuple[Engine, LoopThread]:
+        LoopThread.ensure_elsewhere()
         engine, loop = self._engine, self._loop
         if engine is None or loop is None or self._closed:
             self.start()
@@ -296,20 +294,7 @@ class Pool(PoolBase):
             assert loop is not None
         else:
             self._usable()
-        self._not_on_loop(loop)
         return engine, loop
-
-    def _not_on_loop(self, loop: LoopThread) -> None:
-        if loop.is_current:
-            raise PoolError(
-                "a blocking call was made on the pool's own loop thread, where its answer could never arrive",
-                code="would_deadlock",
-                hint="callbacks of futures run there: hand the work to another thread, or use AsyncPool",
-            )
-
-
-async def _made(config: PoolConfig, setup: PoolSetup, offers: Offers, store: SessionStore) -> Engine:
-    return Engine(config, setup, offers, store)  # on the loop it will live on
 
 
 def _submit(loop: LoopThread, engine: Engine, call: Call) -> None:

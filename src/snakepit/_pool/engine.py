@@ -71,6 +71,25 @@ class Engine:
 
     # Starting and ending ----------------------------------------------------------------------------------------------------
 
+    @classmethod
+    async def made(cls, config: PoolConfig, setup: PoolSetup, offers: Offers) -> Engine:
+        """An engine with its session store, on the loop that it will live on. If that fails, nothing of it stays, `setup` neither.
+
+        Raises:
+            ConfigurationError, SessionStoreError: a setting is wrong, also of the environment; or the store does not open.
+        """
+        try:
+            store = await setup.session_store(config)
+            try:
+                return cls(config, setup, offers, store)
+            except BaseException:
+                if store is not config.session_store:
+                    store.close()
+                raise
+        except BaseException:
+            setup.remove()
+            raise
+
     async def start(self) -> None:
         """Start the workers; returns when the first is ready.
 

@@ -5,6 +5,8 @@ The seam where another launcher would be chosen.
 
 from __future__ import annotations
 
+import functools
+import pathlib
 import secrets
 import sys
 
@@ -20,6 +22,8 @@ from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSetting
 from snakepit.config import Adapter, PoolConfig
 from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
 from snakepit_bridge.redaction import Redactor
+
+from .sessions.access import opened
 
 
 class PoolSetup:
@@ -68,14 +72,15 @@ class PoolSetup:
         return Supervisor(settings, SpawnLauncher(), spec_for, listener)
 
     @staticmethod
-    def session_store(config: PoolConfig) -> SessionStore:
-        """The pool's session store. May take a moment, where a server has to be reached: not on a loop that others share.
+    async def session_store(config: PoolConfig) -> SessionStore:
+        """The pool's session store; where a file or a server has to be reached, the loop goes on meanwhile.
 
         Raises:
             ConfigurationError, SessionStoreError: there is no such store, or it cannot be opened.
         """
         limits = Limits(config.max_sessions, config.max_programs_per_session)
-        return open_store(config.session_store, limits)
+        opening = functools.partial(open_store, config.session_store, limits)
+        return await opened(opening) if isinstance(config.session_store, (str, pathlib.Path)) else opening()
 
     def remove(self) -> None:
         """Remove what it put on disk."""
