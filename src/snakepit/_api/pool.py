@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar, Unpack, cast
 from snakepit._pool.call import Call, Ended, Failed, Item, ProgressNews
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed
-from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo, check_session_id
