@@ -12,6 +12,7 @@ import math
 import os
 import pathlib
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
@@ -35,6 +36,7 @@ _BY_OTHER_NAMES = {
 AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
+_PROTOCOLS = ("grpc", "msgpack", "json")
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
 
@@ -42,8 +44,9 @@ class PoolSettings(TypedDict, total=False):
     """The keyword arguments of `Pool` and `AsyncPool`; times in seconds.
 
     size: workers; by default the usable CPUs, container limits counted.
-    protocol: "auto" or "grpc".
-    python: interpreter of the workers; by default this one.
+    protocol: what carries the channels: "grpc", "msgpack" or "json"; a list of them, best first; "auto": the best there is.
+    python: interpreter of the workers, a path, a name on PATH, or a virtual environment's directory; by default this one.
+    command: starts a worker that serves on its stdin and stdout, such as ["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"].
     env: environment variables of the workers, beside the host's own.
     cwd: working directory of the workers.
     profile: "process": one process per worker, tools on its main thread.
@@ -67,8 +70,9 @@ class PoolSettings(TypedDict, total=False):
     """
 
     size: int | None
-    protocol: str
-    python: str | None
+    protocol: str | Sequence[str]
+    python: str | os.PathLike[str] | None
+    command: Sequence[str] | None
     env: Mapping[str, str] | None
     cwd: str | os.PathLike[str] | None
     profile: str
@@ -104,8 +108,9 @@ class PoolConfig:
     """A pool's settings, checked. `PoolSettings` says what each means."""
 
     size: int
-    protocol: str = "auto"
+    protocol: str | tuple[str, ...] = "auto"
     python: str | None = None
+    command: tuple[str, ...] = ()
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cwd: str | None = None
     profile: str = "process"
@@ -151,6 +156,7 @@ def pool_config(settings: Mapping[str, Any]) -> PoolConfig:
     for name, check in _CHECKS.items():
         if name in given:
             given[name] = check(name, given[name])
+    _check_together(given)
     return PoolConfig(**given)
 
 
@@ -292,6 +298,55 @@ def _environment(name: str, value: Any) -> Mapping[str, str]:
     return MappingProxyType(dict(value))
 
 
+def _protocol(name: str, value: Any) -> str | tuple[str, ...]:
+    if value in _PROTOCOLS or value == "auto":
+        return str(value)
+    chain = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if not chain or len(set(map(str, chain))) < len(chain) or not all(item in _PROTOCOLS for item in chain):
+        allowed = f"one of auto, {', '.join(_PROTOCOLS)}, or a list of different ones but auto, best first"
+        raise ConfigurationError(f"{name} is {value!r}; allowed is {allowed}", field=name, value=value)
+    return chain
+
+
+def _interpreter(name: str, value: Any) -> str | None:
+    """The path of a Python; not resolved, because a virtual environment's is a link."""
+    if value is None:
+        return None
+    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
+        text = os.fspath(value)
+        found = shutil.which(text)  # a name on PATH, or a path that can be run
+        for path in (found, str(pathlib.Path(text) / "bin" / "python")):
+            if path is not None and os.access(path, os.X_OK) and not pathlib.Path(path).is_dir():
+                return str(pathlib.Path(path).absolute())
+    hint = "give the path of a Python, a name on PATH, or the directory of a virtual environment; None for the host's own"
+    raise ConfigurationError(f"{name} is {value!r}, which does not exist or cannot be run", hint=hint, field=name, value=value)
+
+
+def _command(name: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value or not all(isinstance(item, str) for item in value):
+        hint = 'for example command=["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"]'
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts, a program and its arguments", hint=hint, field=name)
+    return tuple(value)
+
+
+def _check_together(given: Mapping[str, Any]) -> None:
+    """What each setting allows, and two of them together do not."""
+    protocol = given.get("protocol", "auto")
+    if given.get("command"):
+        for other in ("python", "base_port"):
+            if given.get(other) is not None:
+                hint = "the command starts the worker's Python itself, and speaks over its stdin and stdout"
+                raise ConfigurationError(f"{other} and command are both given", hint=hint, field=other)
+    by = "command" if given.get("command") else "base_port"
+    if (given.get("command") and protocol in ("grpc", ("grpc",))) or (
+        given.get("base_port") is not None and protocol != "auto" and "grpc" not in protocol
+    ):
+        hint = "gRPC is the protocol that uses ports; a command's worker speaks msgpack or json over its stdin and stdout"
+        raise ConfigurationError(f"protocol is {protocol!r}, which does not go with {by}", hint=hint, field="protocol", value=protocol)
+
+
 def _path(name: str, value: Any) -> str | None:
     if value is None:
         return None
@@ -302,8 +357,9 @@ def _path(name: str, value: Any) -> str | None:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "size": _whole(1, 10_000),
-    "protocol": _one_of("auto", "grpc"),
-    "python": _path,
+    "protocol": _protocol,
+    "python": _interpreter,
+    "command": _command,
     "env": _environment,
     "cwd": _path,
     "profile": _one_of("process"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -39,6 +40,21 @@ def test_stream_progress_demo(run: Run) -> None:
         "📊 100.0%  Step 5 of 5",
         "✅ All 5 steps done",
     ]
+
+
+def test_execute_with_fallback(run: Run, tmp_path: Path) -> None:
+    """Over gRPC where both sides have it; workers without grpcio are told of, and called over MessagePack instead."""
+    assert run("execute_with_fallback.py") == ["8"]
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    (packages,) = (bare / "lib").glob("python*/site-packages")
+    msgpack = importlib.util.find_spec("msgpack")
+    assert msgpack is not None
+    assert msgpack.origin is not None
+    (packages / "msgpack").symlink_to(Path(msgpack.origin).parent)
+    warning, result = run("execute_with_fallback.py", "--python", str(bare))
+    assert warning.startswith("⚠️ protocol 'grpc' needs grpcio, which ")
+    assert result == "8"
 
 
 def test_session_training(run: Run) -> None:

@@ -38,10 +38,10 @@ def nasty(request: pytest.FixtureRequest) -> Iterator[Face]:
         yield face
 
 
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Face]:
-    """Nasty tools in a worker without a loop."""
-    with face_of("sync", "nasty:Nasty") as face:  # by its module's name: that is what spawned processes import
+@pytest.fixture(scope="module", params=["grpc", "msgpack"])
+def plain(request: pytest.FixtureRequest) -> Iterator[Face]:
+    """Nasty tools in a worker without a loop, over both kinds of carrier."""
+    with face_of("sync", "nasty:Nasty", protocol=request.param) as face:  # by its module's name: that is what spawned processes import
         yield face
 
 
@@ -133,13 +133,21 @@ def test_forks_where_the_adapter_has_imported_grpc_itself(tmp_path: pathlib.Path
         assert face.execute("fork_many", {"n": 50}, timeout=40) == [0] * 50
 
 
-def test_a_child_that_uses_grpc(plain: Face) -> None:
-    """It is told that this cannot be, and what to do; its parent's channel goes on."""
-    said, status = plain.execute("fork_and_use_grpc", timeout=20)
-    assert "gRPC does not work in a forked child of a worker" in said
-    assert "spawn" in said
-    assert status == 0
-    worker_of(plain)
+def test_a_child_that_uses_grpc() -> None:
+    """Where its parent's channel uses gRPC, it is told that this cannot be, and what to do; the channel goes on."""
+    with face_of("sync", "nasty:Nasty", protocol="grpc") as face:
+        said, status = face.execute("fork_and_use_grpc", timeout=20)
+        assert "gRPC does not work in a forked child of a worker" in said
+        assert "spawn" in said
+        assert status == 0
+        worker_of(face)
+
+
+def test_a_child_that_uses_grpc_where_the_channel_does_not() -> None:
+    """It may."""
+    with face_of("sync", "nasty:Nasty", protocol="msgpack") as face:
+        assert face.execute("fork_and_use_grpc", timeout=20) == ["opened", 0]
+        worker_of(face)
 
 
 def test_children_end_with_their_worker(tmp_path: pathlib.Path) -> None:

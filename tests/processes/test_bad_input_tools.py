@@ -32,10 +32,10 @@ def nasty(request: pytest.FixtureRequest) -> Iterator[Face]:
         yield face
 
 
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Face]:
-    """The same behind the sync face alone, for what happens in the worker."""
-    with face_of("sync", NASTY, cancel_timeout=0.2, close_timeout=1.0) as face:
+@pytest.fixture(scope="module", params=["grpc", "msgpack"])
+def plain(request: pytest.FixtureRequest) -> Iterator[Face]:
+    """The same behind the sync face alone, for what happens in the worker; over both kinds of carrier."""
+    with face_of("sync", NASTY, protocol=request.param, cancel_timeout=0.2, close_timeout=1.0) as face:
         yield face
 
 
@@ -219,8 +219,9 @@ def test_a_stopped_worker(plain: Face) -> None:
 
 def test_the_pools_directory_is_removed() -> None:
     """A tool, or whoever tidies up /tmp, removes the directory of the sockets: what is connected stays, and new workers start."""
-    with face_of("sync", NASTY) as face:
+    with face_of("sync", NASTY, protocol="grpc") as face:
         endpoint = face.pool.workers()[0].info().endpoint
+        assert endpoint.startswith("unix:")
         face.execute("remove_folder", {"path": str(pathlib.Path(endpoint.removeprefix("unix:")).parent)})
         same_worker(face)
         crash_of(face, "os_exit", {"code": 1})
@@ -374,12 +375,21 @@ def test_the_interpreter_is_turned_upside_down(tool: str) -> None:
     assert not is_alive(pid)
 
 
-def test_the_channel_dies_of_a_tool(plain: Face) -> None:
-    """Where a tool breaks what the channel's thread needs, the worker ends at once instead of keeping its caller waiting."""
-    before = plain.execute("ok")
-    with pytest.raises(snakepit.WorkerError, match="while it ran 'stop_the_clock'"):
-        plain.execute("stop_the_clock", timeout=20)
-    assert plain.execute("ok", timeout=20) != before
+def test_the_channel_dies_of_a_tool() -> None:
+    """Where a tool breaks what gRPC's loop needs, the worker ends at once instead of keeping its caller waiting."""
+    with face_of("sync", NASTY, protocol="grpc") as face:
+        before = face.execute("ok")
+        with pytest.raises(snakepit.WorkerError, match="while it ran 'stop_the_clock'"):
+            face.execute("stop_the_clock", timeout=20)
+        assert face.execute("ok", timeout=20) != before
+
+
+def test_a_channel_that_needs_no_clock() -> None:
+    """The threads of the plain carrier have no loop that a broken clock could end."""
+    with face_of("sync", NASTY, protocol="msgpack") as face:
+        before = face.execute("ok")
+        assert face.execute("stop_the_clock", timeout=20) is None
+        assert face.execute("ok", timeout=20) == before
 
 
 # Where a loop lives --------------------------------------------------------------------------------------------------

@@ -214,6 +214,9 @@ def fake_python(folder: pathlib.Path, then: str) -> str:
     lines = [
         f"#!{sys.executable}",
         "import json, os, sys, time",
+        'if "--lifeline-fd" not in sys.argv:',
+        '    print(json.dumps({"python": [3, 11, 0], "implementation": "CPython", "grpc": True, "msgpack": True}))',
+        "    sys.exit()",
         'lifeline = int(sys.argv[sys.argv.index("--lifeline-fd") + 1])',
         'os.write(lifeline, json.dumps({"ready": "unix:/nowhere.sock", "codecs": ["json"]}).encode() + b"\\n")',
         then,

@@ -410,7 +410,7 @@ def test_many_pools_in_a_row() -> None:
 
 def test_the_directory_is_gone_also_when_a_file_was_left_in_it() -> None:
     """Whatever lies in the run's directory at close is removed with it."""
-    with snakepit.Pool(TOOLS, size=1) as pool:
+    with snakepit.Pool(TOOLS, size=1, protocol="grpc") as pool:
         directory = pathlib.Path(endpoints(pool)[0].removeprefix("unix:")).parent
         (directory / "left.txt").write_text("by somebody")
     assert not directory.exists()

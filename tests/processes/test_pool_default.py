@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import threading
 from collections.abc import Iterator
@@ -100,7 +101,7 @@ def test_a_callback_must_be_callable() -> None:
     """Something that cannot be called is refused before anything starts."""
     with pytest.raises(snakepit.InvalidParameter, match="callback is None"):
         snakepit.execute_stream("count", {"n": 1}, None)  # type: ignore[arg-type]
-    assert default._pool is None
+    assert default._pools == {}
 
 
 def test_chunk_timeout_and_timeout() -> None:
@@ -163,3 +164,36 @@ def test_calls_from_several_threads_start_one_pool() -> None:
         thread.join()
     assert len(pids) == 8
     assert len(set(pids)) == 1
+
+
+def test_another_protocol_for_a_block() -> None:
+    """`with_adapter` holds for its block, thread and task alone; its pool is started once, kept, and closed by `shutdown`."""
+    snakepit.configure(TOOLS, pool_size=1, grpc_config={"base_port": 0})
+
+    def here() -> tuple[int, str]:
+        return snakepit.execute("pid"), default_pool().stats().protocol
+
+    try:
+        general = here()
+        with snakepit.with_adapter(snakepit.adapters.GenericPythonMsgpack):
+            inside = here()
+            with concurrent.futures.ThreadPoolExecutor(1) as thread:
+                assert thread.submit(here).result() == general
+            with snakepit.with_adapter("GenericPythonV2"):
+                json = here()
+            assert here() == inside
+        with pytest.raises(KeyError, match="mine"), snakepit.with_adapter(snakepit.adapters.GenericPythonMsgpack):
+            assert here() == inside
+            raise KeyError("mine")
+        assert here() == general
+        assert [general[1], inside[1], json[1]] == ["grpc", "msgpack", "json"]
+        assert len({general[0], inside[0], json[0]}) == 3
+        with pytest.raises(snakepit.PoolError, match="running already"):
+            snakepit.configure(pool_size=2)
+    finally:
+        snakepit.shutdown()
+    with (
+        pytest.raises(snakepit.ConfigurationError, match="adapter is 5; allowed is a class of snakepit.adapters"),
+        snakepit.with_adapter(5),
+    ):
+        pass

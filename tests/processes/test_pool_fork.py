@@ -69,21 +69,23 @@ def test_a_child_that_ends_by_itself() -> None:
 
 
 def test_a_pool_of_its_own_in_the_child() -> None:
-    """gRPC cannot work in a forked child of a process that has used it: a new pool there says so instead of hanging."""
+    """gRPC cannot work in a forked child of a process that has used it: a new pool there takes another protocol, or says so."""
     text = """
     with snakepit.Pool("pool_tools:PoolTools", size=1) as pool:
         pool.execute("pid")
         child = os.fork()
         if child == 0:
-            for make in (lambda: snakepit.Pool("pool_tools:PoolTools", size=1).start(),
-                         lambda: asyncio.run(snakepit.AsyncPool("pool_tools:PoolTools", size=1).start())):
+            for make in (lambda: snakepit.Pool("pool_tools:PoolTools", size=1, protocol="grpc").start(),
+                         lambda: asyncio.run(snakepit.AsyncPool("pool_tools:PoolTools", size=1, protocol="grpc").start())):
                 print(code_of(make), flush=True)
+            with snakepit.Pool("pool_tools:PoolTools", size=1) as own:
+                print(own.execute("add", {"a": 1}), own.stats().protocol, "forked child" in own.stats().protocol_reasons[0], flush=True)
             os._exit(0)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         print(pool.execute("add", {"a": 2}))
     """
     code, out, err = finished(script(_HEAD + _body(text)))
-    assert (code, err, out.splitlines()) == (0, "", ["PoolForked pool_forked"] * 2 + ["0", "3"])
+    assert (code, err, out.splitlines()) == (0, "", ["PoolForked pool_forked"] * 2 + ["2 msgpack True", "0", "3"])
 
 
 def test_a_child_forked_before_the_first_pool() -> None:

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 _ASK = """
 import snakepit
 try:
-    snakepit.Pool(size=1).execute("ping")
+    snakepit.Pool(size=1, protocol="grpc").execute("ping")
 except snakepit.ProtocolUnavailable as error:
     print(error.code, "pip install" in error.hint)
 """

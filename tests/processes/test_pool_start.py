@@ -125,11 +125,20 @@ def test_start_timeout(marks: Marks) -> None:
 
 
 def test_an_interpreter_that_cannot_run(tmp_path: pathlib.Path) -> None:
-    """`python=` that is no program is an error that names it."""
+    """`python=` that is no program, or no Python, is an error that names it and what it said."""
     text = tmp_path / "python"
-    text.write_text("not a program")
-    with pytest.raises(snakepit.PoolStartFailed, match="python cannot be started"):
-        snakepit.Pool(TOOLS, size=2, python=str(text)).start()
+    with pytest.raises(snakepit.ConfigurationError, match=f"{text}', which does not exist or cannot be run"):
+        snakepit.Pool(TOOLS, size=2, python=str(text))
+    for content, problem in (
+        ("not a program", "cannot be run: Exec format error"),
+        ("#!/bin/sh\necho no such thing >&2; exit 3\n", "is no Python that answers: no such thing"),
+        ('#!/bin/sh\necho \'{"python": [3, 7, 1], "implementation": "CPython"}\'\n', "is CPython 3.7.1"),
+        ('#!/bin/sh\necho \'{"python": [3, 10, 14], "implementation": "PyPy"}\'\n', "is PyPy 3.10.14"),
+    ):
+        text.write_text(content)
+        text.chmod(0o755)
+        with pytest.raises(snakepit.ConfigurationError, match=problem):
+            snakepit.Pool(TOOLS, size=2, python=str(text)).start()
 
 
 def test_more_failures_than_patience(tmp_path: pathlib.Path) -> None:

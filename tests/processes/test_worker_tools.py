@@ -46,7 +46,8 @@ def test_all_four_kinds_run_on_the_main_thread(kinds: Face) -> None:
     assert len(facts) == 5
     assert [fact["main"] for fact in facts] == [True] * 5
     assert {fact["pid"] for fact in facts} == {kinds.pool.workers()[0].info().pid}
-    assert all("snakepit-grpc" in fact["threads"] for fact in facts)
+    carrier = {"grpc": "snakepit-grpc"}.get(kinds.pool.stats().protocol, "snakepit-reader")
+    assert all(carrier in fact["threads"] for fact in facts)
 
 
 def test_sync_tools_may_run_a_loop_of_their_own(kinds: Face, sync_only: Face) -> None:

@@ -18,6 +18,9 @@ _GUIDE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"worker_init_timeout": 30.0}, {"start_timeout": 30.0}),
     ({"adapter_module": snakepit.adapters.GRPCPython}, {"protocol": "grpc"}),
     ({"adapter_module": "Snakepit.Adapters.GRPCPython"}, {"protocol": "grpc"}),
+    ({"adapter_module": snakepit.adapters.GenericPythonMsgpack}, {"protocol": "msgpack"}),
+    ({"adapter_module": "Snakepit.Adapters.GenericPythonV2"}, {"protocol": "json"}),
+    ({"adapters": [snakepit.adapters.GRPCPython, "GenericPythonMsgpack"]}, {"protocol": ("grpc", "msgpack")}),
     ({"size": 2, "queue_size": 5}, {"size": 2, "queue_size": 5}),
     ({}, {}),
 ]
@@ -40,6 +43,8 @@ def test_each_key(given: dict[str, Any], meant: dict[str, Any]) -> None:
         ({"pool_config": None}, "pool_config is a NoneType; allowed is a dict"),
         ({"adapter_module": "my_app.tools:MyAdapter"}, "allowed is a class of snakepit.adapters.*tools are chosen by adapter="),
         ({"adapter_module": 5}, "adapter_module is 5"),
+        ({"adapters": snakepit.adapters.GRPCPython}, "adapters is a type; allowed is a list of classes of snakepit.adapters"),
+        ({"adapters": [snakepit.adapters.GRPCPython, 5]}, "adapters is 5; allowed is a class of snakepit.adapters"),
         ({"size": 2, "pool_config": {"pool_size": 3}}, "size is given twice: 2, and 3 by pool_config"),
         ({"adapter_module": snakepit.adapters.GRPCPython, "protocol": "auto"}, "protocol is given twice"),
     ],

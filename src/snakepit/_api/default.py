@@ -1,9 +1,14 @@
-"""The module-level pool: `configure` it or not, the first call starts it, `shutdown` or the interpreter's end closes it."""
+"""The module-level pool: `configure` it or not, the first call starts it, `shutdown` or the interpreter's end closes it.
+
+Inside `with_adapter` it is another one, of the same settings but for its protocol.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Unpack
 
 from snakepit.config import Adapter, pool_config
@@ -11,15 +16,19 @@ from snakepit.errors import PoolError
 
 from .arguments import POOL_DEFAULT, check_callback
 from .chunks import Chunk
-from .guide import pool_settings
+from .guide import pool_settings, protocol_of
 from .options import CallOptions
 from .pool import Pool
 
 _lock = threading.Lock()
-_pool: Pool | None = None
+_pools: dict[str, Pool] = {}  # by protocol; the one that `configure` describes under an empty name
+_inside: contextvars.ContextVar[str] = contextvars.ContextVar("snakepit_protocol", default="")
 _adapter: Adapter = None
 _settings: dict[str, Any] = {}
 
+
+#: Settings that no other protocol knows.
+_OF_GRPC = ("base_port", "port_range")
 
 #: `configure` was not told an adapter.
 _KEEP: Any = type("_Keep", (), {"__repr__": lambda _: "None"})()
@@ -40,27 +49,54 @@ def configure(adapter: Adapter = _KEEP, **settings: Any) -> None:
     checked = {**_settings, **pool_settings(settings)}
     pool_config(checked)
     with _lock:
-        if _pool is not None:
+        if _pools:
             raise PoolError("the default pool is running already", code="pool_running", hint="call snakepit.shutdown() first")
         _adapter, _settings = (_adapter if adapter is _KEEP else adapter), checked
 
 
 def default_pool() -> Pool:
-    """The default pool; made if there is none, started by its first call."""
-    global _pool
+    """The default pool of this thread or task; made if there is none, started by its first call."""
+    protocol = _inside.get()
     with _lock:
-        if _pool is None:
-            _pool = Pool(_adapter, **_settings)
-        return _pool
+        if protocol not in _pools:
+            settings = {name: value for name, value in _settings.items() if not protocol or name not in _OF_GRPC or protocol == "grpc"}
+            _pools[protocol] = Pool(_adapter, **(settings | {"protocol": protocol} if protocol else settings))
+        return _pools[protocol]
+
+
+@contextlib.contextmanager
+def with_adapter(adapter: Any) -> Iterator[None]:
+    """Let the module's calls inside the block use a default pool on another protocol, which is started once and kept.
+
+        try:
+            result = snakepit.execute("compute", args)
+        except snakepit.ProtocolUnavailable:
+            with snakepit.with_adapter(snakepit.adapters.GenericPythonMsgpack):
+                result = snakepit.execute("compute", args)
+
+    Holds for this thread or task alone. All else is as `configure` said, but for the settings of gRPC's ports.
+
+    Args:
+        adapter: a class of `snakepit.adapters`, or its name.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    token = _inside.set(protocol_of(adapter, "adapter"))
+    try:
+        yield
+    finally:
+        _inside.reset(token)
 
 
 def shutdown() -> None:
-    """Close the default pool; the next call starts a new one with the same settings. Harmless when there is none."""
-    global _pool
+    """Close the default pool, those of `with_adapter` too; the next call starts a new one with the same settings."""
     with _lock:
-        pool, _pool = _pool, None
-    if pool is not None:
-        pool.close()
+        pools = list(_pools.values())
+        _pools.clear()
+    with contextlib.ExitStack() as closing:  # each, even if one raises
+        for pool in pools:
+            closing.callback(pool.close)
 
 
 def execute(tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any) -> Any:

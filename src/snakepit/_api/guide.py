@@ -1,7 +1,7 @@
 """The guide's configuration keys, turned into the pool's own settings. Pure.
 
-`adapter_module` chooses the protocol, `grpc_config` and `pool_config` group settings. Their times are seconds here, like
-all times; values that can only be milliseconds are refused rather than misread.
+`adapter_module` chooses the protocol, `adapters` a chain of them; `grpc_config` and `pool_config` group settings. Their times
+are seconds here, like all times; values that can only be milliseconds are refused rather than misread.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from snakepit import adapters
 from snakepit.config import PoolSettings, check_names
 from snakepit.errors import ConfigurationError
 
@@ -33,7 +34,7 @@ def pool_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: an unknown key, a key given twice, or a time that can only be milliseconds.
     """
-    known = {*PoolSettings.__annotations__, *_TOP_KEYS, *_GROUPS, "adapter_module"}
+    known = {*PoolSettings.__annotations__, *_TOP_KEYS, *_GROUPS, "adapter_module", "adapters"}
     check_names(settings, dict.fromkeys(known), "setting")
     found: dict[str, Any] = {}
     for name, value in settings.items():
@@ -41,7 +42,9 @@ def pool_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
             for ours, item in _group(name, value).items():
                 _put(found, ours, item, name)
         elif name == "adapter_module":
-            _put(found, "protocol", _protocol(value), name)
+            _put(found, "protocol", protocol_of(value), name)
+        elif name == "adapters":
+            _put(found, "protocol", _chain(value), name)
         else:
             _refuse_milliseconds(name, value)
             _put(found, _TOP_KEYS.get(name, name), value, name)
@@ -74,12 +77,25 @@ def _refuse_milliseconds(name: str, value: Any) -> None:
         )
 
 
-def _protocol(module: Any) -> str:
-    protocol = getattr(module, "protocol", None)
+def protocol_of(module: Any, field: str = "adapter_module") -> str:
+    """The protocol that one of the guide's names stands for: a class of `snakepit.adapters`, or its name as text.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
     if isinstance(module, str):
-        protocol = {"GRPCPython": "grpc"}.get(module.rpartition(".")[2])
+        module = getattr(adapters, module.rpartition(".")[2], module)
+    protocol = getattr(module, "protocol", None)
     if not isinstance(protocol, str):
-        hint = "tools are chosen by adapter=, the protocol by adapter_module=snakepit.adapters.GRPCPython or protocol='grpc'"
-        message = f"adapter_module is {module!r}; allowed is a class of snakepit.adapters"
-        raise ConfigurationError(message, hint=hint, field="adapter_module")
+        names = ", ".join(name for name, value in vars(adapters).items() if hasattr(value, "protocol"))
+        hint = f"tools are chosen by adapter=, the protocol by protocol='grpc' or, as the guide has it, by {names}"
+        message = f"{field} is {module!r}; allowed is a class of snakepit.adapters"
+        raise ConfigurationError(message, hint=hint, field=field)
     return protocol
+
+
+def _chain(modules: Any) -> tuple[str, ...]:
+    if not isinstance(modules, (list, tuple)):
+        message = f"adapters is a {type(modules).__name__}; allowed is a list of classes of snakepit.adapters, the best first"
+        raise ConfigurationError(message, field="adapters")
+    return tuple(protocol_of(module, "adapters") for module in modules)

@@ -1,17 +1,15 @@
 """One worker's channel as the host sees it: frames to send, events as they come, and word of its end.
 
-Exactly one task reads and one writes, from attach to close. The writer sends whatever has piled up and never waits for
-more. Used by `_workers.worker` from the loop's thread only.
+The multiplexer decides what is written and what a message means, a carrier moves the messages. Used by `_workers.worker`
+from the loop's thread only.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from snakepit.errors import ChannelError
 from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.wire.answering import Outflow
 from snakepit_bridge.wire.codecs import Codec
@@ -36,13 +34,11 @@ class Connection:
         self._mux = HostMultiplexer(codec)
         self._on_event = on_event
         self._on_closed = on_closed
-        self._waiting = asyncio.Event()  # something may wait to be written
-        self._closed = False
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._fault = ""
 
     def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
         """Begin to read and write; `create_task` is the owner's."""
-        self._tasks = (create_task(self._read(), name=f"{name}-reader"), create_task(self._write(), name=f"{name}-writer"))
+        self._carrier.start(self, create_task, name)
 
     def call(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
         """Ask the worker for one run of a tool.
@@ -51,18 +47,18 @@ class Connection:
             Unserialisable: an argument cannot travel; nothing was sent.
         """
         self._mux.call(call_id, tool, args, options, window)
-        self._waiting.set()
+        self._carrier.wake()
 
     def cancel(self, call_id: int, reason: str) -> bool:
         """Cancel a call in the worker. True if it had not reached it: no end of it will be reported."""
         unsent = self._mux.cancel(call_id, reason)
-        self._waiting.set()
+        self._carrier.wake()
         return unsent
 
     def grant(self, call_id: int, chunks: int, nbytes: int) -> None:
         """Let a stream send as many more chunks and bytes as its consumer has taken."""
         self._mux.grant(call_id, chunks, nbytes)
-        self._waiting.set()
+        self._carrier.wake()
 
     # Answers to calls of host tools -----------------------------------------------------------------------------------------
 
@@ -82,7 +78,7 @@ class Connection:
         """Send an encoded item, if there is credit for it."""
         taken = outflow.offer(item)
         if taken:
-            self._waiting.set()
+            self._carrier.wake()
         return taken
 
     def answer(self, call_id: int, value: Any, metadata: dict[str, Any]) -> None:
@@ -92,56 +88,47 @@ class Connection:
             Unserialisable: the value cannot travel; the call is still open.
         """
         self._mux.answers.result(call_id, value, metadata)
-        self._waiting.set()
+        self._carrier.wake()
 
     def answer_error(self, call_id: int, info: dict[str, Any]) -> None:
         """End a host tool's call with an error: plain values only."""
         self._mux.answers.error(call_id, info)
-        self._waiting.set()
+        self._carrier.wake()
 
     def end_session(self, session_id: str, reason: str) -> None:
         """Tell the worker that a session is over, and what it left there may go."""
         self._mux.end_session(session_id, reason)
-        self._waiting.set()
+        self._carrier.wake()
 
     def drain(self) -> None:
         """Tell the worker to leave when its calls have ended."""
         self._mux.drain()
-        self._waiting.set()
+        self._carrier.wake()
 
     async def close(self) -> None:
-        """End the channel. The tasks end by themselves, because the carrier has ended."""
-        self._closed = True
-        self._waiting.set()
+        """End the channel."""
         await self._carrier.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
 
-    async def _read(self) -> None:
-        reason = "the worker closed the channel"
+    # Called by the carrier ----------------------------------------------------------------------------------------------------
+
+    def next_message(self) -> bytes | None:
+        """What to write next; None: nothing waits."""
+        return self._mux.next_message()
+
+    def receive(self, message: bytes) -> bool:
+        """A message has come. False: nothing more may be read."""
         try:
-            while (message := await self._carrier.read()) is not None:
-                for event in self._mux.receive(message):
-                    if isinstance(event, Fault):
-                        reason = f"the worker sent something that is not the protocol: {event.reason}"
-                        return
-                    self._on_event(event)
-        except ChannelError as error:
-            reason = error.message
+            for event in self._mux.receive(message):
+                if isinstance(event, Fault):
+                    self._fault = f"the worker sent something that is not the protocol: {event.reason}"
+                    return False
+                self._on_event(event)
         except Exception as error:  # a fault of ours costs this worker, not the pool
             _log.exception("a worker's channel is closed because of an internal error")
-            reason = f"internal error: {error!r}"
-        finally:
-            self._closed = True
-            self._waiting.set()
-            self._on_closed(reason)
+            self._fault = f"internal error: {error!r}"
+            return False
+        return True
 
-    async def _write(self) -> None:
-        with contextlib.suppress(ChannelError):  # the reader learns of it too, and says why
-            while not self._closed:
-                message = self._mux.next_message()
-                if message is not None:
-                    await self._carrier.write(message)
-                else:
-                    await self._waiting.wait()
-                    self._waiting.clear()
+    def closed(self, reason: str) -> None:
+        """Nothing more will come."""
+        self._on_closed(self._fault or reason)

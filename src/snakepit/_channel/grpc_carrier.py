@@ -1,18 +1,22 @@
 """The gRPC carrier at the host: one channel with one connection, one bidirectional stream of raw messages.
 
-grpc.aio ends the whole stream if a read or write of it is cancelled, or if two writes overlap: so nobody but the
-connection's two tasks touches it, and `close` ends it by cancelling the call itself.
+grpc.aio ends the whole stream if a read or write of it is cancelled, or if two writes overlap: so exactly one task reads and
+one writes, from start to close, never under a timeout, and `close` ends them by cancelling the call itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 
 from snakepit.errors import ChannelError
+
+from .carrier import Ends
 
 METHOD = "/snakepit.channel.Channel/Attach"
 
@@ -35,6 +39,9 @@ class GrpcCarrier:
     def __init__(self, channel: grpc.aio.Channel, call: Any) -> None:
         self._channel = channel
         self._call = call
+        self._waiting = asyncio.Event()  # something may wait to be written
+        self._closed = False
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     @classmethod
     async def attach(cls, endpoint: str, secret: str, codec: str, timeout: float) -> GrpcCarrier:
@@ -60,25 +67,46 @@ class GrpcCarrier:
         call: Any = channel.stream_stream(METHOD)(metadata=(("x-snakepit-secret", secret), ("x-snakepit-codec", codec)))
         return cls(channel, call)
 
-    async def read(self) -> bytes | None:
-        """The next message; None at the end."""
-        try:
-            message = await self._call.read()
-        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-            raise self._ended(error) from error
-        return None if message is grpc.aio.EOF else message
+    def start(self, ends: Ends, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
+        """Begin to read and write."""
+        self._tasks = (create_task(self._read(ends), name=f"{name}-reader"), create_task(self._write(ends), name=f"{name}-writer"))
 
-    async def write(self, message: bytes) -> None:
-        """Send one message."""
-        try:
-            await self._call.write(message)
-        except (grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError) as error:
-            raise self._ended(error) from error
+    def wake(self) -> None:
+        """Something waits to be written."""
+        self._waiting.set()
 
     async def close(self) -> None:
-        """Cancel the stream and close the connection."""
+        """Cancel the stream and close the connection. The tasks end by themselves, because the stream has ended."""
+        self._closed = True
+        self._waiting.set()
         self._call.cancel()
         await self._channel.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _read(self, ends: Ends) -> None:
+        reason = "the worker closed the channel"
+        try:
+            while (message := await self._call.read()) is not grpc.aio.EOF:
+                if not ends.receive(message):
+                    return
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            reason = self._ended(error).message
+        finally:
+            self._closed = True
+            self._waiting.set()
+            ends.closed(reason)
+
+    async def _write(self, ends: Ends) -> None:
+        # When the stream has ended, the reader learns of it too, and says why.
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError):
+            while not self._closed:
+                message = ends.next_message()
+                if message is not None:
+                    await self._call.write(message)
+                else:
+                    await self._waiting.wait()
+                    self._waiting.clear()
 
     def _ended(self, error: BaseException) -> ChannelError:
         if isinstance(error, grpc.aio.AioRpcError):

@@ -1,74 +1,121 @@
-"""Which protocol a pool's channels use, and getting its library ready while the workers start."""
+"""Which protocol a pool's channels use: the first of a chain that both sides have what it takes for. Pure.
+
+auto     grpc, else msgpack, else json
+grpc     a gRPC stream; its frames in MessagePack, or in JSON where one side has no MessagePack library
+msgpack  an inherited socket, or the worker's stdin and stdout; frames in MessagePack
+json     the same, frames in JSON; needs nothing installed
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import importlib
-import importlib.util
+import dataclasses
 import os
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from snakepit.errors import PoolForked, ProtocolUnavailable
+from snakepit.errors import PoolForked, ProtocolUnavailable, SnakepitError
+from snakepit_bridge.wire.codecs import available_codecs
 
-_FORK_SUPPORT = "GRPC_ENABLE_FORK_SUPPORT"
+#: What `protocol="auto"` tries, best first.
+AUTO = ("grpc", "msgpack", "json")
 
-#: The process that has used gRPC: this one, or one that it was forked from.
-_used_by: int | None = None
+_NEEDS = {"grpc": ("grpcio", "'snakepit-bridge[grpc]'"), "msgpack": ("msgspec or msgpack", "msgspec")}
 
 
-def choose(protocol: str) -> str:
-    """The protocol to use for a pool's setting.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Interpreter:
+    """What one Python can do.
+
+    Attributes:
+        executable: its path.
+        python: its version, such as `3.8.18`.
+        grpc: can it import grpc? msgpack: can it import a MessagePack library?
+        forked_from: the process that used gRPC before this one was forked from it; None: none did.
+    """
+
+    executable: str
+    python: str
+    grpc: bool
+    msgpack: bool
+    forked_from: int | None = None
+
+    def has(self, protocol: str) -> bool:
+        """Is what a protocol needs installed?"""
+        return {"grpc": self.grpc, "msgpack": self.msgpack}.get(protocol, True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selection:
+    """The protocol that was chosen; and, for each that was passed over, one sentence that says why."""
+
+    protocol: str
+    reasons: tuple[str, ...] = ()
+
+
+def chain_of(setting: str | Sequence[str]) -> tuple[str, ...]:
+    """The protocols that a setting allows, best first."""
+    if isinstance(setting, str):
+        return AUTO if setting == "auto" else (setting,)
+    return tuple(setting)
+
+
+def select(setting: str | Sequence[str], host: Interpreter, worker: Interpreter) -> Selection:
+    """The first protocol of the setting's chain that both sides can use.
 
     Raises:
-        ProtocolUnavailable: its library is missing in this interpreter; the error says which and how to install it.
-        PoolForked: this process was forked from one that has used gRPC.
+        ProtocolUnavailable: there is none; it says what is missing where, and which command installs it.
+        PoolForked: only gRPC is allowed, and it cannot work in this process.
     """
-    if _used_by not in (None, os.getpid()):  # measured: whatever its fork support is set to, gRPC hangs or crashes there
-        raise PoolForked(
-            f"process {_used_by} has used gRPC, which cannot work in its forked child {os.getpid()}",
-            hint="start the child by multiprocessing's spawn method, or fork before the first pool is started",
-        )
-    if importlib.util.find_spec("grpc") is None:
-        raise ProtocolUnavailable(
-            f"protocol {protocol!r} needs grpcio, which {sys.executable} does not have",
-            code="grpc_unavailable",
-            hint=f"{sys.executable} -m pip install 'snakepit-bridge[grpc]'",
-        )
-    return "grpc"
+    problems: list[SnakepitError] = []
+    for protocol in chain_of(setting):
+        problem = _problem(protocol, host, worker)
+        if problem is None:
+            return Selection(protocol, tuple(item.message for item in problems))
+        problems.append(problem)
+    raise _none_of(problems)
 
 
-async def load() -> None:
-    """Import the carrier on a thread of its own: grpc takes about 0.1 s, and the workers are starting meanwhile."""
-    global _used_by
-    _used_by = os.getpid()
-    loop = asyncio.get_running_loop()
-    loaded = asyncio.Event()
-
-    def load_in_thread() -> None:
-        # A broken installation raises again, and is told, where a worker's channel is opened.
-        with contextlib.suppress(Exception), _without_fork_support():
-            importlib.import_module("snakepit._channel.grpc_carrier")
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(loaded.set)
-
-    threading.Thread(target=load_in_thread, name="snakepit-import", daemon=True).start()
-    await loaded.wait()
+def codec_for_grpc(report: Mapping[str, Any]) -> str:
+    """The codec of a gRPC channel: the best that both sides have."""
+    theirs = report.get("codecs") or ["json"]
+    return next(name for name in available_codecs() if name in theirs or name == "json")
 
 
-@contextlib.contextmanager
-def _without_fork_support() -> Iterator[None]:
-    """While grpc is imported, unless the user chose otherwise: its support for forks is off.
+def select_on_report(chain: Sequence[str], report: Mapping[str, Any]) -> Selection:
+    """`select` for what a worker inherited, on the word of the worker itself.
 
-    With it, children that the program forks (multiprocessing) die at random of a segmentation fault, and every fork prints
-    a line. A pool cannot be used in a forked child anyway.
+    Raises:
+        ProtocolUnavailable: as `select`.
     """
-    chosen = os.environ.get(_FORK_SUPPORT)
-    os.environ.setdefault(_FORK_SUPPORT, "0")
-    try:
-        yield
-    finally:
-        if chosen is None:
-            os.environ.pop(_FORK_SUPPORT, None)
+    theirs = report.get("codecs") or ["json"]
+    host = Interpreter(sys.executable, "", grpc=False, msgpack="msgpack" in available_codecs())
+    worker = Interpreter(str(report.get("executable", "the worker")), "", grpc=False, msgpack="msgpack" in theirs)
+    return select([name for name in chain if name != "grpc"], host, worker)
+
+
+def _problem(protocol: str, host: Interpreter, worker: Interpreter) -> SnakepitError | None:
+    if protocol == "grpc" and host.forked_from is not None:
+        return PoolForked(
+            f"process {host.forked_from} has used gRPC, which cannot work in its forked child {os.getpid()}",
+            hint="let the pool use another protocol: protocol='auto' does; or start the child by multiprocessing's spawn method",
+        )
+    for side in (host, worker):
+        if not side.has(protocol):
+            package, requirement = _NEEDS[protocol]
+            return ProtocolUnavailable(
+                f"protocol {protocol!r} needs {package}, which {side.executable} does not have",
+                code=f"{protocol}_unavailable",
+                hint=f"{side.executable} -m pip install {requirement}",
+                protocol=protocol,
+                executable=side.executable,
+            )
+    return None
+
+
+def _none_of(problems: Sequence[SnakepitError]) -> SnakepitError:
+    if len(problems) == 1:
+        return problems[0]
+    text = "; ".join(problem.message for problem in problems)
+    hint = "; or ".join(problem.hint for problem in problems if problem.hint)
+    return ProtocolUnavailable(f"no protocol of the chain can be used: {text}", hint=hint)

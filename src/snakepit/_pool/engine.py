@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from snakepit._channel.negotiate import choose
+from snakepit._channel.negotiate import Selection
 from snakepit._sessions.store import SessionStore
 from snakepit._workers.lifecycle import State
 from snakepit._workers.worker import Death, StartFailure, Worker
@@ -45,17 +45,17 @@ _log = library_logger("snakepit.pool")
 class Engine:
     """Runs one pool. `start` it, `submit` calls, `close` it."""
 
-    def __init__(self, config: PoolConfig, setup: PoolSetup, offers: Offers, store: SessionStore) -> None:
+    def __init__(self, config: PoolConfig, setup: PoolSetup, selection: Selection, offers: Offers, store: SessionStore) -> None:
         self.config = config
         self._offers = offers
-        self.protocol = ""
+        self._selection = selection
         self.run_id = setup.run_id
         self._pid = os.getpid()
         self._setup = setup
         self._loop = asyncio.get_running_loop()
         self._scheduler = Scheduler(config.queue_size, config.max_concurrent_streams)
         redactor = self._redactor = Redactor(config.secret_names, config.secret_patterns)
-        self._supervisor = setup.supervisor(config, redactor, self)
+        self._supervisor = setup.supervisor(config, selection, redactor, self)
         self._window = Window(config.window_chunks, config.window_bytes)
         self._ids = itertools.count(1)
         access = StoreAccess(store, owned=store is not config.session_store)
@@ -77,11 +77,13 @@ class Engine:
 
         Raises:
             ConfigurationError, SessionStoreError: a setting is wrong, also of the environment; or the store does not open.
+            ProtocolUnavailable, PoolForked: see `PoolSetup.selection`.
         """
         try:
+            selection = await setup.selection(config)
             store = await setup.session_store(config)
             try:
-                return cls(config, setup, offers, store)
+                return cls(config, setup, selection, offers, store)
             except BaseException:
                 if store is not config.session_store:
                     store.close()
@@ -94,10 +96,11 @@ class Engine:
         """Start the workers; returns when the first is ready.
 
         Raises:
-            AdapterError, ProtocolUnavailable, ConfigurationError, PoolStartFailed: why none is.
+            AdapterError, ConfigurationError, ProtocolUnavailable, PoolStartFailed: why none is.
         """
         if self._main is None:
-            self.protocol = choose(self.config.protocol)
+            for reason in self._selection.reasons:
+                _log.info("the pool's channels use %s: %s", self._selection.protocol, reason)
             self._main = self._loop.create_task(self._supervisor.run(), name="snakepit-supervisor")
             self._main.add_done_callback(self._supervisor_ended)
         await asyncio.shield(self._first_ready)
@@ -224,6 +227,8 @@ class Engine:
             worker.condemn("its tool specs make no sense")
             return
         if not self._first_ready.done():
+            if not self._selection.protocol and worker.selection is not None:
+                self._selection = worker.selection
             self._first_ready.set_result(None)
         self._calls.worker_ready(worker)
 
@@ -326,7 +331,8 @@ class Engine:
             restarts=self._supervisor.restarts,
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
-            protocol=self.protocol,
+            protocol=self._selection.protocol,
+            protocol_reasons=self._selection.reasons,
             **dataclasses.asdict(self._ledger.counters),
         )
 

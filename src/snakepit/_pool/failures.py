@@ -190,7 +190,7 @@ def start_error(failure: StartFailure) -> SnakepitError:
             error.__cause__ = WorkerTraceback(failure.traceback)
         return error
     if failure.kind == "protocol":
-        return ProtocolUnavailable(failure.message, code="grpc_unavailable", hint=failure.hint)
+        return ProtocolUnavailable(failure.message, code=failure.code, hint=failure.hint)
     if failure.kind == "listen":
         return ConfigurationError(failure.message, hint=failure.hint)
     return PoolStartFailed(failure.message + lines, hint=failure.hint, stderr=failure.stderr)

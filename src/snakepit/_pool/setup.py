@@ -1,4 +1,4 @@
-"""From a checked configuration to a supervisor: interpreter, adapter references, addresses, the run's secret.
+"""From a checked configuration to a supervisor: protocol, interpreter, adapter references, addresses, the run's secret.
 
 The seam where another launcher would be chosen.
 """
@@ -6,24 +6,31 @@ The seam where another launcher would be chosen.
 from __future__ import annotations
 
 import functools
+import os
 import pathlib
 import secrets
 import sys
 
+from snakepit._channel.negotiate import Selection, chain_of, select
 from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
 from snakepit._sessions.store import SessionStore
 from snakepit._workers.adapter_reference import resolve
+from snakepit._workers.interpreters import ask, hand_over_sdk, this_interpreter
 from snakepit._workers.launchers import LaunchSpec
+from snakepit._workers.launchers.command import CommandLauncher
 from snakepit._workers.launchers.spawn import SpawnLauncher
 from snakepit._workers.restarts import RestartLimits
 from snakepit._workers.run_directory import RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
-from snakepit.config import Adapter, PoolConfig
+from snakepit.config import Adapter, PoolConfig, usable_cpus
 from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
 from snakepit_bridge.redaction import Redactor
 
-from .sessions.access import opened
+from .in_thread import in_thread
+
+#: How many threads OpenBLAS, MKL, OpenMP, numexpr and Apple's Accelerate may use.
+_BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class PoolSetup:
@@ -43,7 +50,23 @@ class PoolSetup:
             self._directory.remove()
             raise
 
-    def supervisor(self, config: PoolConfig, redactor: Redactor, listener: Listener) -> Supervisor:
+    @staticmethod
+    async def selection(config: PoolConfig) -> Selection:
+        """The protocol of the pool's channels. Empty where it is chosen when a worker, which a command has started, has reported.
+
+        Raises:
+            ProtocolUnavailable, PoolForked: none that is allowed can be used.
+            ConfigurationError: the interpreter of the workers is none that they can run on.
+        """
+        if config.command:
+            return Selection("")
+        here = this_interpreter()
+        if config.python in (None, sys.executable):
+            return select(config.protocol, here, here)
+        asking = functools.partial(ask, config.python, config.env, config.cwd)
+        return select(config.protocol, here, await in_thread(asking, "snakepit-ask-python"))
+
+    def supervisor(self, config: PoolConfig, selection: Selection, redactor: Redactor, listener: Listener) -> Supervisor:
         """The supervisor of this pool's workers; it starts nothing yet."""
         settings = SupervisorSettings(
             size=config.size,
@@ -53,23 +76,31 @@ class PoolSetup:
             restarts=RestartLimits(max_restarts=config.max_restarts, window=config.restart_window),
             output=config.worker_output,
             redactor=redactor,
+            loads_grpc=selection.protocol == "grpc",
         )
         level = apply_log_level(config.log_level)
-        env = dict(config.env) if level is None else {**config.env, LEVEL_VARIABLE: str(level)}
+        env = {**_thread_limits(config), **config.env}
+        if level is not None:
+            env[LEVEL_VARIABLE] = str(level)
+        python = config.python or sys.executable
 
         def spec_for(worker_id: str) -> LaunchSpec:
+            listens = selection.protocol == "grpc"
             return LaunchSpec(
                 worker_id=worker_id,
-                python=config.python or sys.executable,
+                python=python,
+                protocols=(selection.protocol,) if selection.protocol else chain_of(config.protocol),
                 adapter=self._references,
-                listen=_address(config) or self._directory.socket(worker_id),
+                listen=(_address(config) or self._directory.socket(worker_id)) if listens else "",
                 secret=self._secret,
                 env=env,
                 cwd=config.cwd,
+                sdk="" if python == sys.executable or config.command else hand_over_sdk(self._directory.path),
                 run_directory=self._directory.made,
+                command=config.command,
             )
 
-        return Supervisor(settings, SpawnLauncher(), spec_for, listener)
+        return Supervisor(settings, CommandLauncher() if config.command else SpawnLauncher(), spec_for, listener)
 
     @staticmethod
     async def session_store(config: PoolConfig) -> SessionStore:
@@ -80,11 +111,19 @@ class PoolSetup:
         """
         limits = Limits(config.max_sessions, config.max_programs_per_session)
         opening = functools.partial(open_store, config.session_store, limits)
-        return await opened(opening) if isinstance(config.session_store, (str, pathlib.Path)) else opening()
+        if not isinstance(config.session_store, (str, pathlib.Path)):
+            return opening()
+        return await in_thread(opening, "snakepit-open-store", lambda store: store.close())
 
     def remove(self) -> None:
         """Remove what it put on disk."""
         self._directory.remove()
+
+
+def _thread_limits(config: PoolConfig) -> dict[str, str]:
+    """The workers share the CPUs: without a limit, each would start as many threads for linear algebra as there are CPUs."""
+    count = str(max(1, usable_cpus() // config.size))
+    return {name: count for name in _BLAS_VARIABLES if name not in os.environ}
 
 
 def _address(config: PoolConfig) -> str:

@@ -15,7 +15,7 @@ class PoolStats:
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
         chunks: chunks received.
         killed: workers that had to be killed because a cancelled call did not end.
-        protocol: what carries the channels.
+        protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
     """
 
     size: int
@@ -32,6 +32,7 @@ class PoolStats:
     chunks: int = 0
     killed: int = 0
     protocol: str = ""
+    protocol_reasons: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(slots=True)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from snakepit._channel import negotiate
+from snakepit._channel import grpc_loading
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.frames import HostEvent
 
@@ -38,6 +38,7 @@ class SupervisorSettings:
     restarts: RestartLimits
     output: OutputSetting
     redactor: Redactor
+    loads_grpc: bool = True
 
 
 class Listener(Protocol):
@@ -74,7 +75,8 @@ class Supervisor:
     async def run(self) -> None:
         """Keep `size` workers alive until `stop`."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(negotiate.load(), name="import-carrier")
+            if self._settings.loads_grpc:
+                group.create_task(grpc_loading.load(), name="import-carrier")
             for _ in range(self._settings.size):
                 worker = self._new_worker()
                 failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from snakepit._channel import negotiate
+from snakepit._channel.carrier import Carrier
 from snakepit._channel.connection import Connection
-from snakepit.errors import ChannelError
+from snakepit.errors import ChannelError, ProtocolUnavailable
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
-from snakepit_bridge.wire.codecs import available_codecs, codec_named
+from snakepit_bridge.wire.codecs import codec_named
 
 from . import lifecycle
 from .known_secrets import KnownSecrets
@@ -36,10 +38,13 @@ _KILL_SECONDS = 5.0
 
 
 class StartFailure(Exception):
-    """A worker did not become ready. `kind`: adapter, protocol, listen, start; `report`: what it said itself."""
+    """A worker did not become ready. `kind`: adapter, protocol, listen, start; `code`: of a protocol that it cannot use."""
 
-    def __init__(self, kind: str, message: str, *, hint: str = "", traceback: str = "", stderr: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, kind: str, message: str, *, hint: str = "", traceback: str = "", stderr: tuple[str, ...] = (), code: str = "grpc_unavailable"
+    ) -> None:
         super().__init__(message)
+        self.code = code
         self.kind = kind
         self.message = message
         self.hint = hint
@@ -99,6 +104,7 @@ class Worker:
 
     Attributes:
         secrets: what must be masked in its output, told by who gives it calls.
+        selection: the protocol that was chosen on its report; None where that was known before.
     """
 
     def __init__(
@@ -112,6 +118,7 @@ class Worker:
         self.id = spec.worker_id
         self.state = State.NEW
         self.tools: list[dict[str, Any]] = []
+        self.selection: negotiate.Selection | None = None
         self.concurrency = 1
         self.calls_served = 0
         self.running: dict[int, str] = {}  # the calls it runs, with their correlation ids
@@ -175,6 +182,8 @@ class Worker:
             raise StartFailure("timeout", message, hint="raise start_timeout if the adapter needs longer to load", stderr=kept) from None
         except ChannelError as error:
             raise StartFailure("channel", error.message, stderr=self._output.last_lines) from error
+        except ProtocolUnavailable as error:
+            raise StartFailure("protocol", error.message, hint=error.hint, code=error.code) from error
         except ImportError as error:
             hint = f"{sys.executable} -m pip install --force-reinstall 'snakepit-bridge[grpc]'"
             raise StartFailure("protocol", f"grpc cannot be imported by {sys.executable}: {error}", hint=hint) from error
@@ -196,10 +205,12 @@ class Worker:
         return report
 
     async def _open(self, report: dict[str, Any], create_task: Callable[..., asyncio.Task[None]], timeout: float) -> None:
-        from snakepit._channel.grpc_carrier import GrpcCarrier  # grpc is imported when a pool starts, not with the library
-
-        self._codec = next(name for name in available_codecs() if name in (report.get("codecs") or ["json"]))
-        carrier = await GrpcCarrier.attach(self._endpoint, self._spec.secret, self._codec, timeout)
+        if self._spec.listen:
+            self._codec = negotiate.codec_for_grpc(report)
+        else:
+            self.selection = negotiate.select_on_report(self._spec.protocols, report)
+            self._codec = self.selection.protocol
+        carrier = await self._carrier(timeout)
         self._hello = asyncio.get_running_loop().create_future()
         self._connection = Connection(carrier, codec_named(self._codec), self._take, self._channel_closed)
         self._connection.start(create_task, self.id)
@@ -213,6 +224,15 @@ class Worker:
             raise ChannelError(f"{self.id} speaks version {theirs} of the channel, this host {ours}: install the same snakepit-bridge")
         self.tools = self._info.get("tools") or []
         self.concurrency = max(1, int(self._info.get("concurrency") or 1))
+
+    async def _carrier(self, timeout: float) -> Carrier:
+        channel = self._process.channel if self._process is not None else None
+        if channel is not None:
+            channel.begin(self._codec)
+            return channel
+        from snakepit._channel.grpc_carrier import GrpcCarrier  # grpc is imported when a pool needs it, not with the library
+
+        return await GrpcCarrier.attach(self._endpoint, self._spec.secret, self._codec, timeout)
 
     # Serving ---------------------------------------------------------------------------------------------------------------
 
@@ -246,7 +266,7 @@ class Worker:
             state=self.state.value,
             pid=self._process.pid if self._process is not None else None,
             endpoint=self._endpoint,
-            protocol="grpc" if self._endpoint else "",
+            protocol=("grpc" if self._spec.listen else self._codec) if self._endpoint else "",
             codec=self._codec,
             python=str(self._info.get("python", "")),
             executable=str(self._info.get("executable", self._spec.python)),

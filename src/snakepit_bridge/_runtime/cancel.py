@@ -11,9 +11,11 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Set, Tuple, TypeVar
 
 from ..call_context import Cancelled
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FLAG_SECONDS = 0.02  # the flag and the generator's close have this long before the first knock
 KNOCK_SECONDS = 0.02  # between two knocks
@@ -41,6 +43,15 @@ async def async_border(call: Any, awaitable: Any, /) -> Any:
 
 
 _BORDERS = frozenset({border.__code__, border_next.__code__, async_border.__code__})
+
+
+_HELD: Set[Any] = set()
+
+
+def uninterrupted(function: F) -> F:
+    """Mark a function within which nothing is ever raised, not even by force: what it has begun would be left half done."""
+    _HELD.add(function.__code__)
+    return function
 
 
 class _Target:
@@ -174,6 +185,8 @@ def _find_border(frame: Optional[FrameType]) -> "Tuple[Any, Optional[FrameType],
     deferred_by: Optional[FrameType] = None
     deferring, only_names = False, True
     while frame is not None:
+        if frame.f_code in _HELD:
+            return None, None, True
         if frame.f_code in _BORDERS:
             return frame.f_locals.get("call"), deferred_by, only_names
         module = frame.f_globals.get("__name__") or ""

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Optional
 
 from ..wire.codecs import available_codecs, codec_named
 from .executor import Executor
+from .handover import Handover
 from .lifeline import end_everything
 from .link import Link
 
@@ -166,7 +167,8 @@ class _Attachment:
         self._stop = stop
         self._ended = False
         self._fault = ""
-        self._link = Link(codec_named(codec), self._wake)
+        self._handover = Handover()
+        self._link = Link(codec_named(codec), self)
 
     async def run(self) -> None:
         """Carry messages until the host hangs up or this worker stops."""
@@ -183,15 +185,22 @@ class _Attachment:
         if self._fault:
             await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, self._fault)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if threading.get_ident() == self._thread:
             self._ready.set()
         else:
             self._loop.call_soon_threadsafe(self._ready.set)
 
+    def wake_for_chunk(self) -> None:
+        self._handover.lend(self.wake)
+
+    def wake_for_flood(self) -> None:
+        self.wake()
+
     async def _write(self) -> None:
         while True:
             message = self._link.next_message()
+            self._handover.taken()
             if message is not None:
                 await self._context.write(message)
             elif self._ended:

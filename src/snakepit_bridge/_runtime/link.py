@@ -1,7 +1,7 @@
 """The multiplexer with a lock around it, for the two threads of a worker: one carries messages, one runs tools.
 
-The carrier calls `receive` and `next_message` on its thread and is told by `wake` when something waits to be written.
-Tools' threads call the rest. A stream without credit waits here.
+The carrier calls `receive` and `next_message` and is told when something waits to be written. Tools' threads call the rest.
+A stream without credit waits here.
 """
 
 import collections
@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from typing import Any, Callable, Deque, Dict, List, Optional
+from typing import Any, Callable, Deque, Dict, List, Optional, Protocol
 
 from ..call_context import Cancelled
 from ..wire.codecs import Codec
@@ -17,7 +17,19 @@ from ..wire.frames import Cancel, Chunks, Credit, Failure, Result, Window, Worke
 from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 from .asks import Ask, Asks
-from .handover import Handover
+
+
+class Writer(Protocol):
+    """The writing half of a carrier. It is told once, from any thread, and not again until `next_message` has given None."""
+
+    def wake(self) -> None:
+        """Messages wait."""
+
+    def wake_for_chunk(self) -> None:
+        """A lone chunk waits, of a stream that has time to see it off."""
+
+    def wake_for_flood(self) -> None:
+        """Chunks wait, and more will come at once: they are better off in batches. Takes no lock and writes nothing itself."""
 
 
 class Link:
@@ -25,17 +37,17 @@ class Link:
 
     Args:
         codec: how values travel.
-        wake: called, from any thread, when messages wait; not again until `next_message` has given None.
+        writer: who takes the messages.
     """
 
-    def __init__(self, codec: Codec, wake: Callable[[], None]) -> None:
+    def __init__(self, codec: Codec, writer: Writer) -> None:
         self.encode = codec.encode
-        self._wake = wake
+        self._writer = writer
+        self._wake = writer.wake
         self._mux = WorkerMultiplexer(codec)
         self._lock = threading.Lock()
         self._credit = threading.Condition(self._lock)
-        self._told = False  # `wake` has been called and the carrier has not yet found the outbox empty
-        self._handover = Handover()
+        self._told = False  # the writer has been told and the carrier has not yet found the outbox empty
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
         self.asks = Asks()
         self._dropped: Deque[Ask] = collections.deque()  # given up by a garbage collection, which may run under the lock
@@ -76,7 +88,6 @@ class Link:
             message = self._mux.next_message()
             if message is None:
                 self._told = False
-        self._handover.taken()
         return message
 
     # Threads that run tools ----------------------------------------------------------------------------------------------
@@ -107,9 +118,9 @@ class Link:
                 self._told = True
         if wake:  # rarely in a flood: the carrier is busy
             if outflow.floods(time.monotonic()):
-                self._wake()
+                self._writer.wake_for_flood()
             else:
-                self._handover.lend(self._wake)
+                self._writer.wake_for_chunk()
             outflow.mark(time.monotonic())
         return taken
 
@@ -190,7 +201,7 @@ class Link:
         """`give_up` for what is being destroyed: takes no lock, which this very thread may hold."""
         self._dropped.append(ask)
         with contextlib.suppress(RuntimeError):  # the carrier's loop has ended, and every call with it
-            self._wake()
+            self._writer.wake_for_flood()
 
     def give_up_all(self, parent: int) -> None:
         """A call has ended: so do its calls of host tools."""

@@ -10,15 +10,17 @@ import os
 import secrets
 import signal
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .. import __version__
 from ..wire.codecs import available_codecs
 from . import failures
+from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier
 from .executor import Executor
 from .lifeline import Lifeline
 from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
 from .logs import set_up_logging
+from .stream_server import StdioReport, take_stdio
 
 SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
 PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
@@ -26,11 +28,14 @@ PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
 #: A worker that nobody attaches to ends by itself after this long (seconds).
 ATTACH_WITHIN = 120.0
 
+#: How long a worker on its stdin and stdout may clean up once its host has gone; then it ends (seconds).
+HOST_GONE_SECONDS = 10.0
+
 #: A computing tool gives its turn to the channel this often (seconds). At Python's 5 ms its own stream would be 4-6 ms late;
 #: at 0.1 ms throughput would halve.
 SWITCH_INTERVAL = 0.0005
 
-_DESCRIPTION = "Run one snakepit worker: load an adapter and serve its tools over gRPC."
+_DESCRIPTION = "Run one snakepit worker: load an adapter and serve its tools over gRPC, or over stdin and stdout."
 
 _EPILOG = """\
 adapters:
@@ -42,6 +47,7 @@ Several --adapter options are served as one. Without any, the showcase adapter i
 examples:
   python -m snakepit_bridge --check --adapter my_app.tools:MyAdapter
   SNAKEPIT_CHANNEL_SECRET=... python -m snakepit_bridge --adapter tools.py --listen 127.0.0.1:0
+  ssh gpu-1 python3 -m snakepit_bridge --stdio --adapter tools.py        # as the `command` of a Pool
 
 Hosts start workers by themselves: `snakepit.Pool("my_app.tools:MyAdapter")`. Started by hand, the worker prints
 `ready ADDRESS` and serves the one host that presents the secret of SNAKEPIT_CHANNEL_SECRET.
@@ -52,8 +58,8 @@ def main(argv: List[str]) -> int:
     """Run a worker; the exit code."""
     options = _parser().parse_args(argv)
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
-    lifeline = Lifeline(options.lifeline_fd, options.run_directory) if options.lifeline_fd >= 0 else None
-    _prepare_process(lifeline is not None)
+    carrier, reporter = _carrier(options, secret)
+    _prepare_process(reporter is not None)
     set_up_logging()
     refs = options.adapter or [DEFAULT_REFERENCE]
     if options.check:
@@ -63,35 +69,38 @@ def main(argv: List[str]) -> int:
         executor = Executor(adapter, options.worker_id)
         executor.set_up()
     except AdapterLoadError as error:
-        return _give_up(lifeline, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
+        return _give_up(reporter, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
     except (Exception, SystemExit) as error:
         message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures._text_of(error))
-        return _give_up(lifeline, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
-    return _serve(executor, secret, options.listen, lifeline)
+        return _give_up(reporter, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
+    return _serve(executor, carrier, reporter)
 
 
-def _serve(executor: Executor, secret: str, listen: str, lifeline: Optional[Lifeline]) -> int:
+def _carrier(options: Any, secret: str) -> "Tuple[Any, Optional[Reporter]]":
+    """(what will carry the channel, who is told how the start went; None: whoever reads stdout)."""
+    lifeline = Lifeline(options.lifeline_fd, options.run_directory) if options.lifeline_fd >= 0 else None
+    if options.stdio:
+        fds = take_stdio()  # before anything of the user's can print
+        return StreamCarrier("stdio", *fds, grace=HOST_GONE_SECONDS), StdioReport(fds[1])
+    if options.channel_fd >= 0:
+        return StreamCarrier("socketpair", options.channel_fd, options.channel_fd), lifeline
+    return GrpcCarrier(options.listen, secret), lifeline
+
+
+def _serve(executor: Executor, carrier: Any, reporter: "Optional[Reporter]") -> int:
     try:
-        from .grpc_server import GrpcServer, Listen
-    except ImportError as error:
-        message = "%s cannot import grpc: %s" % (sys.executable, error)
-        hint = "%s -m pip install 'snakepit-bridge[grpc]'" % sys.executable
-        return _give_up(lifeline, {"kind": "protocol", "message": message, "hint": hint, "traceback": ""})
-    try:
-        address = Listen(listen)
-        server = GrpcServer(executor, secret)
-        endpoint = server.start(address)
-    except (OSError, RuntimeError, ValueError) as error:
-        hint = "" if listen.startswith("unix:") else "choose another base_port or a wider port_range; port 0 takes any free one"
-        return _give_up(lifeline, {"kind": "listen", "message": str(error), "hint": hint, "traceback": ""})
-    if lifeline is not None:
-        lifeline.say({"ready": endpoint, "codecs": available_codecs()})
+        endpoint = carrier.open(executor)
+    except CarrierError as error:
+        return _give_up(reporter, {"kind": error.kind, "message": str(error), "hint": error.hint, "traceback": ""})
+    if reporter is not None:
+        facts = {"codecs": available_codecs(), "executable": sys.executable, "python": "%d.%d.%d" % sys.version_info[:3]}
+        reporter.say({"ready": endpoint, **facts})
     else:
         print("ready %s" % endpoint, flush=True)
     try:
         executor.run(ATTACH_WITHIN)
     finally:
-        server.stop()
+        carrier.stop()
     return 0
 
 
@@ -144,9 +153,9 @@ def _print_settings(adapter: LoadedAdapter) -> None:
     print("lifecycle: %s; concurrency: %d" % (adapter.lifecycle, adapter.concurrency))
 
 
-def _give_up(lifeline: Optional[Lifeline], report: Dict[str, Any]) -> int:
-    if lifeline is not None:
-        lifeline.say({"failed": report})
+def _give_up(reporter: "Optional[Reporter]", report: Dict[str, Any]) -> int:
+    if reporter is not None:
+        reporter.say({"failed": report})
     else:
         text = "%s\n%s" % (report["traceback"], report["message"]) if report["traceback"] else report["message"]
         print(text + ("\n  hint: " + report["hint"] if report["hint"] else ""), file=sys.stderr)
@@ -164,6 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="import the adapter, list its tools, and leave")
     listen = "unix:/path, HOST:PORT, or HOST:FIRST-LAST; default %(default)s"
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS", help=listen)
+    parser.add_argument("--stdio", action="store_true", help="serve the host at the other end of stdin and stdout")
+    channel = "inherited socket that carries the channel, in the place of --listen"
+    parser.add_argument("--channel-fd", type=int, default=-1, metavar="FD", help=channel)
     parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
     lifeline = "inherited socket to the launcher; end of file ends the worker"
     parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)

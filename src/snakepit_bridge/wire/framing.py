@@ -30,7 +30,7 @@ class Deframer:
         self._buffer = bytearray()
         self._broken = False
 
-    def feed(self, data: bytes) -> List[Union[bytes, Fault]]:
+    def feed(self, data: "Union[bytes, memoryview]") -> List[Union[bytes, Fault]]:
         """Take bytes in, give back each message they complete, and a `Fault` if a length is impossible."""
         if self._broken:
             return []

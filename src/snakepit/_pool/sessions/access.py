@@ -23,33 +23,6 @@ _CLOSE_SECONDS = 5.0
 _Request = tuple[Callable[[], Any], Callable[[Any, Exception | None], None]]
 
 
-async def opened(open_store: Callable[[], SessionStore]) -> SessionStore:
-    """Open a store on a thread of its own: to reach a disk or a server takes a while. It is closed again if its caller has left."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[SessionStore] = loop.create_future()
-
-    def take(store: SessionStore | None, problem: Exception | None) -> None:
-        if store is not None:
-            store.close() if future.done() else future.set_result(store)
-        elif problem is not None and not future.done():
-            future.set_exception(problem)
-
-    def work() -> None:
-        store, problem = None, None
-        try:
-            store = open_store()
-        except Exception as error:
-            problem = error
-        try:
-            loop.call_soon_threadsafe(take, store, problem)
-        except RuntimeError:  # the loop has been closed meanwhile
-            if store is not None:
-                store.close()
-
-    threading.Thread(target=work, name="snakepit-sessions-open", daemon=True).start()
-    return await future
-
-
 class StoreAccess:
     """Asks one store. Lives on one loop; `close` ends its thread.
 

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from snakepit._channel.stream_carrier import StreamCarrier
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LaunchSpec:
@@ -15,22 +17,28 @@ class LaunchSpec:
     Attributes:
         worker_id: such as `worker-1`.
         python: path of the interpreter.
+        protocols: `("grpc",)`: it listens. Else the first of these that it can use, over what it inherits.
         adapter: adapter references, as the worker's command line takes them.
-        listen: the address it is to listen on.
-        secret: what the host will present to it; handed over by the environment, never on the command line.
+        listen: the address it is to listen on; empty: it does not.
+        secret: what the host will present to a worker that listens; handed over by the environment, never on the command line.
         env: environment variables that differ from the host's.
         cwd: its working directory; None: the host's.
         run_directory: the pool's private directory, which a worker removes if the host dies; empty: there is none.
+        sdk: the directory in which another interpreter than the host's finds the worker's half.
+        command: starts a worker that speaks over its stdin and stdout, on this machine or another; empty: `python` is started.
     """
 
     worker_id: str
     python: str
+    protocols: tuple[str, ...]
     adapter: tuple[str, ...]
     listen: str
     secret: str = dataclasses.field(repr=False)
     env: Mapping[str, str]
     cwd: str | None = None
     run_directory: str = ""
+    sdk: str = ""
+    command: tuple[str, ...] = ()
 
 
 class Process(Protocol):
@@ -39,6 +47,8 @@ class Process(Protocol):
     pid: int
     #: Set to the worker's first report: `{"ready": ...}`, `{"failed": ...}`, or None if it ended without one.
     report: asyncio.Future[dict[str, Any] | None]
+    #: What carries the channel of a worker that does not listen.
+    channel: StreamCarrier | None
     #: Set to the exit status as `subprocess` has it: a code, or a signal's number below zero.
     exited: asyncio.Future[int]
 

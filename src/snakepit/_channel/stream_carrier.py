@@ -1,0 +1,160 @@
+"""The carrier of the MessagePack and JSON protocols at the host: length-prefixed messages over one inherited socket.
+
+The worker has the other end as a descriptor that it inherited, or as its stdin and stdout; either stands for the secret.
+Before the frames come two messages of JSON: the worker's report (over its stdin and stdout only; else its lifeline has
+brought that), and the host's opening, which names the codec.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from snakepit.errors import ChannelError
+from snakepit_bridge.wire.frames import PROTOCOL_VERSION, Fault
+from snakepit_bridge.wire.framing import Deframer, frame_message
+
+from .carrier import Ends
+
+#: What waits in our own buffer beside the kernel's (bytes): little, so that a cancel never waits behind much.
+_BUFFERED = 64 * 1024
+#: So much of what came in the place of a report is shown (bytes).
+_SHOWN = 120
+#: How long `close` waits for what has been written to leave (seconds); the worker reads until it ends.
+_CLOSE_SECONDS = 1.0
+
+
+class StreamCarrier(asyncio.Protocol):
+    """One end of a socketpair; the loop's transport reads it from the first moment on.
+
+    Attributes:
+        first: the first message, where the worker reports on this channel; fails with `ChannelError` if none can come any more.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._deframer = Deframer()
+        self._transport: asyncio.Transport | None = None
+        self._ends: Ends | None = None
+        self._flushing: asyncio.Handle | None = None
+        self._paused = False
+        self._reason = ""
+        self._head = b""  # of what has come before the frames
+        self._lost: asyncio.Future[None] = loop.create_future()
+        self.first: asyncio.Future[bytes] = loop.create_future()
+
+    async def open(self, sock: socket.socket) -> None:
+        """Take the socket over; it is closed by `close`."""
+        transport, _ = await self._loop.create_unix_connection(lambda: self, sock=sock)
+        transport.set_write_buffer_limits(high=_BUFFERED)
+
+    def begin(self, codec: str) -> None:
+        """Tell the worker the codec; frames may follow."""
+        self._write(json.dumps({"protocol": PROTOCOL_VERSION, "codec": codec}).encode())
+
+    def start(self, ends: Ends, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
+        """Begin to carry. It needs no tasks: the loop calls."""
+        self._ends = ends
+        if self._lost.done():
+            ends.closed(self._reason)
+
+    def wake(self) -> None:
+        """Something waits to be written: at the end of this turn of the loop, with all that comes until then."""
+        if self._flushing is None:
+            self._flushing = self._loop.call_soon(self._flush)
+
+    async def close(self) -> None:
+        """Close the socket, once what has been written has left (bounded)."""
+        transport = self._transport
+        if transport is None:
+            return
+        transport.close()
+        if not self._lost.done():
+            await asyncio.wait([self._lost], timeout=_CLOSE_SECONDS)
+        if not self._lost.done():
+            transport.abort()
+            await asyncio.wait([self._lost], timeout=_CLOSE_SECONDS)
+
+    # Called by the loop -------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is being read."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come, in whatever parts."""
+        if self._ends is None:
+            self._head += data[: _SHOWN - len(self._head)]
+        for message in self._deframer.feed(data):
+            if isinstance(message, Fault):
+                self._break(self._not_the_protocol(message))
+                return
+            if self._ends is None:
+                if self.first.done():
+                    self._break("the worker sent a second message before the channel was opened")
+                    return
+                self.first.set_result(message)
+            elif not self._ends.receive(message):
+                self._break("the worker broke the protocol")
+                return
+
+    def eof_received(self) -> None:
+        """The worker has closed its end."""
+        for fault in self._deframer.end():
+            self._reason = self._reason or self._not_the_protocol(fault)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        self._reason = self._reason or (f"the channel broke: {exc}" if exc is not None else "the worker closed the channel")
+        if not self._lost.done():
+            self._lost.set_result(None)
+        if not self.first.done():
+            self.first.set_exception(ChannelError(self._reason))
+            self.first.exception()  # nobody may be waiting for it
+        if self._ends is not None:
+            self._ends.closed(self._reason)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more for now."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._paused = False
+        self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = None
+        ends = self._ends
+        if ends is None or self._lost.done():
+            return
+        while not self._paused and (message := ends.next_message()) is not None:
+            self._write(message)
+
+    def _write(self, message: bytes) -> None:
+        assert self._transport is not None, "a carrier is opened before it is written to"
+        self._transport.write(frame_message(message))
+
+    def _not_the_protocol(self, fault: object) -> str:
+        if self._ends is None:
+            return f"what came first is not a worker's report: {self._head!r}"
+        return f"the worker sent something that is not the protocol: {getattr(fault, 'reason', fault)}"
+
+    def _break(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def parse_report(data: bytes) -> dict[str, Any]:
+    """A worker's report; where it is none, one that says so."""
+    report = None
+    with contextlib.suppress(ValueError):
+        report = json.loads(data)
+    if isinstance(report, dict):
+        return report
+    return {"failed": {"kind": "start", "message": "the worker's report is not JSON", "hint": "", "traceback": ""}}

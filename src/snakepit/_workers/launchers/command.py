@@ -1,0 +1,41 @@
+"""Starts each worker by a command of the user's, such as `ssh host python3 -m snakepit_bridge --stdio`.
+
+The channel runs over the command's stdin and stdout; what the worker prints comes back on its stderr. The worker ends when its
+stdin does: however the command, the line to another machine or this host ends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+from . import LaunchSpec
+from .process import WorkerProcess, started
+
+
+class CommandLauncher:
+    """Starts workers by a command line."""
+
+    def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> WorkerProcess:
+        """Start one worker; see `Launcher.start`."""
+        channel, theirs = socket.socketpair()
+        return started(
+            command_line(spec),
+            on_output,
+            lifeline=None,
+            channel=channel,
+            close_after=[theirs],
+            stdin=theirs,
+            stdout=theirs,
+            env={**os.environ, **spec.env},
+            cwd=spec.cwd,
+        )
+
+
+def command_line(spec: LaunchSpec) -> list[str]:
+    """The command with what the user left to the pool: the adapter, unless the command names one, and the worker's id."""
+    command = list(spec.command)
+    if "--adapter" not in command:
+        command += [arg for ref in spec.adapter for arg in ("--adapter", ref)]
+    return [*command, "--worker-id", spec.worker_id] if "--worker-id" not in command else command
