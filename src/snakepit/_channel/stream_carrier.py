@@ -39,6 +39,7 @@ class StreamCarrier(asyncio.Protocol):
         self._loop = loop
         self._deframer = Deframer()
         self._transport: asyncio.Transport | None = None
+        self._writer: asyncio.Transport | None = None  # the same one, or that of the worker's stdin
         self._ends: Ends | None = None
         self._flushing: asyncio.Handle | None = None
         self._paused = False
@@ -47,10 +48,13 @@ class StreamCarrier(asyncio.Protocol):
         self._lost: asyncio.Future[None] = loop.create_future()
         self.first: asyncio.Future[bytes] = loop.create_future()
 
-    async def open(self, sock: socket.socket) -> None:
-        """Take the socket over; it is closed by `close`."""
-        transport, _ = await self._loop.create_unix_connection(lambda: self, sock=sock)
-        transport.set_write_buffer_limits(high=_BUFFERED)
+    async def open(self, reads: socket.socket, writes: socket.socket) -> None:
+        """Take the sockets over, which may be one; they are closed by `close`."""
+        transport, _ = await self._loop.create_unix_connection(lambda: self, sock=reads)
+        self._writer = transport
+        if writes is not reads:
+            self._writer, _ = await self._loop.create_unix_connection(lambda: _WriteSide(self), sock=writes)
+        self._writer.set_write_buffer_limits(high=_BUFFERED)
 
     def begin(self, codec: str) -> None:
         """Tell the worker the codec; frames may follow."""
@@ -69,14 +73,12 @@ class StreamCarrier(asyncio.Protocol):
 
     async def close(self) -> None:
         """Close the socket, once what has been written has left (bounded)."""
-        transport = self._transport
-        if transport is None:
-            return
-        transport.close()
-        if not self._lost.done():
+        for transport in self._transports():
+            transport.close()
+        if self._transport is not None and not self._lost.done():
             await asyncio.wait([self._lost], timeout=_CLOSE_SECONDS)
-        if not self._lost.done():
-            transport.abort()
+            for transport in self._transports():
+                transport.abort()
             await asyncio.wait([self._lost], timeout=_CLOSE_SECONDS)
 
     # Called by the loop -------------------------------------------------------------------------------------------------------
@@ -91,15 +93,15 @@ class StreamCarrier(asyncio.Protocol):
             self._head += data[: _SHOWN - len(self._head)]
         for message in self._deframer.feed(data):
             if isinstance(message, Fault):
-                self._break(self._not_the_protocol(message))
+                self.break_off(self._not_the_protocol(message))
                 return
             if self._ends is None:
                 if self.first.done():
-                    self._break("the worker sent a second message before the channel was opened")
+                    self.break_off("the worker sent a second message before the channel was opened")
                     return
                 self.first.set_result(message)
             elif not self._ends.receive(message):
-                self._break("the worker broke the protocol")
+                self.break_off("the worker broke the protocol")
                 return
 
     def eof_received(self) -> None:
@@ -115,6 +117,8 @@ class StreamCarrier(asyncio.Protocol):
         if not self.first.done():
             self.first.set_exception(ChannelError(self._reason))
             self.first.exception()  # nobody may be waiting for it
+        if self._writer is not None:
+            self._writer.abort()
         if self._ends is not None:
             self._ends.closed(self._reason)
 
@@ -136,18 +140,38 @@ class StreamCarrier(asyncio.Protocol):
             self._write(message)
 
     def _write(self, message: bytes) -> None:
-        assert self._transport is not None, "a carrier is opened before it is written to"
-        self._transport.write(frame_message(message))
+        assert self._writer is not None, "a carrier is opened before it is written to"
+        self._writer.write(frame_message(message))
+
+    def _transports(self) -> list[asyncio.Transport]:
+        return [item for item in dict.fromkeys((self._transport, self._writer)) if item is not None]
 
     def _not_the_protocol(self, fault: object) -> str:
         if self._ends is None:
             return f"what came first is not a worker's report: {self._head!r}"
         return f"the worker sent something that is not the protocol: {getattr(fault, 'reason', fault)}"
 
-    def _break(self, reason: str) -> None:
+    def break_off(self, reason: str) -> None:
+        """Nothing good can come any more."""
         self._reason = self._reason or reason
-        if self._transport is not None:
-            self._transport.abort()
+        for transport in self._transports():
+            transport.abort()
+
+
+class _WriteSide(asyncio.Protocol):
+    """The worker's stdin, where it is not the socket that is read."""
+
+    def __init__(self, carrier: StreamCarrier) -> None:
+        self._carrier = carrier
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._carrier.break_off("the worker closed its stdin")
+
+    def pause_writing(self) -> None:
+        self._carrier.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._carrier.resume_writing()
 
 
 def parse_report(data: bytes) -> dict[str, Any]:

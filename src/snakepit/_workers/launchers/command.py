@@ -19,15 +19,17 @@ class CommandLauncher:
 
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> WorkerProcess:
         """Start one worker; see `Launcher.start`."""
-        channel, theirs = socket.socketpair()
+        # Two, not one: else whoever holds its stdin open would hide that its stdout has ended.
+        writes, stdin = socket.socketpair()
+        reads, stdout = socket.socketpair()
         return started(
             command_line(spec),
             on_output,
             lifeline=None,
-            channel=channel,
-            close_after=[theirs],
-            stdin=theirs,
-            stdout=theirs,
+            channel=(reads, writes),
+            close_after=[stdin, stdout],
+            stdin=stdin,
+            stdout=stdout,
             env={**os.environ, **spec.env},
             cwd=spec.cwd,
         )

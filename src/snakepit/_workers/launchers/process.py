@@ -44,7 +44,7 @@ class WorkerProcess:
         popen: the process; its pipes are its outputs.
         on_output: called with what it prints; see `Lines`.
         lifeline: our end of the socket on which it reports; None: it reports on its channel.
-        channel: our end of the socket that carries its channel; None: it listens.
+        channel: our ends of what carries its channel: (what we read, what we write), which may be one socket; None: it listens.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class WorkerProcess:
         popen: subprocess.Popen[bytes],
         on_output: Callable[[str, str, str], None],
         lifeline: socket.socket | None,
-        channel: socket.socket | None,
+        channel: tuple[socket.socket, socket.socket] | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._popen = popen
@@ -63,7 +63,7 @@ class WorkerProcess:
         self._outputs = [(Lines(self._loop, name, on_output), pipe) for name, pipe in pipes]
         self._lifeline = _Report(self.report)
         self.channel = StreamCarrier(self._loop) if channel is not None else None
-        self._sockets = [sock for sock in (lifeline, channel) if sock is not None]
+        self._sockets = [*(channel or ()), *([lifeline] if lifeline is not None else [])]
         self._fds = {sock.fileno() for sock in self._sockets}
         _our_ends.update(self._fds)
         self._opened = self._loop.create_task(self._open(lifeline, channel), name=f"open-{self.pid}")
@@ -97,9 +97,9 @@ class WorkerProcess:
             await self.channel.close()
         await asyncio.sleep(0)  # transports close their descriptors in a callback
 
-    async def _open(self, lifeline: socket.socket | None, channel: socket.socket | None) -> None:
+    async def _open(self, lifeline: socket.socket | None, channel: tuple[socket.socket, socket.socket] | None) -> None:
         if self.channel is not None and channel is not None:
-            await self.channel.open(channel)
+            await self.channel.open(*channel)
             if lifeline is None:
                 self.channel.first.add_done_callback(self._reported)
         if lifeline is not None:
@@ -182,7 +182,7 @@ def started(
     on_output: Callable[[str, str, str], None],
     *,
     lifeline: socket.socket | None,
-    channel: socket.socket | None,
+    channel: tuple[socket.socket, socket.socket] | None,
     close_after: Iterable[socket.socket],
     **options: Any,
 ) -> WorkerProcess:
@@ -198,7 +198,7 @@ def started(
     try:
         popen = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, **options)
     except BaseException:
-        for sock in (lifeline, channel):
+        for sock in (lifeline, *(channel or ())):
             if sock is not None:
                 sock.close()
         raise

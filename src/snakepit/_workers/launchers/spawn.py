@@ -39,7 +39,7 @@ class SpawnLauncher:
             _command(spec, theirs.fileno(), inherited.fileno() if inherited is not None else -1),
             on_output,
             lifeline=lifeline,
-            channel=channel,
+            channel=None if channel is None else (channel, channel),
             close_after=handed,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,0 +1,232 @@
+"""MessagePack and JSON channels over what a worker inherits: a socket, or its stdin and stdout, on this machine or behind a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import snakepit
+from pool_helpers import TOOLS, is_alive, wait_until
+from worker_faces import adapter
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
+
+HERE = str(pathlib.Path(__file__).parent)
+SOURCES = str(pathlib.Path(snakepit.__file__).parent.parent)
+#: What the workers of a command find on their path, as an installed package would be.
+ENV = {"PYTHONPATH": os.pathsep.join([SOURCES, HERE])}
+STDIO = [sys.executable, "-m", "snakepit_bridge", "--stdio"]
+
+
+def wrapper(folder: pathlib.Path, *lines: str) -> str:
+    """A program that stands between host and worker, as `ssh` or `docker exec -i` do."""
+    path = folder / "wrapper"
+    path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+# Descriptors ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how", [{"protocol": "msgpack"}, {"protocol": "json"}, {"command": STDIO, "env": ENV}], ids=["msgpack", "json", "stdio"]
+)
+def test_what_is_printed_never_meets_the_channel(how: dict[str, Any]) -> None:
+    """Prints, what libraries written in C write to descriptor 1, and child processes: all of it is output, none of it the channel."""
+    lines: list[str] = []
+    settings: Any = {"size": 1, "worker_output": lambda _worker, _stream, line: lines.append(line), **how}
+    with snakepit.Pool(adapter("printing", "Printing"), **settings) as pool:
+        pool.execute("say", {"text": "printed"})
+        pool.execute("raw", {"data": b"written\n"})
+        pool.execute("by_a_child")
+        wait_until(lambda: {"printed", "written", "from a child"} <= set(lines), "the output")
+        assert pool.execute("say", {"text": "again"}) == 5
+
+
+def test_a_child_that_stays_does_not_keep_a_dead_worker_alive(tmp_path: pathlib.Path) -> None:
+    """Children that a tool forked or started hold no end of the channel: the worker's death is told at once, not when they end."""
+    tools = tmp_path / "children.py"
+    tools.write_text(
+        "import os, subprocess, time\nfrom snakepit_bridge import tool\n\n"
+        "@tool\ndef leave_children():\n"
+        "    child = os.fork()\n    if child == 0:\n        os.setsid()\n        time.sleep(60)\n        os._exit(0)\n"
+        "    other = subprocess.Popen(['sleep', '60'], start_new_session=True, close_fds=False)\n"
+        "    return [os.getpid(), child, other.pid]\n\n"
+        "@tool\ndef pid():\n    return os.getpid()\n"
+    )
+    with snakepit.Pool(str(tools), size=1, protocol="msgpack") as pool:
+        worker, *children = pool.execute("leave_children")
+        try:
+            held = set().union(*map(sockets_of, children))
+            assert sockets_of(worker)
+            assert not sockets_of(worker) & held, "a child holds a socket of its worker"
+            began = time.monotonic()
+            os.kill(worker, signal.SIGKILL)
+            wait_until(lambda: pool.stats().restarts == 1, "word of the worker's end")
+            assert pool.execute("pid") != worker
+            assert time.monotonic() - began < 10
+            assert all(map(is_alive, children))
+        finally:
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The sockets that a process holds open."""
+    targets = [str(link.readlink()) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+    return {target for target in targets if target.startswith("socket:")}
+
+
+def test_a_worker_without_its_host_leaves(tmp_path: pathlib.Path) -> None:
+    """Whoever started a worker on its stdin and stdout goes away: the worker ends, whether it loads, waits or works."""
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time\ntime.sleep(60)\n")
+    for adapter_of, opening in ((str(slow), False), (str(pathlib.Path(HERE) / "pool_tools.py") + ":PoolTools", True)):
+        ours, theirs = socket.socketpair()
+        with subprocess.Popen([*STDIO, "--adapter", adapter_of], stdin=theirs, stdout=theirs, env={**os.environ, **ENV}) as process:
+            theirs.close()
+            if opening:
+                assert "ready" in receive(ours)
+                send(ours, {"protocol": 1, "codec": "json"})
+                send(ours, [[1, 1, "hold", {"folder": str(tmp_path)}, {"stream": False, "window": [1, 1000]}]])
+                assert receive(ours)[0][0] == 20  # hello
+            else:
+                time.sleep(0.3)  # into the import
+            ours.close()
+            process.wait(15)
+
+
+def receive(sock: socket.socket) -> Any:
+    """One message of JSON."""
+    sock.settimeout(20)
+    (length,) = struct.unpack(">I", sock.recv(4, socket.MSG_WAITALL))
+    return json.loads(sock.recv(length, socket.MSG_WAITALL))
+
+
+def send(sock: socket.socket, message: Any) -> None:
+    """The same the other way."""
+    data = json.dumps(message).encode()
+    sock.sendall(struct.pack(">I", len(data)) + data)
+
+
+@pytest.mark.parametrize(
+    ("opening", "problem"),
+    [
+        (b"\x00\x00\x00\x02{}", "it begins with something else than an opening"),
+        (b"\x00\x00\x00\x03hi!", "it begins with something else than an opening"),
+        (b"GET / HTTP/1.1\r\n\r\n", "bytes was announced; at most"),
+        (json.dumps({"protocol": 99, "codec": "json"}), "it speaks version 99 of the channel, this worker 1"),
+        (json.dumps({"protocol": 1, "codec": "yaml"}), "no codec 'yaml' here"),
+    ],
+)
+def test_a_host_that_speaks_something_else(opening: Any, problem: str) -> None:
+    """A worker that hears no opening, or one of another version, says so on stderr and leaves."""
+    if isinstance(opening, str):
+        opening = struct.pack(">I", len(opening)) + opening.encode()
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen(STDIO, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env={**os.environ, **ENV}, text=True) as process:
+        theirs.close()
+        assert "ready" in receive(ours)
+        ours.sendall(opening)
+        _, err = process.communicate(timeout=15)
+        ours.close()
+    assert problem in err
+    assert "Traceback" not in err
+
+
+# Commands ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pool_behind_a_wrapper(tmp_path: pathlib.Path) -> None:
+    """A command that hands stdin and stdout on, as `ssh` does: calls, streams, cancels, sessions and crashes as anywhere."""
+    through_pipes = wrapper(tmp_path, 'cat | "$@" | cat')
+    with snakepit.Pool(TOOLS, size=2, command=[through_pipes, *STDIO], env=ENV) as pool:
+        assert pool.execute("add", {"a": 2}) == 3
+        assert [chunk["n"] for chunk in pool.stream("count", {"n": 3}) if not chunk["is_final"]] == [0, 1, 2]
+        with pytest.raises(snakepit.WorkerTimeout):
+            pool.execute("hold", {"folder": str(tmp_path)}, timeout=0.2)
+        data = os.urandom(3_000_000)
+        assert pool.execute("echo", {"value": data}) == data
+        info = pool.workers()[0].info()
+        assert (info.protocol, info.endpoint) == ("msgpack", "stdio")
+        assert pool.stats().protocol == "msgpack"
+        with pytest.raises(snakepit.WorkerError):
+            pool.execute("die")
+        assert pool.execute("add", {"a": 2}) == 3
+
+
+def test_the_command_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
+    """The adapter and the worker's id are added, unless the command names them itself."""
+    seen = tmp_path / "seen"
+    spy = wrapper(tmp_path, f'echo "$@" >> {seen}', 'exec "$@"')
+    with snakepit.Pool(TOOLS, size=1, command=[spy, *STDIO], env=ENV) as pool:
+        assert pool.execute("add", {"a": 1}) == 2
+    with snakepit.Pool("nowhere:Nothing", size=1, command=[spy, *STDIO, "--adapter", TOOLS, "--worker-id", "me"], env=ENV) as pool:
+        assert pool.execute("add", {"a": 1}) == 2
+    first, second = (line.partition("--stdio")[2] for line in seen.read_text().splitlines())
+    assert first == f" --adapter {TOOLS} --worker-id worker-1"
+    assert second == f" --adapter {TOOLS} --worker-id me"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            ["echo Welcome to gpu-1, have a nice day; sleep 60"],
+            "what came first is not a worker's report: b'Welcome to gpu-1.*login script",
+        ),
+        (["echo no such host >&2; exit 255"], "ended before it was ready: exited with code 255.*no such host"),
+        (["exec 1>&-; sleep 60"], "the worker closed the channel"),
+    ],
+    ids=["a banner", "it fails", "it closes stdout"],
+)
+def test_a_command_that_starts_no_worker(tmp_path: pathlib.Path, lines: list[str], words: str) -> None:
+    """What came in the place of a worker is told: a banner on stdout, an exit code with the last words, an end."""
+    with pytest.raises(snakepit.PoolStartFailed, match=f"(?s){words}"):
+        snakepit.Pool(TOOLS, size=1, max_restarts=0, command=[wrapper(tmp_path, *lines), *STDIO]).start()
+
+
+def test_an_adapter_that_does_not_load_behind_a_command(tmp_path: pathlib.Path) -> None:
+    """The error is the same as for a worker that the pool starts itself."""
+    with pytest.raises(snakepit.AdapterError, match="nowhere"):
+        snakepit.Pool("nowhere:Nothing", size=1, command=STDIO, env=ENV).start()
+
+
+def test_a_protocol_that_the_command_lacks(tmp_path: pathlib.Path) -> None:
+    """Forced MessagePack where the worker has no library is refused by name; a chain steps down, and the stats say why."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    command = [str(bare / "bin" / "python"), *STDIO[1:]]
+    with pytest.raises(snakepit.ProtocolUnavailable, match=f"needs msgspec or msgpack, which {bare}/bin/python does not have") as caught:
+        snakepit.Pool(TOOLS, size=1, command=command, env=ENV, protocol="msgpack").start()
+    assert caught.value.code == "msgpack_unavailable"
+    assert f"{bare}/bin/python -m pip install msgspec" in caught.value.hint
+    with snakepit.Pool(TOOLS, size=1, command=command, env=ENV) as pool:
+        assert pool.execute("add", {"a": 1}) == 2
+        assert pool.stats().protocol == "json"
+        assert "needs msgspec or msgpack" in pool.stats().protocol_reasons[0]
+
+
+def test_a_killed_command_is_a_crash(tmp_path: pathlib.Path) -> None:
+    """The line to the other machine breaks: the call fails, the worker behind it ends too, and another takes its place."""
+    between = wrapper(tmp_path, 'cat | setsid "$@" | cat')
+    with snakepit.Pool(TOOLS, size=1, command=[between, *STDIO], env=ENV) as pool:
+        worker = pool.execute("pid")
+        future = pool.submit("hold", {"folder": str(tmp_path)})
+        wait_until(future.running)
+        os.kill(pool.workers()[0].pid or 0, signal.SIGKILL)
+        with pytest.raises(snakepit.WorkerError):
+            future.result(10)
+        wait_until(lambda: not is_alive(worker), "the worker's end")
+        assert pool.execute("pid") != worker
