@@ -67,6 +67,15 @@ def test_text_without_a_line_end_is_shown_after_a_moment() -> None:
     assert _heard(b".", b"..", b".\n", fire_between=True) == [".", "..", "."]
 
 
+def test_a_character_is_not_torn_by_a_pause() -> None:
+    """What has come of one waits for its rest, so that a secret with such a letter is known; what is no such letter comes as it is."""
+    for letter in ("ä", "語", "🐍"):
+        raw = letter.encode()
+        for cut in range(1, len(raw)):
+            assert _heard(b"one " + raw[:cut], raw[cut:] + b" two\n", fire_between=True) == ["one ", f"{letter} two"]
+    assert _heard(b"one \xc3", b"(\n", b"\xe4", fire_between=True) == ["one ", "\\xc3(", "\\xe4"]
+
+
 def test_a_bar_shows_its_newest_state() -> None:
     """What a carriage return has overwritten is shown only if nothing newer stands there when the moment has passed."""
     assert _heard(b"\r10%", b"\r20%\r30%", b"\r40%\r", b"\n", fire_between=True) == ["10%", "30%", "40%", ""]

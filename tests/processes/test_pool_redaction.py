@@ -183,6 +183,21 @@ def test_pools_have_names_and_patterns_of_their_own(captured: Capture) -> None:
         assert leaks(words) == []
 
 
+@pytest.mark.parametrize("password", ["Winter2024Winter", "aaaaaaaa"])
+def test_a_password_that_ends_as_it_begins(password: str) -> None:
+    """It is masked whole, and the line behind it is itself: in both outputs, and in the last lines that the error shows."""
+    told: list[tuple[str, str, str]] = []
+    with snakepit.Pool(LEAKING, size=1, worker_output=lambda *line: told.append(line)) as pool:
+        with pytest.raises(snakepit.WorkerCrashed) as caught:
+            pool.execute("tell_and_crash", {"password": password})
+        wait_until(lambda: len(told) >= 4, "the lines of both outputs")
+    expected = ["pw is ***", "next line"]
+    for stream in ("stdout", "stderr"):
+        assert [line for _, name, line in told if name == stream][:2] == expected
+    assert list(caught.value.details["stderr"])[:2] == expected
+    assert password not in texts_of(caught.value)
+
+
 def test_a_bad_pattern_is_refused_by_name() -> None:
     """Before a worker is started."""
     with pytest.raises(snakepit.ConfigurationError, match=r"secret_patterns holds '\(\[', which is no regular expression"):

@@ -189,6 +189,31 @@ def test_overlapping_known_secrets_leave_no_rest() -> None:
     assert mask("x abcdefghi y", ["abcdef", "defghi"]) == f"x {MASK} y"
 
 
+def test_a_known_secret_that_overlaps_itself_leaves_no_rest() -> None:
+    """Each place where it stands is masked, also where they share characters."""
+    assert mask("x Winter24Winter24Winter y", ["Winter24Winter"]) == f"x {MASK} y"
+    assert mask("x aabaaabaaabaa y aabaaabaaa y", ["aabaaabaa"]) == f"x {MASK} y {MASK}a y"
+
+
+@pytest.mark.parametrize("period", ["a", "ab" * 40, "a" * 999 + "b"])
+def test_periodic_secrets_take_linear_time(period: str) -> None:
+    """A long one that may begin at every character, and stands almost everywhere in a long text."""
+    secret, text = (period * 30_000)[:30_000], (period * 300_000)[:300_000]
+    assert mask(secret, [secret]) == MASK  # its forms are made once
+    began = time.process_time()
+    assert mask(f"{text}. {text}", [secret]).replace(MASK, "").strip(period) == ". "
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "secret", ["hunter-22\n", " hunter-22", "hunter-22\r\n", "before-1\nhunter-22-hunter\nafter-1", "hunt\ner-2\n2-hunter"]
+)
+def test_line_ends_of_a_known_secret(secret: str) -> None:
+    """A file's line end belongs to no secret; long lines count alone, and all without the line ends."""
+    assert mask("(hunter-22-hunter)", [secret]) in (f"({MASK})", f"({MASK}-hunter)")
+    assert mask("a password y", ["password\n"]) == "a password y"
+
+
 def test_short_and_common_secrets_are_not_learned() -> None:
     """They would be found in the middle of words."""
     text = "a cat and a password"

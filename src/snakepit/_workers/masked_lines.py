@@ -3,10 +3,14 @@
 What has come of a line is kept until it ends: whenever more comes, the whole is masked again, and what is new in it is told.
 So `password=CAN` is told as `password=***`, and of `ARY and more` behind it only ` and more`. What may be the beginning of a secret
 that is not seen as one yet waits for what comes next; a bar or a prompt does not look like one, and is told at once.
+
+Of a line that has ended, what may be the beginning of a known secret is remembered, but never told later: if the secret ends in the
+next line, that much is hidden there, and if it does not, the next line stands for itself.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Callable
@@ -20,11 +24,23 @@ _CONTEXT = 8 * 1024
 _TELLING = 6
 #: Of a line that is drawn anew and ends in a secret, so much is kept: the secret's name (characters).
 _NAME = 100
+#: So many secrets are remembered for a line that does not end.
+_REMEMBERED = 512
 #: After so many lines without its end, a private key is thought to have none.
 _KEY_LINES = 400
 
 _KEY_BEGINS = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?![\s\S]*-----END )")
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Reading:
+    """Where known secrets stand in what came before a line and the line itself; all places are of both together."""
+
+    border: int  # here the line begins
+    over: int  # a secret that began before the line ends here; the border if none does
+    begins: int  # from here on all may be the beginning of a secret; the end if it is not
+    cut: int  # up to here it can be told; never inside of a secret that is there whole: its half would not be seen as one
 
 
 class MaskedLines:
@@ -37,25 +53,28 @@ class MaskedLines:
     def __init__(self, redactor: redaction.Redactor, secrets: Callable[[], tuple[str, ...]]) -> None:
         self._redactor = redactor
         self._secrets = secrets
-        self._seen = ""  # of this line, or of the end of the one before where that may go on in this
-        self._told = ""  # what has been told of `_seen`
+        self._known: tuple[str, ...] = ()  # the secrets that this line is masked with
+        self._before = ""  # what came before `_line`, as far as it may be the beginning of a known secret
+        self._context = ""  # what came before `_line`, masked, where more of a secret's value may follow
+        self._standing = False  # a mask that has been told stands for the end of both
+        self._line = ""  # what has come of this line
+        self._cut = 0  # so much of `_line` has been told,
+        self._told = ""  # as this
         self._key_lines = 0  # that may still come of a private key; 0: none has begun
 
     def part(self, text: str) -> str:
         """A line goes on with this; what may be told now."""
-        secrets = self._secrets()
-        seen = self._seen + text
+        secrets = self._secrets_of_line()
+        self._line += text
         if self._key_lines:
-            self._seen, self._told = seen[-_CONTEXT:], ""
+            self._line = self._line[-_CONTEXT:]
             return ""
-        held = self._redactor.unfinished(seen, secrets)
-        masked = self._redactor.mask(seen[: len(seen) - held], secrets)
-        news = self._news(masked)
-        self._seen, self._told = seen, masked
-        if len(seen) > _CONTEXT:
-            # What is told already is context enough: behind `password=***`, or an open quote, more of a secret is masked too.
-            self._told = masked[-_CONTEXT:]
-            self._seen = self._told + seen[len(seen) - held :]
+        read = self._read(secrets, self._redactor.unfinished_shape(self._line))
+        masked, own = self._masked(read, secrets, hidden=read.over > read.border)
+        news = _news(self._told, own)
+        self._cut, self._told = read.cut - read.border, own
+        if len(self._line) > _CONTEXT and self._cut:
+            self._shorten(read, masked)
         return news
 
     def line(self, text: str, *, redrawn: bool = False, shown: bool = True) -> str | None:
@@ -65,37 +84,90 @@ class MaskedLines:
             redrawn: a carriage return ends it. A secret at its end may go on behind that.
             shown: will be told; else only its end matters, where a secret may have begun.
         """
-        if not self._seen and not text:
+        if not self._line and not text:
             return "" if not self._key_lines else None
-        secrets = self._secrets()
-        seen = self._seen + text
-        if self._key_lines:
-            end = _KEY_ENDS.search(seen)
-            self._key_lines = 0 if end else self._key_lines - 1
-            self._seen = self._told = ""
-            if end is None:
-                return None
-            seen = seen[end.end() :]
-            if not seen.strip():
-                return None
-        elif "-----BEGIN " in seen and _KEY_BEGINS.search(seen):
+        secrets = self._secrets_of_line()
+        self._line += text
+        if self._key_lines and not self._leave_key():
+            return None
+        if "-----BEGIN " in self._line and _KEY_BEGINS.search(self._line):
             self._key_lines = _KEY_LINES
-        tail = self._redactor.unfinished_known(seen, secrets)
-        rest = seen[len(seen) - tail :]
-        if tail >= _TELLING:
-            masked = self._redactor.mask(seen[: len(seen) - tail], secrets) + redaction.MASK
-        else:
-            masked = self._redactor.mask(seen, secrets)
-        news = self._news(masked)
-        self._seen, self._told = rest, redaction.MASK if tail >= _TELLING and shown else rest
-        if redrawn and not tail and masked.endswith(redaction.MASK):
-            self._seen = masked[-_NAME:]
-            self._told = self._seen if shown else self._seen.removesuffix(redaction.MASK)
+        read = self._read(secrets)
+        tail = (self._before + self._line)[read.begins :]
+        masked, own = self._masked_to_end(read, secrets, telling=len(tail) >= _TELLING)
+        news = _news(self._told, own)
+        ends_masked = masked.endswith(redaction.MASK)
+        self._standing = ends_masked and (shown or self._told.endswith(redaction.MASK))
+        self._before, self._context = tail, masked[-_NAME:] if redrawn and ends_masked else ""
+        self._line, self._cut, self._told = "", 0, ""
         return news if news or not text else None
 
-    def _news(self, masked: str) -> str:
-        """What is behind the part that has been told; where masking has changed that, from the change on."""
-        if masked.startswith(self._told):
-            return masked[len(self._told) :]
-        same = next(at for at, (old, new) in enumerate(itertools.zip_longest(self._told, masked)) if old != new)
-        return masked[same:]
+    def _secrets_of_line(self) -> tuple[str, ...]:
+        """Those that are known now, or were when the line began: it is masked again, and what was hidden must stay so."""
+        known = self._secrets()
+        if self._line and known != self._known:
+            known = tuple(dict.fromkeys([*known, *self._known]))[:_REMEMBERED]
+        self._known = known
+        return known
+
+    def _read(self, secrets: tuple[str, ...], unfinished: int = 0) -> _Reading:
+        """Where known secrets stand; so many characters at the end must wait for another reason. What is told does not wait again."""
+        text, border = self._before + self._line, len(self._before)
+        begins = len(text) - self._redactor.unfinished_known(text, secrets)
+        cut, over = max(min(begins, len(text) - unfinished), border + self._cut), border
+        ordinary = not border and cut == len(text)  # most lines are: nothing before them matters, and nothing waits
+        for start, end in () if ordinary else self._redactor.known_spans(text, secrets, border):
+            if start < cut < end:
+                cut = end
+            if start < border < end:
+                over = end
+        return _Reading(border, over, begins, cut)
+
+    def _masked_to_end(self, read: _Reading, secrets: tuple[str, ...], *, telling: bool) -> tuple[str, str]:
+        """The context and the whole line, masked; and what of it is the line's own. `telling`: also what may begin a secret."""
+        if not telling:
+            return self._masked(dataclasses.replace(read, cut=read.border + len(self._line)), secrets, hidden=read.over > read.border)
+        masked, own = self._masked(read, secrets, hidden=read.begins < read.border or read.over > read.border)
+        return (masked, own) if masked.endswith(redaction.MASK) else (masked + redaction.MASK, own + redaction.MASK)
+
+    def _masked(self, read: _Reading, secrets: tuple[str, ...], *, hidden: bool) -> tuple[str, str]:
+        """The context and the line up to the cut, masked; and what of it is the line's own. `hidden`: it begins within a secret."""
+        text = self._line[read.over - read.border : read.cut - read.border]
+        left = self._context
+        if hidden and not left.endswith(redaction.MASK):
+            left += redaction.MASK
+        masked = self._redactor.mask(left + text, secrets)
+        own = _news(left, masked)
+        swallowed = left.endswith(redaction.MASK) and text[:1] != own[:1]  # more of a value, whose name is in the context
+        if (hidden or swallowed) and not self._standing and not own.startswith(redaction.MASK):
+            own = redaction.MASK + own
+        return masked, own
+
+    def _shorten(self, read: _Reading, masked: str) -> None:
+        """Of a line that does not end, keep what must wait, and what is told as context.
+
+        That is enough: behind `password=***`, or an open quote, more of a secret is masked too.
+        """
+        if _KEY_BEGINS.search(self._line):
+            self._key_lines = _KEY_LINES
+        text = self._before + self._line
+        self._before, self._line = text[read.begins : read.cut], text[read.cut :]
+        self._context, self._standing = masked[-_CONTEXT:], True
+        self._cut, self._told = 0, ""
+
+    def _leave_key(self) -> bool:
+        """Inside of a private key: does it end in this line? What is behind its end is left of the line."""
+        end = _KEY_ENDS.search(self._line)
+        self._key_lines = 0 if end else self._key_lines - 1
+        self._line = self._line[end.end() :] if end else ""
+        self._before = self._context = self._told = ""
+        self._cut = 0
+        return bool(self._line.strip())
+
+
+def _news(told: str, masked: str) -> str:
+    """What is behind the part that has been told; where masking has changed that, from the change on."""
+    if masked.startswith(told):
+        return masked[len(told) :]
+    same = next(at for at, (old, new) in enumerate(itertools.zip_longest(told, masked)) if old != new)
+    return masked[same:]

@@ -55,13 +55,17 @@ class Redactor:
             text = masked
         return text
 
-    def unfinished(self, text: str, extra: Iterable[str] = ()) -> int:
-        """How many characters at the end of a text that goes on may be the beginning of a secret that is not seen as one yet."""
-        return max(self.unfinished_known(text, extra), shapes.unfinished(text))
+    def unfinished_shape(self, text: str) -> int:
+        """How many characters at the end of a text that goes on may be the beginning of a shape that is not seen as one yet."""
+        return shapes.unfinished(text)
 
     def unfinished_known(self, text: str, extra: Iterable[str]) -> int:
         """How many characters at the end of a text may be the beginning of one of these secrets."""
         return literals(tuple(extra)).unfinished(text) if extra else 0
+
+    def known_spans(self, text: str, extra: Iterable[str], border: int = 0) -> List[Tuple[int, int]]:
+        """Where these secrets stand whole, in order; those that overlap or touch are one, unless they only touch at the border."""
+        return literals(tuple(extra)).spans(text, border) if extra else []
 
     def masked(self, value: Any, extra: Iterable[str] = (), name: str = "") -> Any:
         """A copy of nested dicts, lists and tuples with their texts masked; what stands below a secret's name is `***`."""

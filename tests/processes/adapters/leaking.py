@@ -36,6 +36,14 @@ class Leaking(BaseAdapter):
         return self.host_tools[name](password=password)
 
     @tool
+    def tell_and_crash(self, password: str):
+        """Prints it at the end of a line of both outputs, and dies."""
+        for out in (sys.stdout, sys.stderr):
+            print("pw is", password, file=out)
+            print("next line", file=out, flush=True)
+        os.abort()
+
+    @tool
     def cut(self, password: str, pause: float, between: str = ""):
         """Prints it in two writes."""
         half = len(password) // 2

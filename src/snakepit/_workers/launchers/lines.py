@@ -15,6 +15,9 @@ MAX_LINE = 64 * 1024
 #: How long text without a line end waits for one (seconds).
 UNFINISHED_SECONDS = 0.5
 
+#: The beginning of a character in UTF-8 whose rest has not come.
+_HALF_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
+
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 
 
@@ -74,12 +77,14 @@ class Lines(asyncio.Protocol):
 
     def _say_unfinished(self) -> None:
         self._stop_timer()
-        if self._pending:
+        half = _HALF_CHARACTER.search(self._pending)
+        told, left = (self._pending[: half.start()], half.group()) if half else (self._pending, b"")
+        if told:
             self._overwrite()
-            self._say(self._pending, "part")
+            self._say(told, "part")
         elif self._overwritten:
             self._say(self._overwritten, "redrawn")
-        self._pending = self._overwritten = b""
+        self._pending, self._overwritten = left, b""
 
     def _say_end(self) -> None:
         self._stop_timer()
