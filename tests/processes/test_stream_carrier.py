@@ -36,6 +36,20 @@ def wrapper(folder: pathlib.Path, *lines: str) -> str:
     return str(path)
 
 
+#: Starts what it is told and carries bytes between that and itself, each way by a process of its own, as remote shells do.
+RELAY = """
+import os, subprocess, sys, threading
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+def carry(source, target):
+    while data := os.read(source, 65536):
+        while data:
+            data = data[os.write(target, data):]
+    os.close(target)
+threading.Thread(target=carry, args=(0, child.stdin.fileno()), daemon=True).start()
+carry(child.stdout.fileno(), 1)
+os._exit(child.wait() % 256)
+"""
+
 # Descriptors ------------------------------------------------------------------------------------------------------------------
 
 
@@ -150,8 +164,7 @@ def test_a_host_that_speaks_something_else(opening: Any, problem: str) -> None:
 
 def test_a_pool_behind_a_wrapper(tmp_path: pathlib.Path) -> None:
     """A command that hands stdin and stdout on, as `ssh` does: calls, streams, cancels, sessions and crashes as anywhere."""
-    through_pipes = wrapper(tmp_path, 'cat | "$@" | cat')
-    with snakepit.Pool(TOOLS, size=2, command=[through_pipes, *STDIO], env=ENV) as pool:
+    with snakepit.Pool(TOOLS, size=2, command=[sys.executable, "-c", RELAY, *STDIO], env=ENV) as pool:
         assert pool.execute("add", {"a": 2}) == 3
         assert [chunk["n"] for chunk in pool.stream("count", {"n": 3}) if not chunk["is_final"]] == [0, 1, 2]
         with pytest.raises(snakepit.WorkerTimeout):
@@ -161,9 +174,17 @@ def test_a_pool_behind_a_wrapper(tmp_path: pathlib.Path) -> None:
         info = pool.workers()[0].info()
         assert (info.protocol, info.endpoint) == ("msgpack", "stdio")
         assert pool.stats().protocol == "msgpack"
-        with pytest.raises(snakepit.WorkerError):
-            pool.execute("die")
+        with pytest.raises(snakepit.WorkerCrashed):
+            pool.execute("die", timeout=10)
         assert pool.execute("add", {"a": 2}) == 3
+
+
+def test_a_wrapper_that_waits_for_the_end_of_its_input(tmp_path: pathlib.Path) -> None:
+    """A pipeline of a shell ends only when its input does: closing the pool does not wait for `close_timeout`."""
+    with snakepit.Pool(TOOLS, size=1, command=[wrapper(tmp_path, 'cat | "$@" | cat'), *STDIO], env=ENV, close_timeout=60.0) as pool:
+        assert pool.execute("add", {"a": 2}) == 3
+        began = time.monotonic()
+    assert time.monotonic() - began < 20
 
 
 def test_the_command_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
@@ -220,8 +241,7 @@ def test_a_protocol_that_the_command_lacks(tmp_path: pathlib.Path) -> None:
 
 def test_a_killed_command_is_a_crash(tmp_path: pathlib.Path) -> None:
     """The line to the other machine breaks: the call fails, the worker behind it ends too, and another takes its place."""
-    between = wrapper(tmp_path, 'cat | setsid "$@" | cat')
-    with snakepit.Pool(TOOLS, size=1, command=[between, *STDIO], env=ENV) as pool:
+    with snakepit.Pool(TOOLS, size=1, command=[sys.executable, "-c", RELAY, *STDIO], env=ENV) as pool:
         worker = pool.execute("pid")
         future = pool.submit("hold", {"folder": str(tmp_path)})
         wait_until(future.running)

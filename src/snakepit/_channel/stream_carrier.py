@@ -32,6 +32,7 @@ class StreamCarrier(asyncio.Protocol):
     """One end of a socketpair; the loop's transport reads it from the first moment on.
 
     Attributes:
+        finished: nothing more will be written.
         first: the first message, where the worker reports on this channel; fails with `ChannelError` if none can come any more.
     """
 
@@ -43,6 +44,7 @@ class StreamCarrier(asyncio.Protocol):
         self._ends: Ends | None = None
         self._flushing: asyncio.Handle | None = None
         self._paused = False
+        self.finished = False
         self._reason = ""
         self._head = b""  # of what has come before the frames
         self._lost: asyncio.Future[None] = loop.create_future()
@@ -70,6 +72,12 @@ class StreamCarrier(asyncio.Protocol):
         """Something waits to be written: at the end of this turn of the loop, with all that comes until then."""
         if self._flushing is None:
             self._flushing = self._loop.call_soon(self._flush)
+
+    def finish(self) -> None:
+        """The worker has said goodbye: end its stdin, which whoever stands between may wait for."""
+        if self._writer is not None and self._writer is not self._transport:
+            self.finished = True
+            self._writer.close()
 
     async def close(self) -> None:
         """Close the socket, once what has been written has left (bounded)."""
@@ -165,7 +173,8 @@ class _WriteSide(asyncio.Protocol):
         self._carrier = carrier
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._carrier.break_off("the worker closed its stdin")
+        if not self._carrier.finished:
+            self._carrier.break_off("the worker closed its stdin")
 
     def pause_writing(self) -> None:
         self._carrier.pause_writing()

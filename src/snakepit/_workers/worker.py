@@ -313,6 +313,9 @@ class Worker:
         if isinstance(event, frames.Hello):
             if self._hello is not None and not self._hello.done():
                 self._hello.set_result(event.info)
+        elif isinstance(event, frames.Bye):
+            if self._process is not None and self._process.channel is not None:
+                self._process.channel.finish()
         else:
             self._on_event(self, event)
 
