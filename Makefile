@@ -15,7 +15,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench dev-setup install-grpc proto-python docs clean
+.PHONY: help demo test test-slow check bench dev-setup install-grpc proto-python docs clean
 .PHONY: lint format types api-types layers stubs
 
 help: ## list the targets
@@ -26,6 +26,9 @@ demo: $(VENV)/.has-examples ## live streams, a cancel, a killed worker: the prod
 
 test: $(VENV)/.has-dev ## all tests
 	$(PY) -m pytest $(ARGS)
+
+test-slow: $(VENV)/.has-dev ## what takes minutes: a million spoiled inputs at the wire
+	WIRE_INPUTS=1000000 $(PY) -m pytest tests/pure/test_wire_mutated.py $(ARGS)
 
 check: lint format types api-types layers stubs ## lint, format, types, layers, stubs
 

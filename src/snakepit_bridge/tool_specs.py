@@ -105,7 +105,7 @@ def _parameter(parameter: inspect.Parameter, hints: Dict[str, Any]) -> Dict[str,
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Can every codec carry this default as it is? Exact types: an IntEnum or a NumPy scalar only looks plain."""
+    """Is this default the same in any JSON? Exact types: an IntEnum or a NumPy scalar only looks plain."""
     if value is None or type(value) is bool:
         return True
     if type(value) is int:

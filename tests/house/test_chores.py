@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_CHORES = ["demo", "test", "check", "bench", "dev-setup", "install-grpc", "proto-python", "docs", "clean"]
+_CHORES = ["demo", "test", "test-slow", "check", "bench", "dev-setup", "install-grpc", "proto-python", "docs", "clean"]
 _MADE = [
     "build/x",
     "dist/x.whl",

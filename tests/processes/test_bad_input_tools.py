@@ -74,7 +74,7 @@ THINGS = [
     ("mute key", " is a "),
     ("evil", "['x'] is a snakepit_script_nasty.Evil"),
     ("slots", " is a snakepit_script_nasty.Slots"),
-    ("big int", "['n'] is a int: integers beyond 64 bits do not travel"),
+    ("object by a big int", "[0x10000000000000000]['n'] is a object"),
     ("surrogate", "[1]['name'] is a str: it holds a lone surrogate"),
     ("loop", "is a dict: it is nested too deeply or contains itself"),
     ("deep", "is a list: it is nested too deeply or contains itself"),

@@ -353,6 +353,14 @@ def test_argument_habits(pool: snakepit.Pool, args: dict[str, Any], seen: str) -
     assert pool.execute("kinds", args) == seen
 
 
+@pytest.mark.parametrize("number", [2**64, -(10**30), 10**6000 + 7], ids=["65 bits", "negative", "6000 digits"])
+def test_integers_of_any_size(pool: snakepit.Pool, number: int) -> None:
+    """As arguments, results and keys, nested too, and as an integer that is annotated as one."""
+    value = {"n": number, "deep": [{number: (number,)}]}
+    assert pool.execute("echo", {"value": value}) == {"n": number, "deep": [{number: [number]}]}
+    assert pool.execute("add", {"a": number, "b": 1}) == number + 1
+
+
 def test_star_arguments(pool: snakepit.Pool) -> None:
     """Positional-only parameters, `*args` and `**kwargs` work by name and by position."""
     assert pool.execute("spread", {"first": 1}) == [1, [], False, {}]

@@ -181,6 +181,13 @@ def test_given_arguments_are_not_changed() -> None:
         (float, "2", "argument 'x' must be float, got str: '2'", "pass a number, for example float(value)"),
         (int, 2.5, "argument 'x' must be int, got float: 2.5", "pass a whole number, for example int(value)"),
         (str, True, "argument 'x' must be str, got bool: True", "pass text, for example str(value)"),
+        (str, 10**4000, "argument 'x' must be str, got int: an int of 13288 bits", "pass text, for example str(value)"),
+        (
+            dict[int, str],
+            {2**64: 1},
+            "argument 'x' must be dict[int, str]; x[0x10000000000000000] is int: 1",
+            "mend that item; an annotation of list or dict without item types takes any",
+        ),
         (str, b"raw", "argument 'x' must be str, got bytes: b'raw'", "pass value.decode()"),
         (bool, 1, "argument 'x' must be bool, got int: 1", "pass True or False"),
         (bytes, "text", "argument 'x' must be bytes, got str: 'text'", "pass value.encode()"),

@@ -27,6 +27,7 @@ def optional(*options: dict[str, Any]) -> dict[str, Any]:
         ("5", INTEGER, 5),
         ("-5", INTEGER, -5),
         ("1_000", INTEGER, 1000),
+        ("9" * 30, INTEGER, 10**30 - 1),
         ("5", NUMBER, 5),
         ("2.5", NUMBER, 2.5),
         ("1e3", NUMBER, 1000.0),
@@ -88,7 +89,6 @@ def test_text_becomes_what_the_schema_asks_for(text: str, schema: dict[str, Any]
         ("abc", INTEGER, "an integer"),
         ("2.5", INTEGER, "an integer"),
         ("1e6", INTEGER, "an integer"),
-        ("9" * 30, INTEGER, "an integer that fits into 64 bits"),
         ("9" * 5000, INTEGER, "an integer"),
         ("two", NUMBER, "a number"),
         ("on", BOOLEAN, "true, false, yes, no, 1 or 0"),
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_text_is_refused_where_text_is_asked_for() -> None:
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
@@ -157,18 +157,18 @@ def test_every_text_converts_or_is_refused_in_words(text: str, schema: dict[str,
         from_text(text, schema)
     except Unconvertible as error:
         refusal = str(error)
-    assert refusal.startswith(("an integer that fits", allowed(schema))) or not refusal
+    assert refusal.startswith(allowed(schema)) or not refusal
 
 
 @given(st.binary(), SCHEMAS)
 def test_every_file_converts_or_is_refused_in_words(data: bytes, schema: dict[str, Any]) -> None:
-    """No file makes the conversion fail in any other way than by a sentence."""
+    """No file makes the conversion fail in any other way than by a sentence; it may leave out null, which no file stands for."""
     refusal = ""
     try:
         from_file(data, schema)
     except Unconvertible as error:
         refusal = str(error)
-    assert refusal.startswith(("an integer that fits", allowed(schema))) or not refusal
+    assert refusal.startswith((allowed(schema), *map(allowed, schema.get("anyOf", [])))) or not refusal
 
 
 @given(st.lists(JSON_VALUES))

@@ -362,6 +362,12 @@ def test_secrets_in_nested_arguments() -> None:
     assert secrets_in(args) == ("one", "two", "three", "four", "555", "six", "seven")
 
 
+def test_integers_of_any_size_are_walked() -> None:
+    """One that is too long to be written is no secret, and its key is described where a path is told."""
+    assert secrets_in({10**6000: {"password": 10**6000, "token": 555}}) == ("555",)
+    assert find_secret({10**6000: {"password": "x"}}, "args") == "args[an int of 19932 bits]['password']"
+
+
 def test_nested_walks_end() -> None:
     """A structure that contains itself, a deep one and a large one are looked at as far as is reasonable."""
     loop: dict[str, Any] = {"password": "x"}

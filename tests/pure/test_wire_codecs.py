@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import math
 import pathlib
 import sys
 import uuid
@@ -18,22 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakepit_bridge.wire import codecs
-from snakepit_bridge.wire.codecs import Codec, JsonCodec, Malformed, MsgpackCodec, available_codecs, codec_named
+from snakepit_bridge.wire import msgpack_codec
+from snakepit_bridge.wire.codecs import Codec, Malformed, available_codecs, codec_named
+from wire_samples import CODECS, every_codec
+from wire_table import TABLE, as_it_arrives
 
-
-def slower_msgpack() -> MsgpackCodec:
-    """The codec as it is where msgspec is missing and the msgpack package is there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codecs, "msgspec", None)
-        return MsgpackCodec()
-
-
-CODECS = {"msgspec": MsgpackCodec(), "msgpack": slower_msgpack(), "json": JsonCodec()}
-every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-
-integers = st.integers(-(2**63), 2**64 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 2**63, 2**64 - 1, 2**53 + 1, -1, 0, 127, 128, 255, 256])
-texts = st.text(max_size=12) | st.sampled_from(["\x00", "\x00b", "\x00d", "\x00t", "naïve", "\U0001f40d", "\u2028", '"\\'])
+integers = (
+    st.integers(-(2**63), 2**64 - 1)
+    | st.sampled_from([-(2**63), 2**63 - 1, 2**63, 2**64 - 1, 2**53 + 1, -1, 0, 127, 128, 255, 256])
+    | st.builds(lambda bits, more: (1 << bits) + more, st.integers(62, 300), st.integers(-2, 2)).flatmap(lambda n: st.sampled_from([n, -n]))
+)
+texts = st.text(max_size=12) | st.sampled_from(["\x00", "\x00b", "\x00d", "\x00i", "\x00t", "naïve", "\U0001f40d", "\u2028", '"\\'])
 scalars = st.none() | st.booleans() | integers | st.floats() | texts | st.binary(max_size=12)
 keys = st.recursive(
     texts | integers | st.booleans() | st.none() | st.binary(max_size=4), lambda part: st.tuples(part, part) | st.just(()), max_leaves=3
@@ -45,26 +39,20 @@ values = st.recursive(
         | st.tuples(part, part)
         | st.dictionaries(texts, part, max_size=4)
         | st.dictionaries(keys, part, max_size=3)
-        | st.builds(lambda name, content: {"\x00" + name: content}, st.sampled_from(["", "b", "d", "t", "x"]), part)
+        | st.builds(lambda name, content: {"\x00" + name: content}, st.sampled_from(["", "b", "d", "i", "t", "x"]), part)
     ),
     max_leaves=12,
 )
 
 
-def as_it_arrives(value: Any) -> Any:
-    """What the other side gets, in a form that compares by type and sign too: lists for tuples, pairs for dicts."""
-    if isinstance(value, (list, tuple)):
-        return ["list", *map(as_it_arrives, value)]
-    if isinstance(value, dict):
-        return ["dict", *([_key(key), as_it_arrives(item)] for key, item in value.items())]
-    if isinstance(value, float):
-        return "nan" if math.isnan(value) else ("float", value, math.copysign(1, value))
-    return type(value).__name__, value
-
-
-def _key(key: Any) -> Any:
-    """Tuples in keys stay tuples."""
-    return ("tuple", *map(_key, key)) if isinstance(key, tuple) else as_it_arrives(key)
+@every_codec
+@pytest.mark.parametrize("name", TABLE)
+def test_the_table_holds_on_every_codec(codec: Codec, name: str):
+    """Each value arrives equal and of the same type, alone and inside a frame with others."""
+    value = TABLE[name]
+    assert as_it_arrives(codec.decode(codec.encode(value))) == as_it_arrives(value)
+    joined = codec.array([codec.encode(value), codec.encode("between"), codec.encode((value, [value]))])
+    assert as_it_arrives(codec.decode(joined)) == as_it_arrives([value, "between", [value, [value]]])
 
 
 @pytest.mark.slow
@@ -128,6 +116,7 @@ class Colour(enum.Enum):
 
 class Level(enum.IntEnum):
     HIGH = 3
+    WIDE = 2**70
 
 
 class Words(str):  # what libraries hand out: numpy.str_, markupsafe.Markup
@@ -167,6 +156,11 @@ EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
         (Level.HIGH, 3),
         (Words("w"), "w"),
         (Whole(5), 5),
+        (Whole(2**70), 2**70),
+        (Level.WIDE, 2**70),
+        ({Whole(2**70): {2**70}}, {2**70: [2**70]}),
+        ({frozenset([2**70]): Layer("w", (2**70,))}, {(2**70,): {"name": "w", "weights": [2**70]}}),
+        ([2**70, numpy.int64(3), Colour.RED, datetime.date(2024, 1, 2)], [2**70, 3, "red", "2024-01-02"]),
         (Part(0.5), 0.5),
         (Blob(b"b"), b"b"),
         (bytearray(b"b"), b"b"),
@@ -242,7 +236,7 @@ def test_codecs_are_found_by_name(monkeypatch: pytest.MonkeyPatch):
     assert [codec_named(name).name for name in available_codecs()] == ["msgpack", "json"]
     with pytest.raises(ValueError, match="'pickle': use one of msgpack, json"):
         codec_named("pickle")
-    monkeypatch.setattr(codecs, "msgspec", None)
+    monkeypatch.setattr(msgpack_codec, "msgspec", None)
     assert available_codecs() == ["msgpack", "json"]
     monkeypatch.setitem(sys.modules, "msgpack", None)
     assert available_codecs() == ["json"]

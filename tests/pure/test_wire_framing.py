@@ -108,3 +108,16 @@ def test_an_announced_length_allocates_nothing():
         assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_what_is_read_may_be_read_over():
+    """A reader may hand over a view of one buffer again and again: messages and what is held are copies."""
+    stream, buffer = b"".join(frame_message(bytes([count]) * count) for count in range(40)), bytearray(7)
+    deframer, found = Deframer(limit=LIMIT), []
+    for place in range(0, len(stream), len(buffer)):
+        part = stream[place : place + len(buffer)]
+        buffer[: len(part)] = part
+        found += deframer.feed(memoryview(buffer)[: len(part)])
+        buffer[:] = b"?" * len(buffer)
+    assert found == [bytes([count]) * count for count in range(40)]
+    assert {type(message) for message in found} == {bytes}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snakepit_bridge.wire import codecs, frames
-from snakepit_bridge.wire.codecs import Codec, JsonCodec, Malformed, MsgpackCodec
+from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.codecs import Codec, Malformed
 from snakepit_bridge.wire.frames import (
     BYE,
     CALL,
@@ -19,8 +19,10 @@ from snakepit_bridge.wire.frames import (
     CHUNK,
     CREDIT,
     DRAIN,
+    END_SESSION,
     ERROR,
     HELLO,
+    HOST_CALL,
     PIECE,
     PING,
     PONG,
@@ -28,93 +30,11 @@ from snakepit_bridge.wire.frames import (
     RESULT,
     Fault,
     Unknown,
-    Window,
 )
-from snakepit_bridge.wire.host_side import HostMultiplexer
 from snakepit_bridge.wire.inbox import Inbox
-from snakepit_bridge.wire.worker_side import WorkerMultiplexer
+from wire_samples import ASKED, CODECS, OPTIONS, VALID, both_sides, every_codec, hear, in_pieces, listener
 
-
-def slower_msgpack() -> MsgpackCodec:
-    """The codec as it is where msgspec is missing and the msgpack package is there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(codecs, "msgspec", None)
-        return MsgpackCodec()
-
-
-CODECS = {"msgspec": MsgpackCodec(), "msgpack": slower_msgpack(), "json": JsonCodec()}
-every_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-both_sides = pytest.mark.parametrize("side", ["host", "worker"])
-
-KINDS = (CALL, CANCEL, CREDIT, PING, DRAIN, HELLO, CHUNK, RESULT, ERROR, PROGRESS, PONG, BYE, PIECE)
-EVENTS = {
-    "host": (frames.Hello, frames.Chunks, frames.Result, frames.Failure, frames.Progress, frames.Pong, frames.Bye, Fault, Unknown),
-    "worker": (frames.Call, frames.Cancel, frames.Credit, frames.Drain, Fault, Unknown),
-}
-OPTIONS = {"window": [4, 1000]}
-
-
-def listener(side: str, codec: Codec) -> HostMultiplexer | WorkerMultiplexer:
-    """One side with calls 1 and 2 open, which a window of 4 chunks and 1000 bytes."""
-    if side == "host":
-        host = HostMultiplexer(codec, 64)
-        for call_id in (1, 2):
-            host.call(call_id, "tool", {}, {}, Window(4, 1000))
-        while host.next_message() is not None:
-            pass
-        return host
-    worker = WorkerMultiplexer(codec, 64)
-    worker.receive(codec.encode([[CALL, 1, "tool", {}, OPTIONS], [CALL, 2, "tool", {}, OPTIONS]]))
-    while worker.next_message() is not None:
-        pass
-    return worker
-
-
-def hear(side: str, codec: Codec, messages: list[bytes]) -> list[Any]:
-    """What a fresh listener makes of the messages, after the checks that hold for any messages."""
-    heard = listener(side, codec)
-    events: list[Any] = []
-    for message in messages:
-        events += heard.receive(message)
-        answer = heard.next_message()
-        assert answer is None or codec.decode(answer)
-    assert all(isinstance(event, EVENTS[side]) for event in events)
-    faults = [index for index, event in enumerate(events) if isinstance(event, Fault)]
-    assert faults in ([], [len(events) - 1])
-    if faults:
-        assert events[-1].reason
-        assert heard.receive(codec.encode([[HELLO, 0, {}], [DRAIN, 0], [999, 0]])) == []
-        assert heard.receive(messages[0]) == []
-    return events
-
-
-VALID = {
-    "host": [
-        [[HELLO, 0, {"pid": 1}]],
-        [[CHUNK, 1, 0, ["a", {"b": [1.5, None]}], 12, None], [PONG, 0, 7]],
-        [[CHUNK, 1, 2, [b"\x00\xff"], 4, {"final": True}], [PROGRESS, 2, {"done": 1}]],
-        [[RESULT, 1, {"ok": True}, {"chunks": 3}], [ERROR, 2, {"message": "no"}], [BYE, 0, "done"]],
-    ],
-    "worker": [
-        [[CALL, 5, "tool", {"x": [1, 2], "data": b"\x00"}, OPTIONS]],
-        [[CREDIT, 5, 0, 0], [PING, 0, 7]],
-        [[CANCEL, 1, "unwanted"], [CANCEL, 5, "unwanted"]],
-        [[DRAIN, 0]],
-    ],
-}
-
-
-def with_pieces(codec: Codec, side: str, step: int) -> list[bytes]:
-    """The valid messages with every frame of a call cut in pieces."""
-    cut: list[bytes] = []
-    for message in VALID[side]:
-        written: list[Any] = []
-        for frame in message:
-            whole = codec.encode(frame)
-            places = range(0, len(whole), step)
-            written += [[PIECE, frame[1], place + step >= len(whole), whole[place : place + step]] for place in places]
-        cut.append(codec.encode(written))
-    return cut
+KINDS = (CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, PIECE)
 
 
 @every_codec
@@ -122,13 +42,11 @@ def with_pieces(codec: Codec, side: str, step: int) -> list[bytes]:
 @pytest.mark.parametrize("step", [None, 1, 7, 10_000])
 def test_valid_messages_give_no_fault(codec: Codec, side: str, step: int | None):
     """The samples that are spoiled below are sound: each frame of theirs gives its event, whole or in pieces."""
-    messages = [codec.encode(message) for message in VALID[side]]
-    if step is not None and side == "worker":
-        messages = with_pieces(codec, side, step)
-    events = hear(side, codec, messages)
+    messages = VALID[side] if step is None or side == "host" else in_pieces(codec, side, step)
+    events = hear(side, codec, [codec.encode(message) for message in messages])
     assert [type(event).__name__ for event in events] == {
-        "host": ["Hello", "Chunks", "Pong", "Chunks", "Progress", "Result", "Failure", "Bye"],
-        "worker": ["Call", "Credit", "Cancel", "Cancel", "Drain"],
+        "host": ["Hello", "Chunks", "Pong", "HostCall", "Credit", "Chunks", "Progress", "Cancel", "Result", "Failure", "Bye"],
+        "worker": ["Call", "Chunks", "Credit", "Result", "Failure", "Cancel", "Cancel", "EndSession", "Drain"],
     }[side]
 
 
@@ -144,13 +62,12 @@ def test_arbitrary_bytes(codec: Codec, side: str, messages: list[bytes]):
 @pytest.mark.slow
 @every_codec
 @both_sides
-@settings(max_examples=80)
+@settings(max_examples=850)
 @given(data=st.data())
 def test_spoiled_messages(codec: Codec, side: str, data: st.DataObject):
     """Bytes changed, left out, put in or cut off in the middle of a conversation are survived, in pieces too."""
-    messages = [codec.encode(message) for message in VALID[side]]
-    if data.draw(st.booleans()):
-        messages = with_pieces(codec, side, data.draw(st.sampled_from([3, 20])))
+    sound = in_pieces(codec, side, data.draw(st.sampled_from([3, 20]))) if data.draw(st.booleans()) else VALID[side]
+    messages = [codec.encode(message) for message in sound]
     which = data.draw(st.integers(0, len(messages) - 1))
     spoiled = bytearray(messages[which])
     for _ in range(data.draw(st.integers(1, 3))):
@@ -163,7 +80,7 @@ def test_spoiled_messages(codec: Codec, side: str, data: st.DataObject):
     hear(side, codec, messages)
 
 
-numbers = st.sampled_from([0, 1, 2, 5, -1, 7, 2**31, 2**63 - 1, 2**64 - 1, -(2**63)])
+numbers = st.sampled_from([0, 1, 2, 5, -1, 7, 2**31, ASKED, ASKED + 2, 2**63 - 1, 2**64 - 1, -(2**63), 2**64, 10**4000])
 anything = st.recursive(
     st.none() | st.booleans() | numbers | st.floats() | st.text(max_size=5) | st.binary(max_size=9) | st.just(OPTIONS),
     lambda part: (
@@ -419,10 +336,44 @@ def test_numbers_of_any_length(side: str, digits: int):
     [
         *[("b", content) for content in ("5", '"a"', '"!!!!"', '["YQ=="]', "{}", "null")],
         *[("d", content) for content in ("5", '["a"]', "[[1]]", "[[1,2,3]]", "[[{},1]]", "[[[{}],1]]", "null")],
-        *[("t", content) for content in ("5", '"noon"', "[]", "null")],
+        *[
+            ("i", content)
+            for content in ("5", '""', '"-"', '"0x1f"', '" 1f"', '"1_0"', '"\u0661"', '"FF"', '["ff"]', "null", "%r" % ("g" * 9999))
+        ],
+        *[
+            ("t", content)
+            for content in ("5", '"noon"', "[]", "null", '"2024-01-02T00:00:00"'[:-1] + "x" * 9999 + '"', '"9999-12-31T23:59:59-03:00"')
+        ],
+        *[("b", '{"\\u0000b":"YQ=="}'), ("x", '"YQ=="'), ("", "1")],
     ],
 )
 def test_a_mark_with_the_wrong_content_is_malformed(mark: str, content: str):
     """What only looks like a mark of the JSON codec's is refused."""
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as caught:
         CODECS["json"].decode(b'[{"\\u0000%s":%s}]' % (mark.encode(), content.encode()))
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("extension", [b"\xd4\x05a", b"\xc7\x00\x01", b"\xd4\xfea", b"\xc7\x03\xff\x00\x00\x00", b"\xd7\xff" + b"\xff" * 8])
+@pytest.mark.parametrize("codec", [CODECS["msgspec"], CODECS["msgpack"]], ids=["msgspec", "msgpack"])
+def test_an_extension_that_is_not_ours_is_malformed(codec: Codec, extension: bytes):
+    """Neither one of another type, nor an integer without bytes, nor a moment that is none."""
+    with pytest.raises(Malformed):
+        codec.decode(b"\x91" + extension)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '"a\\uDFFF"', '{"\\udc00":1}', '["\\n", "\\ud83d\\ud83d"]'])
+def test_half_a_pair_of_surrogates_is_malformed(text: str):
+    """JSON can write what is no Unicode text, and what cannot leave again does not come in; whole pairs do."""
+    with pytest.raises(Malformed):
+        CODECS["json"].decode(text.encode())
+    assert CODECS["json"].decode(b'["\\ud83d\\udc0d", "\\\\ud800"]') == ["\U0001f40d", "\\ud800"]
+
+
+@every_codec
+@both_sides
+def test_numbers_of_frames_have_a_size(codec: Codec, side: str):
+    """Kinds and call ids are remembered, so they may not be as long as a message."""
+    for head in ([2**64, 0], [-(2**64), 0], [PONG if side == "host" else PING, 2**64, 1]):
+        (fault,) = hear(side, codec, [codec.encode([head])])
+        assert isinstance(fault, Fault)

@@ -144,7 +144,12 @@ class _Items:
             try:
                 plain = self._accept(value)
             except Refused as refused:
-                raise Refused(refused.value, f"[{key!r}]{refused.where}") from None
+                raise Refused(refused.value, f"[{_shown(key)}]{refused.where}") from None
             if plain is not value:
                 changed[key] = plain
         return changed
+
+
+def _shown(key: Any) -> str:
+    """A key as in the value's own text; large integers in hexadecimal, since Python refuses to write thousands of digits."""
+    return f"{key:#x}" if type(key) is int and key.bit_length() > 64 else repr(key)

@@ -15,6 +15,7 @@ from snakepit.errors import InvalidParameter
 from snakepit_bridge import redaction
 
 _MAX_REPR = 60
+_MAX_BITS = 512
 _MAX_USAGE = 300
 _VALUES_SHOWN = 12
 
@@ -52,6 +53,10 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = self.maxlong = _MAX_REPR
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = 4
         self.maxlevel = 3
+
+    def repr_int(self, value: int, level: int) -> str:
+        # Python refuses to write thousands of digits.
+        return super().repr_int(value, level) if value.bit_length() <= _MAX_BITS else f"an int of {value.bit_length()} bits"
 
     def repr_bytes(self, value: bytes, _level: int) -> str:
         return repr(value[:_MAX_REPR])

@@ -11,6 +11,9 @@ _MAX_FOUND = 128
 #: Where a secret is looked for in a text (characters).
 _MAX_TEXT = 64 * 1024
 
+#: Integers are shown up to this size. Interpreters refuse to write thousands of digits, and no secret is that long.
+_MAX_BITS = 512
+
 #: Takes a value and a path, gives what it holds: (key, the item's path, the item).
 _Children = Iterator[Tuple[Any, str, Any]]
 
@@ -100,7 +103,9 @@ def _children(value: Any, path: str) -> Optional[_Children]:
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return repr(key if len(key) <= 60 else key[:57] + "...")
-    return str(key) if isinstance(key, int) else type(key).__name__
+    if isinstance(key, int):
+        return int.__repr__(key) if key.bit_length() <= _MAX_BITS else "an int of %d bits" % key.bit_length()
+    return type(key).__name__
 
 
 def _text_of(value: Any) -> str:
@@ -108,6 +113,6 @@ def _text_of(value: Any) -> str:
         return str.__str__(value)
     if isinstance(value, (bytes, bytearray)) and len(value) <= _MAX_TEXT:
         return bytes(value).decode("utf-8", "replace")
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= _MAX_BITS:
         return int.__repr__(value)
     return ""

@@ -23,36 +23,64 @@ class Deframer:
     """Bytes as they come in, messages out.
 
     A length above the limit is refused before anything is allocated for it. After a fault everything else is ignored.
+
+    A message that is whole in one read is cut out of it. Only one that is not is gathered, in a buffer that grows with what
+    has come (a list of reads would cost far more memory than the bytes in it, if they come two by two).
     """
 
     def __init__(self, limit: int = MAX_MESSAGE_BYTES) -> None:
         self._limit = limit
-        self._buffer = bytearray()
+        self._begun = bytearray()  # the message that is not whole, with its length in front
+        self._size = 4  # of that when it is whole; 4 as long as its length is not known
         self._broken = False
 
     def feed(self, data: "Union[bytes, memoryview]") -> List[Union[bytes, Fault]]:
-        """Take bytes in, give back each message they complete, and a `Fault` if a length is impossible."""
-        if self._broken:
-            return []
-        self._buffer += data
+        """Take bytes in, give back each message they complete, and a `Fault` if a length is impossible. Keeps none of `data`."""
         found: List[Union[bytes, Fault]] = []
-        start = 0
-        while len(self._buffer) - start >= 4:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
+        if self._broken:
+            return found
+        start, end = self._complete(data, found) if self._begun else 0, len(data)
+        while end - start >= 4 and not self._broken:
+            (length,) = _LENGTH.unpack_from(data, start)
             if length > self._limit:
-                self._broken = True
-                found.append(Fault("a message of %d bytes was announced; at most %d are allowed" % (length, self._limit)))
+                found.append(self._refuse(length))
+            elif end - start - 4 < length:
+                self._size = 4 + length
                 break
-            if len(self._buffer) - start - 4 < length:
-                break
-            found.append(bytes(self._buffer[start + 4 : start + 4 + length]))
-            start += 4 + length
-        del self._buffer[:start]
+            else:
+                start += 4 + length
+                found.append(bytes(data[start - length : start]))
+        if start < end and not self._broken:
+            self._begun += data[start:]
         return found
 
     def end(self) -> List[Union[bytes, Fault]]:
         """The stream is over; a `Fault` if that happened inside a message."""
-        if self._broken or not self._buffer:
+        if self._broken or not self._begun:
             return []
         self._broken = True
-        return [Fault("the stream ended inside a message (%d bytes of it had come)" % len(self._buffer))]
+        return [Fault("the stream ended inside a message (%d bytes of it had come)" % len(self._begun))]
+
+    def _complete(self, data: "Union[bytes, memoryview]", found: List[Union[bytes, Fault]]) -> int:
+        """Give the message that has begun what it lacks; how many of the bytes that took."""
+        begun, taken = self._begun, 0
+        while len(begun) < self._size:
+            part = data[taken : taken + self._size - len(begun)]
+            begun += part
+            taken += len(part)
+            if len(begun) < self._size:
+                return taken
+            if self._size == 4:
+                (length,) = _LENGTH.unpack(begun)
+                if length > self._limit:
+                    found.append(self._refuse(length))
+                    return taken
+                self._size = 4 + length
+        found.append(bytes(memoryview(begun)[4:]))
+        self._begun, self._size = bytearray(), 4
+        return taken
+
+    def _refuse(self, length: int) -> Fault:
+        self._broken = True
+        self._begun = bytearray()
+        return Fault("a message of %d bytes was announced; at most %d are allowed" % (length, self._limit))

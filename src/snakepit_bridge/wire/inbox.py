@@ -11,6 +11,9 @@ from .frames import PIECE, Fault
 #: A frame put together from pieces may not grow beyond this (bytes).
 MAX_FRAME_BYTES = 4 * 1024 * 1024 * 1024
 
+#: Kinds and call ids stay below this: an integer may be as long as its message, and the numbers of frames are remembered.
+_NUMBERS_END = 2**64
+
 #: kind -> the types its fields after the call id must have
 Shapes = Dict[int, Tuple[Any, ...]]
 
@@ -81,10 +84,12 @@ class Inbox:
         if not isinstance(frame, list) or len(frame) < 2:
             raise Violation("a frame is an array [kind, call id, ...], not %s" % _shape_of(frame))
         kind, call_id = frame[0], frame[1]
-        if type(kind) is not int or type(call_id) is not int or call_id < 0:
+        if type(kind) is not int or type(call_id) is not int or not 0 <= call_id < _NUMBERS_END:
             raise Violation("a frame begins with two whole numbers, not %s" % _shape_of(frame))
         shape = self._shapes.get(kind)
         if shape is None:
+            if abs(kind) >= _NUMBERS_END:
+                raise Violation("a frame begins with two whole numbers of up to 64 bits")
             if kind not in self._seen_unknown and len(self._seen_unknown) < 64:
                 self._seen_unknown.add(kind)
                 events.append(self._unknown(kind))

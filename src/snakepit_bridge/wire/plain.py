@@ -58,17 +58,6 @@ def to_plain(value: Any) -> Any:
     raise TypeError("it is no plain value (None, bool, int, float, str, bytes, list, tuple, dict), and no plain form of it is known")
 
 
-def within_64_bits(value: int) -> int:
-    """The value, if every codec can carry it.
-
-    Raises:
-        OverflowError: MessagePack could not.
-    """
-    if -(2**63) <= value < 2**64:
-        return value
-    raise OverflowError("integers beyond 64 bits do not travel; send it as text")
-
-
 def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
     """Name the part of `value` that made an encoder raise `cause`."""
     try:
@@ -88,9 +77,9 @@ def _walk(value: Any, path: str, above: Set[int], depth: int) -> Iterator[Tuple[
     if id(value) in above or depth > 900:
         raise RecursionError
     if isinstance(value, dict):
-        children = [("[%r]" % (key,), item) for key, item in value.items()]
+        children = [("[%s]" % _shown(key), item) for key, item in value.items()]
         for key in value:
-            yield from _walk(key, path + " key %r" % (key,), above, depth + 1)
+            yield from _walk(key, path + " key %s" % _shown(key), above, depth + 1)
     elif isinstance(value, (list, tuple)):
         children = [("[%d]" % index, item) for index, item in enumerate(value)]
     elif isinstance(value, (set, frozenset)):
@@ -104,17 +93,24 @@ def _walk(value: Any, path: str, above: Set[int], depth: int) -> Iterator[Tuple[
             children = [("", to_plain(value))]  # an enum's value, an array's items
         except Exception:
             return  # `value` itself is at fault
+    above.add(id(value))
     for step, item in children:
-        yield from _walk(item, path + step, above | {id(value)}, depth + 1)
+        yield from _walk(item, path + step, above, depth + 1)
+    above.discard(id(value))
+
+
+def _shown(key: Any) -> str:
+    """A key as Python writes it; large integers in hexadecimal, since interpreters refuse to write many decimal digits."""
+    return "%#x" % key if type(key) is int and key.bit_length() > 64 else repr(key)
 
 
 def _problem(part: Any) -> Optional[str]:
     if isinstance(part, str):
         return None if _is_unicode(part) else "it holds a lone surrogate, which is no Unicode text; send bytes instead"
     try:
-        if isinstance(part, int):
-            within_64_bits(part)
-        elif not isinstance(part, (dict, list, tuple, *_SCALARS)):
+        if isinstance(part, datetime.datetime) and part.tzinfo is not None:
+            part.astimezone(datetime.timezone.utc)  # in the year 1 or 9999 that may be outside of all years
+        if not isinstance(part, (dict, list, tuple, *_SCALARS)):
             to_plain(part)
     except Exception as error:
         return str(error)

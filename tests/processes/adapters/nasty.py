@@ -70,7 +70,7 @@ def things():
         "mute key": {Mute(): 1},
         "evil": {"x": Evil()},
         "slots": Slots(),
-        "big int": {"n": 2**64},
+        "object by a big int": {2**64: {"n": object()}},
         "surrogate": ["ok", {"name": "\udcff"}],
         "loop": {"x": looped()},
         "deep": nested(2000),

@@ -1,0 +1,69 @@
+"""What every codec is: `encode`, `decode`, `array`, and the errors of each. `codecs` finds one by its name."""
+
+import threading
+from typing import Any, Callable, Dict, Iterable, List, Sequence
+
+
+class Malformed(Exception):
+    """These bytes are not what the codec writes."""
+
+
+class Codec:
+    """One encoding of values; `array` joins values that are already encoded."""
+
+    name = ""
+
+    def encode(self, value: Any) -> bytes:
+        """Encode any supported value.
+
+        Raises:
+            Unserialisable: the value holds something no codec carries; the error says where.
+        """
+        raise NotImplementedError
+
+    def decode(self, data: bytes) -> Any:
+        """The value that `encode` was given (tuples as lists).
+
+        Raises:
+            Malformed: `data` is cut short or was never ours.
+        """
+        raise NotImplementedError
+
+    def array(self, items: Sequence[bytes]) -> bytes:
+        """One array of values that are encoded already."""
+        raise NotImplementedError
+
+
+def fits_64_bits(value: int) -> bool:
+    """Is it an integer as MessagePack knows them? Larger ones travel in a form of ours."""
+    return -(2**63) <= value < 2**64
+
+
+def with_hashable_keys(pairs: Iterable[Any]) -> Dict[Any, Any]:
+    """A dict of pairs; a key that arrived as a list was a tuple."""
+    return {_hashable(key): item for key, item in pairs}
+
+
+def _hashable(key: Any) -> Any:
+    return tuple(map(_hashable, key)) if isinstance(key, list) else key
+
+
+def with_room(decode: Callable[[bytes], Any], data: bytes) -> Any:
+    """Decode on a fresh stack where this one is too far up: what the sender's stack had room for, the receiver's must have."""
+    try:
+        return decode(data)
+    except RecursionError:
+        outcome: List[Any] = []
+
+        def run() -> None:
+            try:
+                outcome.append(decode(data))
+            except Exception as error:
+                outcome.extend((None, error))
+
+        thread = threading.Thread(target=run, name="snakepit-decode")
+        thread.start()
+        thread.join()
+        if len(outcome) > 1:
+            raise outcome[1] from None
+        return outcome[0]

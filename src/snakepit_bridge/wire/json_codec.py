@@ -1,0 +1,190 @@
+"""JSON by the standard library alone, with a mark for what JSON lacks.
+
+A mark is an object with one key, which begins with U+0000: `b` bytes in base64, `i` an integer beyond 64 bits in hexadecimal
+(interpreters limit how many decimal digits they read), `t` a moment, `d` a dict as pairs, if not all its keys are text or if
+it looks like a mark. Most values need no mark but for bytes: they are only looked at, and the library writes them.
+"""
+
+import base64
+import binascii
+import datetime
+import json
+import re
+from typing import Any, Dict, List, Sequence
+
+from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
+from .plain import find_culprit, to_plain
+
+_MARK = "\x00"
+_BYTES, _INT, _MOMENT, _DICT = (_MARK + letter for letter in "bitd")
+_PLAIN = frozenset((str, float, bool, type(None)))
+
+#: From this size (bytes) on, base64 is put in afterwards: the library would look for what to escape in it.
+_LARGE = 4096
+
+#: Where it is put in. Base64 has no backslash, and dicts that look like marks are not written as they are.
+_GAP_HEAD, _GAP_TAIL = b'{"\\u0000b":"', b'"}'
+_GAP = _GAP_HEAD + b"\\u0000" + _GAP_TAIL
+
+#: A surrogate may begin here. And each escape in turn, where a pair of surrogates is one of 12 characters and half of one has 4.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]|.)")
+_HEXADECIMAL = re.compile(r"-?[0-9a-f]+\Z")
+
+
+class JsonCodec(Codec):
+    """JSON in UTF-8."""
+
+    name = "json"
+
+    def __init__(self) -> None:
+        # Cycles end in a RecursionError before the library sees them.
+        options: Any = {"separators": (",", ":"), "ensure_ascii": False, "check_circular": False}
+        self._dumps = json.JSONEncoder(default=_bytes_mark, **options).encode
+        self._plain = json.JSONDecoder().raw_decode
+        self._marked = json.JSONDecoder(object_hook=_unmarked).raw_decode
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            if _is_direct(value):
+                return self._dumps(value).encode("utf-8")
+            marks = _Marks()
+            return marks.filled(self._dumps(marks.marked(value)).encode("utf-8"))
+        except Exception as error:
+            raise find_culprit(value, error) from error
+
+    def decode(self, data: bytes) -> Any:
+        try:
+            return with_room(self._loads, data)
+        except Exception as error:
+            raise Malformed("not JSON: %.200s" % error) from error
+
+    def array(self, items: Sequence[bytes]) -> bytes:
+        return b"[" + b",".join(items) + b"]"
+
+    def _loads(self, data: bytes) -> Any:
+        text = bytes(data).decode("utf-8").strip(" \t\r\n")
+        # Marks and surrogates are escapes. One letter is found much faster than two.
+        escaped = "\\" in text and "\\u" in text
+        value, end = self._marked(text) if escaped else self._plain(text)
+        if end != len(text):
+            raise ValueError("something follows the value, at character %d" % end)
+        if escaped and _has_half_pair(text):
+            raise ValueError("a text with half a pair of surrogates")  # what arrives must be able to leave
+        return value
+
+
+def _is_direct(value: Any) -> bool:
+    """Does the library write this as it must be? Exact types only: of subclasses and enums it writes what it likes."""
+    kind = type(value)
+    if kind is dict:
+        if not _has_direct_keys(value):
+            return False
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        value = (value,)
+    for item in value:
+        kind = type(item)
+        if kind in _PLAIN:
+            continue
+        if kind is int:
+            if not -(2**63) <= item < 2**64:
+                return False
+        elif kind is dict or kind is list or kind is tuple:
+            if not _is_direct(item):
+                return False
+        elif kind is not bytes or len(item) >= _LARGE:
+            return False
+    return True
+
+
+def _has_direct_keys(value: Dict[Any, Any]) -> bool:
+    """Are all of them text, and does the dict not look like a mark?"""
+    for key in value:
+        if type(key) is not str:
+            return False
+    return len(value) != 1 or not key.startswith(_MARK)
+
+
+def _bytes_mark(value: Any) -> Dict[str, str]:
+    return {_BYTES: binascii.b2a_base64(value, newline=False).decode("ascii")}
+
+
+class _Marks:
+    """One value on its way to what the library writes as it must be; the base64 of its large bytes waits here."""
+
+    __slots__ = ("_large",)
+
+    def __init__(self) -> None:
+        self._large: List[bytes] = []
+
+    def marked(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is int:
+            return value if fits_64_bits(value) else {_INT: "%x" % value}
+        if isinstance(value, dict):
+            return self._marked_dict(value)
+        if isinstance(value, (list, tuple)):
+            return [self.marked(item) for item in value]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            if len(value) < _LARGE:
+                return _bytes_mark(value)
+            self._large.append(binascii.b2a_base64(value, newline=False))
+            return {_BYTES: _MARK}
+        if kind is datetime.datetime and value.tzinfo is not None:
+            return {_MOMENT: value.astimezone(datetime.timezone.utc).isoformat()}
+        return self.marked(to_plain(value))
+
+    def _marked_dict(self, value: Dict[Any, Any]) -> Any:
+        if _has_direct_keys(value):
+            return {key: self.marked(item) for key, item in value.items()}
+        return {_DICT: [[self.marked(key), self.marked(item)] for key, item in value.items()]}
+
+    def filled(self, data: bytes) -> bytes:
+        """What the library wrote, with the base64 in its place."""
+        if not self._large:
+            return data
+        first, *others = data.split(_GAP)
+        found = [first]
+        for large, rest in zip(self._large, others):
+            found += (_GAP_HEAD, large, _GAP_TAIL, rest)
+        return b"".join(found)
+
+
+def _has_half_pair(text: str) -> bool:
+    if not _SURROGATE.search(text, text.find("\\"), text.rfind("\\") + 4):
+        return False
+    return any(len(escape.group()) == 4 for escape in _ESCAPE.finditer(text))
+
+
+def _unmarked(value: Dict[str, Any]) -> Any:
+    if len(value) != 1:
+        return value
+    ((key, content),) = value.items()
+    if not key.startswith(_MARK):
+        return value
+    if key == _DICT:
+        return with_hashable_keys(content)
+    if type(content) is str:
+        if key == _BYTES:
+            return base64.b64decode(content, validate=True)
+        if key == _INT:
+            return _wide_int(content)
+        if key == _MOMENT:
+            return _moment(content)
+    raise ValueError("a mark %.20r that is not ours" % key)
+
+
+def _wide_int(digits: str) -> int:
+    if not _HEXADECIMAL.match(digits):  # `int` takes more than that: spaces, underscores, the digits of all scripts
+        raise ValueError("a mark of an integer without hexadecimal digits")
+    return int(digits, 16)
+
+
+def _moment(text: str) -> datetime.datetime:
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError("a mark of a moment without one") from None  # the library's words would repeat all of the text
