@@ -9,7 +9,7 @@ SnakepitError
 ├── CallError                              the call was wrong before anything was sent
 │   ├── UnknownTool (LookupError)                                                              unknown_tool
 │   ├── InvalidParameter (ValueError)                                                          invalid_parameter
-│   │   └── InvalidBinaryParameter         not bytes, or named twice                           invalid_binary_parameter
+│   │   └── InvalidBinaryParameter         not bytes, named twice, or no bytes wanted          invalid_binary_parameter
 │   └── WrongCallStyle (TypeError)         execute() on a tool that streams                    tool_streams
 ├── PoolError                              the pool cannot take the call
 │   ├── PoolClosed (RuntimeError)                                                              pool_closed
@@ -133,7 +133,7 @@ class InvalidParameter(CallError, ValueError):
 
 
 class InvalidBinaryParameter(InvalidParameter):
-    """A value of `binary_parameters` is not bytes, or its name is among the arguments too."""
+    """A value of `binary_parameters` is not bytes, its name is among the arguments too, or its parameter takes no bytes."""
 
     code = "invalid_binary_parameter"
 

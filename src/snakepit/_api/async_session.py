@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from snakepit._pool.sessions.keeper import ended
+from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo
 
 from .arguments import POOL_DEFAULT
@@ -107,7 +108,7 @@ class AsyncSession(SessionBase):
         """The pool's tools as functions, called in this session: `await session.tools.add(2, b=3)`."""
         return AsyncTools(self)
 
-    def tool_specs(self) -> Any:
+    def tool_specs(self) -> tuple[ToolSpec, ...]:
         """`AsyncPool.tool_specs`."""
         return self._pool.tool_specs()
 
