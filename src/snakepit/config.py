@@ -37,6 +37,7 @@ AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
 _PROTOCOLS = ("grpc", "msgpack", "json")
+_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "a": re.ASCII}
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
 
@@ -100,7 +101,7 @@ class PoolSettings(TypedDict, total=False):
     max_call_depth: int
     log_level: str | int | None
     secret_names: Sequence[str]
-    secret_patterns: Sequence[str]
+    secret_patterns: Sequence[str | re.Pattern[str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -266,6 +267,8 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _patterns(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = [_with_flags(item) if isinstance(item, re.Pattern) and isinstance(item.pattern, str) else item for item in value]
     patterns = _texts(name, value)
     for pattern in patterns:
         try:
@@ -276,12 +279,23 @@ def _patterns(name: str, value: Any) -> tuple[str, ...]:
     return patterns
 
 
+def _with_flags(pattern: re.Pattern[str]) -> str:
+    """A compiled pattern as the text that means the same."""
+    flags = "".join(letter for letter, flag in _FLAGS.items() if pattern.flags & flag)
+    return f"(?{flags}){pattern.pattern}" if flags else pattern.pattern
+
+
 def _store(name: str, value: Any) -> Any:
-    text = isinstance(value, str)
-    if (text and value != "memory" and not value.startswith(_STORES)) or isinstance(value, (bytes, int, float, type)):
-        shown = repr(value) if text else f"a {type(value).__name__}"
+    text = value if isinstance(value, str) else str(value) if isinstance(value, pathlib.PurePath) else ""
+    if text.rpartition("/")[2].startswith(":memory:"):
+        hint = "None keeps sessions in memory; SQLite would make a file of that name"
+        raise ConfigurationError(f"{name} is {value!r}, which is no file", hint=hint, field=name)
+    wrong = isinstance(value, str) and value != "memory" and not value.startswith(_STORES)
+    if wrong or isinstance(value, (bytes, int, float, type)):
+        shown = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
         allowed = 'None (memory), "sqlite:///file.db", "redis://host:port/db", a path, or an object with the methods of SessionStore'
-        raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", field=name)
+        hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and "://" not in text else ""
+        raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", hint=hint, field=name)
     return value
 
 

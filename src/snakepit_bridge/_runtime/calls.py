@@ -20,6 +20,7 @@ from . import failures, logs
 from .binary import received
 from .cancel import Interrupter, async_border, border
 from .conversion import InvalidArgument
+from .host_calls import HostItems
 from .instances import Instances, call_hook
 from .link import Link
 from .loading import LoadedAdapter
@@ -148,7 +149,11 @@ class CallRunner:
             return stream(call, value, self._link)
         if inspect.iscoroutine(value) or inspect.isasyncgen(value):
             getattr(value, "close", lambda: None)()
-            raise TypeError("the tool returned a %s: write it as `async def`, so that it runs on the worker's loop" % type(value).__name__)
+            cure = "`await` it first" if spec["asynchronous"] else "write it as `async def`, so that it runs on the worker's loop"
+            raise TypeError("the tool returned a %s: %s" % (type(value).__name__, cure))
+        if isinstance(value, HostItems):
+            value.close()
+            raise TypeError("the tool returned %r: %s" % (value, value.CURE))
         return value, {}
 
     def _check_style(self, call: RunningCall, value: Any = None) -> None:

@@ -36,10 +36,11 @@ def hook_failure(error: BaseException, hook: str) -> Dict[str, Any]:
 
 def unserialisable(error: Unserialisable, what: str, chunk: Optional[int] = None) -> Dict[str, Any]:
     """The error frame's content for a result or chunk that no codec can hold. `what` names it: `result`, `chunk 3`."""
+    reason = "`await` it first" if error.type_name == "coroutine" else error.reason
     return {
         "code": "unserializable",
         "type": error.type_name,
-        "message": _shorten("%s%s is a %s: %s" % (what, error.path, error.type_name, error.reason), MAX_MESSAGE),
+        "message": _shorten("%s%s is a %s: %s" % (what, error.path, error.type_name, reason), MAX_MESSAGE),
         "path": _shorten(error.path, 1024),
         "chunk": chunk,
     }

@@ -10,7 +10,7 @@ import inspect
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
-from ..session_context import SessionContext
+from ..session_context import SessionContext, set_metadata
 from .cancel import Interrupter, async_border, border
 from .instances import Instances
 from .main_loop import AsyncioLoop, QueueLoop
@@ -99,7 +99,7 @@ class Sessions:
             held = self._held[told["id"]] = HeldSession(SessionContext(told["id"]))
         held.patience = float(options.get("kill_after") or _PATIENCE_SECONDS)
         if isinstance(told.get("metadata"), dict):
-            held.context.update_metadata(told["metadata"])
+            set_metadata(held.context, told["metadata"])
         if isinstance(told.get("restore"), dict):
             held.restore = told["restore"]
         return held
