@@ -218,6 +218,7 @@ def test_the_quota_of_sessions(store: Any, clock: Clock) -> None:
         store.open(f"s{number}", ttl=60.0, metadata=None)
     with pytest.raises(snakepit.SessionQuotaExceeded, match="there are 10 sessions, which is max_sessions") as caught:
         store.open("one too many", ttl=60.0, metadata=None)
+    assert caught.value.details["session_id"] == "one too many"
     assert caught.value.code == "session_quota_exceeded"
     store.open("s0", ttl=60.0, metadata=None)
     store.delete("s1")
