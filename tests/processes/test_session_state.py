@@ -40,7 +40,7 @@ def test_rebinding_never_brings_back_what_an_earlier_move_left(marks: Marks) -> 
         all_ready(pool)
         session = pool.session(metadata={"folder": marks.text})
         first = session.execute("note", {"text": "old"})["worker"]
-        busy = session.submit("sleep", {"seconds": 1.0})
+        busy = session.submit("sleep", {"seconds": 20.0})
         wait_until(busy.running, "a busy worker")
         second = session.execute("note", {"text": "new"}, affinity="hint")["worker"]
         assert second != first
@@ -48,7 +48,7 @@ def test_rebinding_never_brings_back_what_an_earlier_move_left(marks: Marks) -> 
         with pytest.raises(snakepit.SessionLost):
             session.execute("recall")
         assert session.rebind() is True
-        busy.result()
+        busy.cancel()
         marks.wait("ended-old", timeout=2.0)
         assert session.execute("note", {"text": "again"})["notes"] == ["again"]
 
@@ -59,11 +59,11 @@ def test_a_strict_session_that_moves_takes_its_state_away(marks: Marks) -> None:
         all_ready(pool)
         session = pool.session(metadata={"folder": marks.text})
         session.execute("note", {"text": "old"})
-        busy = session.submit("sleep", {"seconds": 0.3})
+        busy = session.submit("sleep", {"seconds": 20.0})
         wait_until(busy.running, "a busy worker")
         session.execute("note", {"text": "new"}, affinity="hint")
         assert session.execute("note", {"text": "more"})["notes"] == ["new", "more"]
-        busy.result()
+        busy.cancel()
         marks.wait("ended-old", timeout=1.0)
         assert marks.said == {"ended-old"}
 
@@ -107,7 +107,7 @@ def test_an_end_hook_waits_for_the_calls_of_its_state(marks: Marks) -> None:
         all_ready(pool)
         session = pool.session(metadata={"folder": marks.text})
         first = session.execute("note", {"text": "a"})["worker"]
-        slow = [session.submit("note", {"text": "slow", "seconds": 1.0}) for _ in range(4)]
+        slow = [session.submit("note", {"text": "slow", "seconds": 2.0}) for _ in range(4)]
         marks.wait("waiting-slow")
         wait_until(lambda: all(future.running() for future in slow), "a full worker")
         second = session.execute("note", {"text": "b"}, affinity="hint")["worker"]
@@ -129,8 +129,8 @@ def test_an_end_hook_that_hangs_is_interrupted(way: str, caplog: pytest.LogCaptu
     with snakepit.Pool("session_hook_tools:SlowEnds", size=1, cancel_timeout=0.5, worker_output="log") as pool:
         session = pool.session("slow", metadata={"way": way})
         pid = session.execute("count")["pid"]
-        session.end()
         before = time.monotonic()
+        session.end()
         assert pool.execute("count", timeout=10)["pid"] == pid
         assert 0.4 < time.monotonic() - before < 4.0
     assert "on_session_end of session 'slow' on worker-1 has not ended within 0.5 s" in caplog.text
