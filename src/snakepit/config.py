@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from ._setting_checks import check_patterns, check_store, check_texts
 from .errors import ConfigurationError, InvalidParameter
 
 #: What may be given as an adapter; `None` is the showcase.
@@ -35,7 +36,6 @@ _BY_OTHER_NAMES = {
 #: How a session sticks to its worker: prefers it; waits for it; refuses at once when it is busy.
 AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
 _PROTOCOLS = ("grpc", "msgpack", "json")
 _OUTPUTS = ("auto", "stderr", "log", "discard")
 
@@ -100,7 +100,7 @@ class PoolSettings(TypedDict, total=False):
     max_call_depth: int
     log_level: str | int | None
     secret_names: Sequence[str]
-    secret_patterns: Sequence[str]
+    secret_patterns: Sequence[str | re.Pattern[str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -259,32 +259,6 @@ def check_log_level(name: str, value: Any) -> int | None:
     return level
 
 
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) and item for item in value):
-        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts", field=name, value=value)
-    return tuple(value)
-
-
-def _patterns(name: str, value: Any) -> tuple[str, ...]:
-    patterns = _texts(name, value)
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            hint = "to find a text as it is, write it with re.escape(...)"
-            raise ConfigurationError(f"{name} holds {pattern!r}, which is no regular expression: {error}", hint=hint, field=name) from error
-    return patterns
-
-
-def _store(name: str, value: Any) -> Any:
-    text = isinstance(value, str)
-    if (text and value != "memory" and not value.startswith(_STORES)) or isinstance(value, (bytes, int, float, type)):
-        shown = repr(value) if text else f"a {type(value).__name__}"
-        allowed = 'None (memory), "sqlite:///file.db", "redis://host:port/db", a path, or an object with the methods of SessionStore'
-        raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", field=name)
-    return value
-
-
 def _output(name: str, value: Any) -> Any:
     if not callable(value) and value not in _OUTPUTS:
         allowed = ", ".join(_OUTPUTS)
@@ -379,13 +353,13 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_bytes": _whole(1),
     "worker_output": _output,
     "affinity": check_affinity,
-    "session_store": _store,
+    "session_store": check_store,
     "session_ttl": _seconds,
     "max_sessions": _whole(1),
     "max_programs_per_session": _whole(0),
     "host_tool_threads": _whole(1, 1_000),
     "max_call_depth": _whole(1, 100),
     "log_level": check_log_level,
-    "secret_names": _texts,
-    "secret_patterns": _patterns,
+    "secret_names": check_texts,
+    "secret_patterns": check_patterns,
 }

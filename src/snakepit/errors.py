@@ -1,4 +1,4 @@
-"""Every error the host raises, as one tree. The leaf says who erred; `code` says it for programs.
+"""The errors of settings, pools, sessions and calls, as one tree. The leaf says who erred; `code` says it for programs.
 
 SnakepitError
 ├── ConfigurationError (ValueError)        a setting or argument of a Pool is wrong            invalid_configuration
@@ -9,7 +9,7 @@ SnakepitError
 ├── CallError                              the call was wrong before anything was sent
 │   ├── UnknownTool (LookupError)                                                              unknown_tool
 │   ├── InvalidParameter (ValueError)                                                          invalid_parameter
-│   │   └── InvalidBinaryParameter         not bytes, or named twice                           invalid_binary_parameter
+│   │   └── InvalidBinaryParameter         not bytes, named twice, or no bytes wanted          invalid_binary_parameter
 │   └── WrongCallStyle (TypeError)         execute() on a tool that streams                    tool_streams
 ├── PoolError                              the pool cannot take the call
 │   ├── PoolClosed (RuntimeError)                                                              pool_closed
@@ -33,7 +33,7 @@ SnakepitError
 │   ├── WorkerCrashed (RuntimeError)       the process died while it ran the call              worker_crashed
 │   └── ChannelError (ConnectionError)     the channel broke or carried nonsense               channel_error
 ├── CallCancelled                          somebody cancelled the call                         call_cancelled
-├── ToolError                              the tool itself raised                              tool_error
+├── ToolError                              the tool itself raised, or a hook of its session    tool_error, session_hook_error
 └── SerializationError (TypeError)         a value cannot travel                               unserializable
 """
 
@@ -133,7 +133,7 @@ class InvalidParameter(CallError, ValueError):
 
 
 class InvalidBinaryParameter(InvalidParameter):
-    """A value of `binary_parameters` is not bytes, or its name is among the arguments too."""
+    """A value of `binary_parameters` is not bytes, its name is among the arguments too, or its parameter takes no bytes."""
 
     code = "invalid_binary_parameter"
 
@@ -203,7 +203,7 @@ class QueueTimeout(PoolError, TimeoutError):
 
 
 class SessionError(SnakepitError):
-    """The session cannot serve the call. `details["session_id"]` says which."""
+    """The session cannot serve the call. `details["session_id"]` says which, but for a store that fails as a whole."""
 
     code = "session_error"
 
@@ -225,7 +225,7 @@ class SessionEnded(SessionError, RuntimeError):
 
 
 class SessionQuotaExceeded(SessionError):
-    """There are as many sessions as `max_sessions` allows."""
+    """There are as many sessions as `max_sessions` allows; `details["session_id"]` is the one too many."""
 
     code = "session_quota_exceeded"
 
@@ -290,7 +290,7 @@ class WorkerTraceback(Exception):
 
 
 class ToolError(SnakepitError):
-    """The tool raised an exception.
+    """The tool raised an exception; or a hook of its session did, before the tool ran (code `session_hook_error`, `details["hook"]`).
 
     Attributes:
         type: the exception's class name in the worker (`ValueError`, `my_app.errors.NoModel`).

@@ -71,6 +71,11 @@ class HostTools:
             raise RuntimeError("there is no host here: host tools can be called by a tool that a pool runs")
         return HostTool(self._context, self._asker, name, {})
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError("host tools are called by name in brackets: self.host_tools[%r](...)" % name)
+
     def specs(self) -> List[Dict[str, Any]]:
         """What the host offers: name, description, streaming, parameters."""
         if self._specs is None:

@@ -28,12 +28,13 @@ class SessionContext:
         """What the application said of the session; read-only, as it was when the running call was sent."""
         return self._metadata
 
-    def update_metadata(self, metadata: Mapping[str, Any]) -> None:
-        """For the runtime alone: the application has changed it."""
-        self._metadata = MappingProxyType(dict(metadata))
-
     def __bool__(self) -> bool:
         return bool(self.id)
 
     def __repr__(self) -> str:
         return "<session %r, %d in its state>" % (self.id, len(self.state)) if self.id else "<no session>"
+
+
+def set_metadata(session: SessionContext, metadata: Mapping[str, Any]) -> None:
+    """For the runtime alone: the application has changed it. No method: a tool would change its own view and nothing else."""
+    session._metadata = MappingProxyType(dict(metadata))

@@ -114,6 +114,22 @@ class Calling(BaseAdapter):
 
         return asyncio.run(main())
 
+    @tool
+    def give(self, name: str) -> Any:
+        return self.host_tools[name]()
+
+    @tool
+    def as_attribute(self) -> str:
+        try:
+            self.host_tools.double(1)
+        except AttributeError as error:
+            return str(error)
+        return ""
+
+    @tool
+    def metadata(self) -> Any:
+        return self.session.metadata
+
 
 class AsyncCalling(BaseAdapter):
     """Async tools, several at once."""
@@ -153,3 +169,12 @@ class AsyncCalling(BaseAdapter):
     @tool
     def sync_ask(self, name: str) -> Any:
         return self.host_tools[name]()
+
+    @tool
+    async def forget(self, name: str, *, inside: bool = False) -> Any:
+        answer = self.host_tools[name](1)
+        return {"answer": answer} if inside else answer
+
+    @tool
+    async def give(self, name: str) -> Any:
+        return await self.host_tools[name](3)

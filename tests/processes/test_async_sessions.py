@@ -92,3 +92,43 @@ async def test_a_hundred_sessions_at_once() -> None:
 
     async with snakepit.AsyncPool(TOOLS, size=2) as pool:
         assert await asyncio.gather(*map(converse, range(100))) == [[1, 2, 3, 4, 5]] * 100
+
+
+async def test_a_call_opens_the_session_it_is_given() -> None:
+    """`execute` and `submit` open it, `stream` says how; a session of another pool is refused, at once also by `submit`."""
+    async with snakepit.AsyncPool(TOOLS, size=1) as pool, snakepit.AsyncPool(TOOLS, size=1) as other:
+        session = pool.session("a", ttl=77.0, metadata={"user": "ann"})
+        with pytest.raises(RuntimeError, match="the session has not been opened"):
+            pool.stream("numbers", {"count": 1}, session_id=session)
+        assert await pool.execute("metadata", session_id=session) == {"user": "ann"}
+        assert (await session.info()).ttl == 77
+        assert await pool.submit("metadata", session_id=pool.session("b", metadata={"user": "bob"})) == {"user": "bob"}
+        stranger = await other.session("theirs").open()
+        for call in (pool.submit, pool.stream):
+            with pytest.raises(snakepit.InvalidParameter, match="belongs to another pool"):
+                call("metadata", session_id=stranger)  # type: ignore[operator]
+        with pytest.raises(snakepit.InvalidParameter, match="belongs to another pool"):
+            await pool.execute("metadata", session_id=stranger)
+
+
+async def test_a_handle_whose_session_is_over_says_so_when_it_is_opened() -> None:
+    """`open()` and `async with` ask the store; what has not been lost is not bound anew."""
+    async with snakepit.AsyncPool(TOOLS, size=1) as pool:
+        session = await pool.session("a").open()
+        assert await session.rebind() is False
+        assert await (await session.open()).execute("has_session") is True
+        await pool.end_session("a")
+        with pytest.raises(snakepit.SessionEnded):
+            await session.open()
+        with pytest.raises(snakepit.SessionEnded):
+            async with session:
+                pass
+
+
+async def test_tools_are_a_collection_of_names() -> None:
+    """On the pool and on its sessions, as on the other face."""
+    async with snakepit.AsyncPool(TOOLS, size=1) as pool:
+        names = [spec.name for spec in pool.tool_specs()]
+        for tools in (pool.tools, pool.session().tools):
+            assert (list(tools), len(tools), "count" in tools, "nix" in tools) == (names, len(names), True, False)
+            assert not hasattr(tools, "nix")

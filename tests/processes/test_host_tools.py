@@ -214,6 +214,48 @@ def test_a_result_that_cannot_travel_is_named(pool: snakepit.Pool) -> None:
         pool.execute("ask", {"name": "unsendable"})
 
 
+def test_a_result_that_is_not_there_yet(desk: Desk) -> None:
+    """An async tool that forgot to await, a tool that gives away the host's iterator: the message says what to do instead."""
+    with snakepit.Pool(ASYNC_CALLING, size=1) as pool:
+        pool.register_tool(desk.double)
+        pool.register_tool(desk.rows)
+        with pytest.raises(snakepit.ToolError, match="the tool returned a coroutine: `await` it first"):
+            pool.execute("forget", {"name": "double"})
+        with pytest.raises(snakepit.SerializationError, match=r"result\['answer'\] is a coroutine: `await` it first"):
+            pool.execute("forget", {"name": "double", "inside": True})
+        with pytest.raises(snakepit.ToolError, match="returned an iterator of host tool 'rows': collect it with .*async for"):
+            pool.execute("give", {"name": "rows"})
+        assert desk.closed.wait(2)
+    with snakepit.Pool(CALLING, size=1) as pool:
+        pool.register_tool(desk.endless)
+        with pytest.raises(snakepit.ToolError, match=r"returned an iterator of host tool 'endless': list\(\) it"):
+            pool.execute("give", {"name": "endless"})
+
+
+def test_a_host_tool_as_attribute() -> None:
+    """It is no attribute: the message says how it is called."""
+    with snakepit.Pool(CALLING, size=1) as pool:
+        assert "self.host_tools['double'](...)" in pool.execute("as_attribute")
+
+
+def test_metadata_may_be_returned() -> None:
+    """Read-only as it is, it travels as a dict."""
+    with snakepit.Pool(CALLING, size=1) as pool:
+        assert pool.session(metadata={"user": "ann", "deep": [{"n": 1}]}).execute("metadata") == {"user": "ann", "deep": [{"n": 1}]}
+
+
+def test_a_blocking_call_in_an_async_host_tool() -> None:
+    """It would wait for itself: refused with the cure."""
+    with snakepit.Pool(CALLING, size=2) as pool:
+
+        @pool.host_tool
+        async def again() -> Any:
+            return pool.execute("pid")
+
+        with pytest.raises(snakepit.ToolError, match="make the host tool a plain def"):
+            pool.execute("give", {"name": "again"})
+
+
 def test_an_argument_that_cannot_travel_is_named(desk: Desk) -> None:
     """By a TypeError in the tool; nothing is sent."""
     with snakepit.Pool(CALLING, size=1) as pool:
@@ -254,6 +296,33 @@ def test_registration() -> None:
         assert pool.execute("handled", {"name": "early"})["code"] == "unknown_tool"
         with pytest.raises(snakepit.InvalidToolSpec):
             pool.register_tool("early")  # type: ignore[arg-type]
+
+
+def test_where_host_tools_are_seen() -> None:
+    """`host_tool_specs` tells what is offered, to all or to a session's calls; `tool_specs` tells what workers offer."""
+    with snakepit.Pool(CALLING, size=1) as pool, snakepit.Pool(CALLING, size=1) as other:
+        session = pool.session("you")
+
+        @pool.host_tool(session_id=session, description="Yours")
+        def own(value: int) -> int:
+            return value + 1
+
+        @pool.host_tool
+        def general() -> int:
+            return 1
+
+        assert [(spec.name, spec.source, spec.session_id) for spec in pool.host_tool_specs()] == [("general", "host", "")]
+        assert [spec.name for spec in pool.host_tool_specs(session_id=session)] == ["general", "own"]
+        assert pool.host_tool_specs(session_id="you")[1].description == "Yours"
+        assert all(spec.source == "worker" for spec in pool.tool_specs())
+        assert session.execute("ask", {"name": "own", "args": [1]}) == 2
+        with pytest.raises(snakepit.InvalidParameter, match="belongs to another pool"):
+            other.register_tool(general, session_id=session)
+        assert pool.unregister_tool(own, session_id=session) is True
+        assert pool.unregister_tool(general) is True
+        assert pool.host_tool_specs(session_id="you") == ()
+    with pytest.raises(snakepit.PoolClosed):
+        pool.register_tool(general)
 
 
 def test_tools_of_one_session() -> None:

@@ -7,6 +7,8 @@ import dataclasses
 import inspect
 import os
 import pathlib
+import pickle
+import pydoc
 from collections.abc import Iterator
 from typing import Any
 
@@ -178,6 +180,46 @@ def test_an_unknown_tool_as_attribute(pool: snakepit.Pool) -> None:
     """A misspelt attribute is an UnknownTool that names near ones."""
     with pytest.raises(snakepit.UnknownTool, match="'ad'.*\n.*did you mean 'add'"):
         pool.tools.ad(1)
+
+
+def test_an_unknown_tool_as_attribute_is_an_attribute_error_too(pool: snakepit.Pool) -> None:
+    """So `hasattr` and `getattr` with a default say no; it can be pickled; names that begin with `_` are plain AttributeErrors."""
+    assert not hasattr(pool.tools, "nix")
+    assert getattr(pool.tools, "nix", None) is None
+    with pytest.raises(AttributeError) as caught:
+        pool.tools.nix  # noqa: B018
+    assert isinstance(caught.value, snakepit.UnknownTool)
+    assert caught.value.code == "unknown_tool"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    with pytest.raises(AttributeError) as caught:
+        pool.tools._repr_html_  # noqa: B018
+    assert not isinstance(caught.value, snakepit.SnakepitError)
+
+
+def test_tools_are_a_collection_of_names(pool: snakepit.Pool) -> None:
+    """`in`, `len`, iteration and `dir` agree with `tool_specs()`, on the pool and on its sessions."""
+    names = [spec.name for spec in pool.tool_specs()]
+    for tools in (pool.tools, pool.session().tools):
+        assert list(tools) == names
+        assert len(tools) == len(names)
+        assert "add" in tools
+        assert "nix" not in tools
+        assert dir(tools) == sorted(names)
+
+
+def test_looking_at_tools_does_not_start_a_pool() -> None:
+    """What notebooks and debuggers do to every object: `repr`, `dir`, truth, names that begin with `_`."""
+    pool = snakepit.Pool(TOOLS)
+    assert repr(pool.tools) == "<tools: the pool has not been started>"
+    assert dir(pool.tools) == []
+    assert pool.tools
+    assert not hasattr(pool.tools, "_ipython_display_")
+    assert pool.workers() == ()
+
+
+def test_every_tool_has_help(pool: snakepit.Pool) -> None:
+    """Without docstring and description it shows the signature, not how tools are made."""
+    assert "add(a: int, b: int = 1)" in pydoc.plain(pydoc.render_doc(pool.tools.add))
 
 
 def test_bind(pool: snakepit.Pool) -> None:

@@ -321,7 +321,7 @@ def test_a_snapshot_that_fails_does_not_bring_back_an_older_one(caplog: pytest.L
         session = pool.session("unkept")
         session.execute("count")
         session.execute("remember", {"key": "unkeepable", "value": True})
-        assert "the snapshot of session 'unkept' failed after 'remember': ValueError" in caplog.text
+        assert "snapshot() of session 'unkept' raised ValueError: cannot keep this (after 'remember')" in caplog.text
         with pytest.raises(snakepit.WorkerCrashed):
             session.execute("die")
         with pytest.raises(snakepit.SessionLost):
@@ -405,7 +405,13 @@ def test_an_unknown_option_is_refused(pool: snakepit.Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"ttl": 0}, "ttl is 0"), ({"metadata": 5}, "metadata is a int"), ({"id": ""}, "session")]
+    ("arguments", "message"),
+    [
+        ({"ttl": 0}, "ttl is 0"),
+        ({"metadata": 5}, "metadata is 5, an int; allowed is a dict"),
+        ({"id": ""}, "id is ''"),
+        ({"id": 5}, "id is 5, an int; allowed is text"),
+    ],
 )
 def test_bad_sessions_are_refused(pool: snakepit.Pool, arguments: dict[str, Any], message: str) -> None:
     """By `pool.session`, naming the field."""

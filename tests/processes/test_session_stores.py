@@ -108,6 +108,28 @@ def test_opening(store: Any, clock: Clock) -> None:
     assert store.get("never") is None
 
 
+def test_a_ttl_for_one_that_is_there(store: Any, clock: Clock) -> None:
+    """With `set_ttl` it counts from that moment on, also when it is shorter than the one it had; what else is there stays."""
+    store.open("a", ttl=600.0, metadata={"user": "ann"})
+    store.open("b", ttl=5.0, metadata=None)
+    clock.now += 4
+    info, created = store.open("a", ttl=5.0, metadata=None, set_ttl=True)
+    assert (created, info.ttl, info.expires, dict(info.metadata)) == (False, 5, clock.now + 5, {"user": "ann"})
+    assert store.open("b", ttl=600.0, metadata={"more": 1}, set_ttl=True)[0].ttl == 600
+    assert store.get("a") == info
+    clock.now += 4
+    assert store.touch(["a"]) == set()
+    clock.now += 5.5
+    assert store.expire() == ["a"]
+    assert store.open("b", ttl=1.0, metadata=None)[0].ttl == 600
+    for ttl in (*range(500, 300, -1), 50):  # what is kept for expiry does not grow with it
+        store.open("b", ttl=float(ttl), metadata=None, set_ttl=True)
+    clock.now += 49
+    assert store.expire() == []
+    clock.now += 1.5
+    assert store.expire() == ["b"]
+
+
 def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     """It counts from the last touch; looking is no touch; what has expired is gone, and says so once."""
     store.open("a", ttl=10.0, metadata=None)
@@ -196,6 +218,7 @@ def test_the_quota_of_sessions(store: Any, clock: Clock) -> None:
         store.open(f"s{number}", ttl=60.0, metadata=None)
     with pytest.raises(snakepit.SessionQuotaExceeded, match="there are 10 sessions, which is max_sessions") as caught:
         store.open("one too many", ttl=60.0, metadata=None)
+    assert caught.value.details["session_id"] == "one too many"
     assert caught.value.code == "session_quota_exceeded"
     store.open("s0", ttl=60.0, metadata=None)
     store.delete("s1")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import pathlib
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,7 +18,31 @@ def store(name: str, blob: bytes, note: str = "") -> None: ...
 def anything(**more: bytes) -> None: ...
 
 
-TOOLS = {"store": spec_of(store), "anything": spec_of(anything)}
+class Unknown:
+    """No annotation of its own is known of it."""
+
+
+Item = TypeVar("Item")
+
+
+def annotated(
+    text: str,
+    many: list[bytes],
+    path: pathlib.Path,
+    raw: bytes,
+    either: str | bytes | None,
+    view: memoryview = memoryview(b""),  # noqa: B008
+    array: bytearray | None = None,
+    free: Any = None,
+    bare=None,  # type: ignore[no-untyped-def]
+    other: Unknown | None = None,
+    buffer: Buffer | None = None,  # noqa: F821 - there from Python 3.12 on; nobody evaluates it
+    generic: Item | None = None,  # type: ignore[valid-type]
+) -> None: ...
+
+
+TOOLS = {"store": spec_of(store), "anything": spec_of(anything), "annotated": spec_of(annotated)}
+NEEDED = {"text": "t", "many": [], "path": "p", "raw": b"", "either": None}
 
 
 def _call(args: Any, binary: Any, tool: str = "store") -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -85,3 +110,18 @@ def test_a_near_name_is_suggested() -> None:
 def test_keyword_arguments_take_any_name() -> None:
     """A tool with `**kwargs` takes what it is given."""
     assert _call({}, {"a": b"1", "b": b"2"}, "anything") == ({}, {"a": b"1", "b": b"2"})
+
+
+@pytest.mark.parametrize("name", ["raw", "either", "view", "array", "free", "bare", "other", "buffer", "generic"])
+def test_annotations_that_take_bytes(name: str) -> None:
+    """Bytes of every kind, unions with them, what is not annotated, and what this host does not know."""
+    others = {key: value for key, value in NEEDED.items() if key != name}
+    assert _call(others, {name: b"abc"}, "annotated")[1] == {name: b"abc"}
+
+
+@pytest.mark.parametrize(("name", "annotation"), [("text", "str"), ("many", r"list\[bytes\]"), ("path", "Path")])
+def test_annotations_that_take_none(name: str, annotation: str) -> None:
+    """The tool would get what its author did not expect: refused by name and annotation."""
+    others = {key: value for key, value in NEEDED.items() if key != name}
+    with pytest.raises(InvalidBinaryParameter, match=f"annotated\\(\\): '{name}' is annotated .*{annotation}, which takes no bytes"):
+        _call(others, {name: b"abc"}, "annotated")

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import re
 from typing import Any
 
 import pytest
@@ -45,6 +46,11 @@ _WRONG: list[tuple[str, Any, str]] = [
     ("restart_window", 0, "seconds above 0"),
     ("window_chunks", 0, "whole number of at least 1"),
     ("window_bytes", 0, "whole number of at least 1"),
+    ("session_store", "sessions.db", "did you mean 'sqlite:///sessions.db' or pathlib.Path('sessions.db')"),
+    ("session_store", "sqlite:///:memory:", "None keeps sessions in memory"),
+    ("session_store", pathlib.Path(":memory:"), "None keeps sessions in memory"),
+    ("session_store", 5, "is 5; allowed is None (memory)"),
+    ("secret_patterns", [re.compile(b"x")], "a list of texts"),
     ("worker_output", "printer", "one of auto, stderr, log, discard, or a function"),
 ]
 
@@ -102,6 +108,21 @@ def test_values_are_normalised(tmp_path: pathlib.Path) -> None:
     env["A"] = "changed"
     assert checked.env == {"A": "b"}
     assert pool_config({"env": None}).env == {}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (re.compile("patient-\\d+"), "patient-7", True),
+        (re.compile("patient", re.IGNORECASE), "PATIENT", True),
+        (re.compile("patient"), "PATIENT", False),
+        (re.compile("(?i)a . b # a comment", re.VERBOSE | re.DOTALL), "A\nB", True),
+    ],
+)
+def test_compiled_patterns_keep_their_flags(pattern: re.Pattern[str], text: str, found: bool) -> None:
+    """A pattern of `re.compile` means the same as text."""
+    (kept,) = pool_config({"secret_patterns": [pattern]}).secret_patterns
+    assert bool(re.search(kept, text)) is found
 
 
 def test_a_checked_configuration_cannot_change() -> None:

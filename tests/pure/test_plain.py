@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import types
 from typing import Any
 
 import msgspec
@@ -48,6 +49,15 @@ def test_subclasses_of_plain_types_are_plain(value: Any, exact: Any) -> None:
     plain = to_plain(value)
     assert plain == exact
     assert type(plain) is type(exact)
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_read_only_mappings_are_dicts(codec: str) -> None:
+    """At any depth: such is a session's metadata."""
+    chosen = codec_named(codec)
+    inner = types.MappingProxyType({"b": [types.MappingProxyType({"c": 1})]})
+    assert chosen.decode(chosen.encode(types.MappingProxyType({"a": inner}))) == {"a": {"b": [{"c": 1}]}}
+    assert find_culprit({"a": types.MappingProxyType({"b": object()})}, TypeError()).path == "['a']['b']"
 
 
 @pytest.mark.parametrize(

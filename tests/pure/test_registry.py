@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import json
 import pickle
@@ -12,6 +13,7 @@ import pytest
 
 import snakepit
 from snakepit import InvalidToolSpec
+from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.registry import ToolRegistry, spec_of
 from snakepit._pool.tools import parse_tool_specs
 from snakepit_bridge.tool_specs import describe
@@ -204,3 +206,44 @@ def test_kinds_of_functions() -> None:
     assert (plain.streaming, plain.asynchronous) == (False, False)
     assert list(plain.signature.parameters) == ["value"]
     assert plain.signature.parameters["value"].default is inspect.Parameter.empty
+
+
+class Desk:
+    """Has a method that may be offered."""
+
+    def ask(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (lambda: 1, {}, r"needs a name, and <function .*<lambda>.* has no name of its own\n.*name="),
+        (functools.partial(train, 1), {}, "has no name of its own"),
+        (train, {"name": ""}, "a host tool needs a name, and its name is ''"),
+        (train, {"name": 5}, "a host tool's name is a int"),
+        (train, {"description": 4}, "a host tool's description is a int; allowed is text"),
+        (train, {"name": "x" * 129}, r"\(129 characters\)"),
+        (Desk, {}, r"a host tool is a function, not the class Desk\n.*its method"),
+    ],
+)
+def test_what_cannot_be_offered(function: Any, options: dict[str, Any], message: str) -> None:
+    """The message speaks of the application's own function, and says what to give instead."""
+    with pytest.raises(InvalidToolSpec, match=message) as caught:
+        spec_of(function, **options)
+    assert "the worker" not in str(caught.value)
+
+
+def test_what_is_taken_back() -> None:
+    """By name, or by function: from the scope that is named, under whatever names it has there."""
+    offers, desk = Offers(), Desk()
+    for name, session in (("a", ""), ("b", ""), ("c", "s")):
+        offers.register(desk.ask, name, "", session)
+    offers.register(train, None, "", "")
+    assert offers.unregister(desk.ask, "") is True
+    assert [spec.name for spec in offers.known("s")] == ["c", "train"]
+    assert offers.unregister(desk.ask, "") is False
+    assert offers.unregister("c", "s") is True
+    assert offers.unregister("c", "s") is False
+    with pytest.raises(InvalidToolSpec, match="by its name or its function, not by a int"):
+        offers.unregister(5, "")  # type: ignore[arg-type]

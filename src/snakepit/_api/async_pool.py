@@ -23,7 +23,7 @@ from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .async_session import AsyncSession
 from .async_stream import AsyncMailbox, AsyncStream
 from .base import PoolBase
-from .options import Affinity, CallOptions, prepare
+from .options import Affinity, CallOptions, SessionHandle, id_in, prepare
 from .tools import AsyncTools
 
 T = TypeVar("T")
@@ -135,6 +135,8 @@ class AsyncPool(PoolBase):
         check_callback("on_metadata", on_metadata)
         seconds = call_timeout("timeout", timeout)
         engine = await self._ready_engine()
+        if options:
+            await self._open_session(options)
         mailbox = AsyncMailbox()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
@@ -183,6 +185,9 @@ class AsyncPool(PoolBase):
         seconds = call_timeout("timeout", self._config.stream_timeout if timeout is POOL_DEFAULT else timeout)
         gap = call_timeout("chunk_timeout", chunk_timeout)
         engine = self._on_its_loop(self._started_engine())
+        session = self._given_session(options)
+        if session is not None:
+            session._opened_already()
         mailbox = AsyncMailbox()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=True)
         call = engine.new_call(tool, sent, mailbox, streaming=True, timeout=seconds, **extra)
@@ -203,6 +208,7 @@ class AsyncPool(PoolBase):
         """
         self._usable()
         call_timeout("timeout", timeout)
+        self._given_session(options)
         if self._engine is not None and self._engine.tools:  # else they are checked when the pool has started
             prepare(self._engine.tools, self._config, tool, args, options, streaming=False)
         return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout, **options), name=f"snakepit-submit-{tool}")
@@ -219,8 +225,9 @@ class AsyncPool(PoolBase):
 
         Args:
             id: its id; None: a new one.
-            ttl: seconds it lives without a call; None: the pool's `session_ttl`, 3600 unless set otherwise.
-            metadata: facts that tools see as `self.session.metadata`; plain values by name.
+            ttl: seconds it lives without a call; None: the pool's `session_ttl`, 3600 unless set otherwise. For a session that is
+                there already it is the ttl from now on; None leaves it as it is.
+            metadata: facts that tools see as `self.session.metadata`; plain values by name, merged into those that are there.
             affinity: how its calls stick to the worker: `hint`, `strict_queue` or `strict_fail_fast`; None: as the pool is set.
         """
         return AsyncSession(self, id, ttl, metadata, affinity)
@@ -238,7 +245,10 @@ class AsyncPool(PoolBase):
         return await self._in_sessions("end", check_session_id(session_id))  # type: ignore[no-any-return]
 
     async def rebind_session(self, session_id: str) -> bool:
-        """After `SessionLost`: let a session go on, with an empty state, on any worker. False if this pool knows none of that id."""
+        """After `SessionLost`, or when `restore` failed: let a session go on, with an empty state, on any worker.
+
+        False if its state is there, or this pool knows no session of that id: then nothing changes.
+        """
         return await self._in_sessions("rebind", check_session_id(session_id))  # type: ignore[no-any-return]
 
     @property
@@ -254,6 +264,19 @@ class AsyncPool(PoolBase):
         """What the workers offer, frozen. The pool must have been started."""
         self._started_engine()
         return self._specs()
+
+    def _given_session(self, options: CallOptions) -> AsyncSession | None:
+        """The session that a call is given as an object, which must be this pool's."""
+        session = options.get("session_id")
+        if not isinstance(session, SessionHandle):
+            return None
+        id_in(self, session)
+        return cast("AsyncSession", session)
+
+    async def _open_session(self, options: CallOptions) -> None:
+        session = self._given_session(options)
+        if session is not None:
+            await session._open()
 
     async def _in_sessions(self, method: str, *args: Any) -> Any:
         """Ask the keeper of sessions."""

@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from snakepit._pool.sessions.keeper import ended
+from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo
 
 from .arguments import POOL_DEFAULT
 from .async_stream import AsyncStream
 from .options import CallOptions
-from .session import SessionBase
+from .session_base import SessionBase, checked_change
 from .tools import AsyncTools
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class AsyncSession(SessionBase):
     before is left as it is. Without `with` it lives until `end()`, or `ttl` seconds after its last call.
     """
 
+    _pool: AsyncPool
+
     def __init__(
         self, pool: AsyncPool, session_id: str | None, ttl: float | None, metadata: Mapping[str, Any] | None, affinity: str | None
     ) -> None:
@@ -40,12 +43,22 @@ class AsyncSession(SessionBase):
         self._lock = asyncio.Lock()
 
     async def open(self) -> Self:
-        """Open it now.
+        """Open it now, or find that it is open still; its lifetime begins anew.
+
+        One that is there, whoever made it, is found: given metadata is merged into its own, and a given ttl is its ttl from now on.
 
         Raises:
+            SessionEnded: this handle had opened it, and it is over.
             SessionQuotaExceeded: there are as many sessions as `max_sessions` allows.
             InvalidParameter: its metadata cannot travel, or would put a secret on disk.
         """
+        self._usable()
+        if self._opened and not await self._pool._in_sessions("touch", self.id):
+            raise ended(self.id)
+        return await self._open()
+
+    async def _open(self) -> Self:
+        """Open it, if this handle has not done so: what every call asks, so that it costs nothing when it has."""
         self._usable()
         if not self._opened:
             async with self._lock:
@@ -69,7 +82,7 @@ class AsyncSession(SessionBase):
 
     async def execute(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any) -> Any:
         """`AsyncPool.execute` in this session."""
-        return await (await self.open())._pool.execute(tool, args, timeout=timeout, **self._with(options))
+        return await self._pool.execute(tool, args, timeout=timeout, **self._with(options))
 
     def stream(
         self,
@@ -81,7 +94,6 @@ class AsyncSession(SessionBase):
         **options: Unpack[CallOptions],
     ) -> AsyncStream:
         """`AsyncPool.stream` in this session, which must have been opened: by `async with`, `open()` or another call."""
-        self._opened_already()
         return self._pool.stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout, **self._with(options))
 
     def submit(
@@ -96,7 +108,7 @@ class AsyncSession(SessionBase):
         """The pool's tools as functions, called in this session: `await session.tools.add(2, b=3)`."""
         return AsyncTools(self)
 
-    def tool_specs(self) -> Any:
+    def tool_specs(self) -> tuple[ToolSpec, ...]:
         """`AsyncPool.tool_specs`."""
         return self._pool.tool_specs()
 
@@ -106,18 +118,21 @@ class AsyncSession(SessionBase):
         Raises:
             SessionEnded: it is over.
         """
-        found = await (await self.open())._pool.session_info(self.id)
+        found = await (await self._open())._pool.session_info(self.id)
         if found is None:
             raise ended(self.id)
         return found
 
     async def update(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """Change its metadata in one step: `change` gets a copy of it and gives the new one. No change of others is lost."""
-        return await (await self.open())._pool._in_sessions("update", self.id, change)  # type: ignore[no-any-return]
+        return await (await self._open())._pool._in_sessions("update", self.id, checked_change(change))  # type: ignore[no-any-return]
 
-    async def rebind(self) -> None:
-        """After `SessionLost`: let it go on, with an empty state, on another worker."""
-        await self._pool.rebind_session(self.id)
+    async def rebind(self) -> bool:
+        """After `SessionLost`, or when `restore` failed: let it go on, with an empty state, on any worker.
+
+        False if its state is there: then nothing changes.
+        """
+        return await self._pool.rebind_session(self.id)
 
     async def put_program(self, program_id: str, program: Any) -> None:
         """Keep a program (any plain value, bytes too) with the session.
@@ -125,7 +140,7 @@ class AsyncSession(SessionBase):
         Raises:
             ProgramQuotaExceeded: it has as many as `max_programs_per_session` allows.
         """
-        await (await self.open())._pool._in_sessions("ask", "put_program", self.id, program_id, program)
+        await (await self._open())._pool._in_sessions("ask", "put_program", self.id, program_id, program)
 
     async def get_program(self, program_id: str) -> Any:
         """A copy of a program.
@@ -133,15 +148,15 @@ class AsyncSession(SessionBase):
         Raises:
             InvalidParameter: it has none of that id.
         """
-        return await (await self.open())._pool._in_sessions("ask", "get_program", self.id, program_id)
+        return await (await self._open())._pool._in_sessions("ask", "get_program", self.id, program_id)
 
     async def delete_program(self, program_id: str) -> bool:
         """Forget a program; False if there was none."""
-        return bool(await (await self.open())._pool._in_sessions("ask", "delete_program", self.id, program_id))
+        return bool(await (await self._open())._pool._in_sessions("ask", "delete_program", self.id, program_id))
 
     async def programs(self) -> tuple[str, ...]:
         """The ids of its programs."""
-        return tuple(await (await self.open())._pool._in_sessions("ask", "programs", self.id))
+        return tuple(await (await self._open())._pool._in_sessions("ask", "programs", self.id))
 
     def _opened_already(self) -> None:
         self._usable()

@@ -12,10 +12,11 @@ from snakepit._pool.failures import closed, forked
 from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.stats import PoolStats
 from snakepit._pool.tools import ToolSpec
-from snakepit._sessions.records import check_session_id
 from snakepit._workers.worker import Worker, WorkerInfo
 from snakepit.config import Adapter, PoolConfig, pool_config
 from snakepit.errors import PlatformUnsupported
+
+from .options import SessionHandle, id_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,7 +62,12 @@ class PoolBase:
         self._pid = os.getpid()
 
     def register_tool(
-        self, function: Callable[..., Any], *, name: str | None = None, description: str = "", session_id: str | None = None
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str = "",
+        session_id: str | SessionHandle | None = None,
     ) -> None:
         """Offer a function of this process to the pool's tools, which call it as `self.host_tools["name"](...)`.
 
@@ -70,33 +76,61 @@ class PoolBase:
 
         Args:
             function: sync, async or a generator function.
-            name: what tools call it by; the function's own name by default.
+            name: what tools call it by; the function's own name by default. A lambda needs one.
             description: one sentence; the docstring's first line by default.
-            session_id: offer it to the calls of this session only, in place of a general one of that name.
+            session_id: offer it to the calls of this session only, in place of a general one of that name: an id, or a `Session`.
 
         Raises:
             InvalidToolSpec: it is no function, its name is malformed, or taken (code `duplicate_tool`).
+            InvalidParameter: session_id is none, or a `Session` of another pool.
+            PoolClosed: no tool will run any more.
         """
-        self._offers.register(function, name, description, "" if session_id is None else check_session_id(session_id))
+        self._usable()
+        self._offers.register(function, name, description, self._session_name(session_id))
 
-    def unregister_tool(self, name: str, *, session_id: str | None = None) -> bool:
-        """Offer a function no more; False if it was not offered. Calls that run go on."""
-        return self._offers.unregister(name, session_id or "")
+    def unregister_tool(self, name: str | Callable[..., Any], *, session_id: str | SessionHandle | None = None) -> bool:
+        """Offer a function no more; False if it was not offered. Calls that run go on.
+
+        Args:
+            name: the name it is offered by; or the function itself, whatever its names.
+            session_id: it was offered to this session only.
+        """
+        return self._offers.unregister(name, self._session_name(session_id))
+
+    def host_tool_specs(self, *, session_id: str | SessionHandle | None = None) -> tuple[ToolSpec, ...]:
+        """What this application offers to tools, frozen, by name.
+
+        Args:
+            session_id: as the calls of this session see it: with what is offered to them alone. None: what is offered to all.
+        """
+        return self._offers.known(self._session_name(session_id))
 
     @overload
     def host_tool(self, function: F) -> F: ...
 
     @overload
-    def host_tool(self, *, name: str | None = ..., description: str = ...) -> Callable[[F], F]: ...
+    def host_tool(
+        self, *, name: str | None = ..., description: str = ..., session_id: str | SessionHandle | None = ...
+    ) -> Callable[[F], F]: ...
 
-    def host_tool(self, function: Any = None, *, name: str | None = None, description: str = "") -> Any:
+    def host_tool(
+        self,
+        function: Any = None,
+        *,
+        name: str | None = None,
+        description: str = "",
+        session_id: str | SessionHandle | None = None,
+    ) -> Any:
         """`register_tool` as a decorator, with and without parentheses; the function stays as it is."""
 
         def offer(target: F) -> F:
-            self.register_tool(target, name=name, description=description)
+            self.register_tool(target, name=name, description=description, session_id=session_id)
             return target
 
         return offer if function is None else offer(function)
+
+    def _session_name(self, session: str | SessionHandle | None) -> str:
+        return "" if session is None else id_in(self, session)
 
     def stats(self) -> PoolStats:
         """The pool's figures now, frozen."""

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
+from snakepit._pool.host_tools.context import CURRENT
 from snakepit.errors import PoolError
 
 T = TypeVar("T")
@@ -73,10 +74,13 @@ class LoopThread:
             PoolError: the caller runs there (code `would_deadlock`).
         """
         if getattr(_here, "is_loop_thread", False):
+            hint = "callbacks of futures run there: hand the work to another thread, or use AsyncPool"
+            if CURRENT.get() is not None:
+                hint = "async host tools run there: make the host tool a plain def, which runs on a thread and may wait; or use AsyncPool"
             raise PoolError(
                 "a blocking call was made on the pool's own loop thread, where its answer could never arrive",
                 code="would_deadlock",
-                hint="callbacks of futures run there: hand the work to another thread, or use AsyncPool",
+                hint=hint,
             )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -24,8 +24,10 @@ class SessionHandle:
         affinity: how its calls stick to its worker, unless a call says otherwise; None: as the pool is set.
     """
 
+    _pool: object  # whose session it is
+
     def __init__(self, session_id: str, affinity: str | None) -> None:
-        self.id: str = check_session_id(session_id)
+        self.id: str = check_session_id(session_id, "id")
         self.affinity = None if affinity is None else check_affinity("affinity", affinity, InvalidParameter)
 
 
@@ -60,13 +62,27 @@ def prepare(
     session, affinity = options.get("session_id"), options.get("affinity")
     if affinity is not None:
         check_affinity("affinity", affinity, InvalidParameter)
-    if isinstance(session, SessionHandle):
+    if isinstance(session, SessionHandle):  # opened by its pool, which has seen that it is its own
         extra.update(session_id=session.id, session_must_exist=True, affinity=affinity or session.affinity or config.affinity)
     elif session is not None:
         extra.update(session_id=check_session_id(session), affinity=affinity or config.affinity)
     elif affinity is not None:
         raise InvalidParameter("affinity is given without session_id", hint="name the session that the call belongs to", field="affinity")
     return sent, extra
+
+
+def id_in(pool: Any, session: Any) -> str:
+    """The id of a session that is given by its id or as a `Session`.
+
+    Raises:
+        InvalidParameter: it is a `Session` of another pool, or no id.
+    """
+    if not isinstance(session, SessionHandle):
+        return check_session_id(session)
+    if session._pool is not pool:
+        hint = "sessions live in the pool that made them: pool.session(id) gives this pool's own"
+        raise InvalidParameter(f"session_id is {session!r}, which belongs to another pool", hint=hint, field="session_id")
+    return session.id
 
 
 def check_option_names(options: Mapping[str, Any]) -> None:

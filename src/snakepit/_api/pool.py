@@ -24,7 +24,7 @@ from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
 from .future import CallFuture
 from .loop_thread import LoopThread
-from .options import Affinity, CallOptions, prepare
+from .options import Affinity, CallOptions, SessionHandle, id_in, prepare
 from .session import Session
 from .stream import Stream
 from .tools import Tools
@@ -156,6 +156,8 @@ class Pool(PoolBase):
         check_callback("on_metadata", on_metadata)
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
+        if options:
+            self._open_session(options)
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
@@ -200,6 +202,8 @@ class Pool(PoolBase):
         seconds = call_timeout("timeout", self._config.stream_timeout if timeout is POOL_DEFAULT else timeout)
         gap = call_timeout("chunk_timeout", chunk_timeout)
         engine, loop = self._ready()
+        if options:
+            self._open_session(options)
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=True)
         call = engine.new_call(tool, sent, mailbox, streaming=True, timeout=seconds, **extra)
@@ -221,6 +225,8 @@ class Pool(PoolBase):
         """
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
+        if options:
+            self._open_session(options)
         future = CallFuture()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, future, streaming=False, timeout=seconds, waited=False, **extra)
@@ -242,8 +248,9 @@ class Pool(PoolBase):
 
         Args:
             id: its id; None: a new one.
-            ttl: seconds it lives without a call; None: the pool's `session_ttl`, 3600 unless set otherwise.
-            metadata: facts that tools see as `self.session.metadata`; plain values by name.
+            ttl: seconds it lives without a call; None: the pool's `session_ttl`, 3600 unless set otherwise. For a session that is
+                there already it is the ttl from now on; None leaves it as it is.
+            metadata: facts that tools see as `self.session.metadata`; plain values by name, merged into those that are there.
             affinity: how its calls stick to the worker: `hint`, `strict_queue` or `strict_fail_fast`; None: as the pool is set.
         """
         return Session(self, id, ttl, metadata, affinity)
@@ -261,7 +268,10 @@ class Pool(PoolBase):
         return self._in_sessions("end", check_session_id(session_id))  # type: ignore[no-any-return]
 
     def rebind_session(self, session_id: str) -> bool:
-        """After `SessionLost`: let a session go on, with an empty state, on any worker. False if this pool knows none of that id."""
+        """After `SessionLost`, or when `restore` failed: let a session go on, with an empty state, on any worker.
+
+        False if its state is there, or this pool knows no session of that id: then nothing changes.
+        """
         return self._in_sessions("rebind", check_session_id(session_id))  # type: ignore[no-any-return]
 
     @property
@@ -277,6 +287,13 @@ class Pool(PoolBase):
         """What the workers offer, frozen. Starts the pool if need be."""
         self._ready()
         return self._specs()
+
+    def _open_session(self, options: CallOptions) -> None:
+        """Open the `Session` that a call is given, if it has not been opened."""
+        session = options.get("session_id")
+        if isinstance(session, SessionHandle):
+            id_in(self, session)
+            cast("Session", session)._open()
 
     def _in_sessions(self, method: str, *args: Any) -> Any:
         """Ask the keeper of sessions, on its loop."""

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from snakepit._pool.sessions.keeper import ended
+from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo
-from snakepit.config import check_timeout
-from snakepit.errors import InvalidParameter
 
 from .arguments import POOL_DEFAULT
 from .future import CallFuture
-from .options import CallOptions, SessionHandle
+from .options import CallOptions
+from .session_base import SessionBase, checked_change
 from .stream import Stream
 from .tools import Tools
 
 if TYPE_CHECKING:
     from .pool import Pool
-
-
-class SessionBase(SessionHandle):
-    """What both kinds of session share: what they were asked to be."""
-
-    def __init__(self, session_id: str | None, ttl: float | None, metadata: Mapping[str, Any] | None, affinity: str | None) -> None:
-        super().__init__(uuid.uuid4().hex if session_id is None else session_id, affinity)
-        if metadata is not None and not isinstance(metadata, Mapping):
-            message = f"metadata is a {type(metadata).__name__}; allowed is a dict of plain values"
-            raise InvalidParameter(message, field="metadata", expected="dict", got=type(metadata).__name__)
-        self._ttl = check_timeout("ttl", ttl, error=InvalidParameter)
-        self._metadata = metadata
-        self._opened = False
-        self._made = False  # this handle opened it: leaving its `with` block ends it
-        self._ended = False
-
-    def _note(self, *, created: bool) -> None:
-        self._opened, self._made = True, self._made or created
-
-    def _usable(self) -> None:
-        if self._ended:
-            raise ended(self.id)
-
-    def __repr__(self) -> str:
-        state = "ended" if self._ended else "open" if self._opened else "not opened yet"
-        return f"<{type(self).__name__} {self.id!r}, {state}>"
 
 
 class Session(SessionBase):
@@ -61,6 +34,8 @@ class Session(SessionBase):
     before is left as it is. Without `with` it lives until `end()`, or `ttl` seconds after its last call.
     """
 
+    _pool: Pool
+
     def __init__(
         self, pool: Pool, session_id: str | None, ttl: float | None, metadata: Mapping[str, Any] | None, affinity: str | None
     ) -> None:
@@ -69,12 +44,22 @@ class Session(SessionBase):
         self._lock = threading.Lock()
 
     def open(self) -> Self:
-        """Open it now.
+        """Open it now, or find that it is open still; its lifetime begins anew.
+
+        One that is there, whoever made it, is found: given metadata is merged into its own, and a given ttl is its ttl from now on.
 
         Raises:
+            SessionEnded: this handle had opened it, and it is over.
             SessionQuotaExceeded: there are as many sessions as `max_sessions` allows.
             InvalidParameter: its metadata cannot travel, or would put a secret on disk.
         """
+        self._usable()
+        if self._opened and not self._pool._in_sessions("touch", self.id):
+            raise ended(self.id)
+        return self._open()
+
+    def _open(self) -> Self:
+        """Open it, if this handle has not done so: what every call asks, so that it costs nothing when it has."""
         self._usable()
         if not self._opened:
             with self._lock:
@@ -98,7 +83,7 @@ class Session(SessionBase):
 
     def execute(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any) -> Any:
         """`Pool.execute` in this session."""
-        return self.open()._pool.execute(tool, args, timeout=timeout, **self._with(options))
+        return self._pool.execute(tool, args, timeout=timeout, **self._with(options))
 
     def stream(
         self,
@@ -110,20 +95,20 @@ class Session(SessionBase):
         **options: Unpack[CallOptions],
     ) -> Stream:
         """`Pool.stream` in this session."""
-        return self.open()._pool.stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout, **self._with(options))
+        return self._pool.stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout, **self._with(options))
 
     def submit(
         self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None, **options: Unpack[CallOptions]
     ) -> CallFuture:
         """`Pool.submit` in this session."""
-        return self.open()._pool.submit(tool, args, timeout=timeout, **self._with(options))
+        return self._pool.submit(tool, args, timeout=timeout, **self._with(options))
 
     @property
     def tools(self) -> Any:
         """The pool's tools as functions, called in this session: `session.tools.add(2, b=3)`."""
         return Tools(self)
 
-    def tool_specs(self) -> Any:
+    def tool_specs(self) -> tuple[ToolSpec, ...]:
         """`Pool.tool_specs`."""
         return self._pool.tool_specs()
 
@@ -133,18 +118,21 @@ class Session(SessionBase):
         Raises:
             SessionEnded: it is over.
         """
-        found = self.open()._pool.session_info(self.id)
+        found = self._open()._pool.session_info(self.id)
         if found is None:
             raise ended(self.id)
         return found
 
     def update(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """Change its metadata in one step: `change` gets a copy of it and gives the new one. No change of others is lost."""
-        return self.open()._pool._in_sessions("update", self.id, change)  # type: ignore[no-any-return]
+        return self._open()._pool._in_sessions("update", self.id, checked_change(change))  # type: ignore[no-any-return]
 
-    def rebind(self) -> None:
-        """After `SessionLost`: let it go on, with an empty state, on another worker."""
-        self._pool.rebind_session(self.id)
+    def rebind(self) -> bool:
+        """After `SessionLost`, or when `restore` failed: let it go on, with an empty state, on any worker.
+
+        False if its state is there: then nothing changes.
+        """
+        return self._pool.rebind_session(self.id)
 
     def put_program(self, program_id: str, program: Any) -> None:
         """Keep a program (any plain value, bytes too) with the session.
@@ -152,7 +140,7 @@ class Session(SessionBase):
         Raises:
             ProgramQuotaExceeded: it has as many as `max_programs_per_session` allows.
         """
-        self.open()._pool._in_sessions("ask", "put_program", self.id, program_id, program)
+        self._open()._pool._in_sessions("ask", "put_program", self.id, program_id, program)
 
     def get_program(self, program_id: str) -> Any:
         """A copy of a program.
@@ -160,15 +148,15 @@ class Session(SessionBase):
         Raises:
             InvalidParameter: it has none of that id.
         """
-        return self.open()._pool._in_sessions("ask", "get_program", self.id, program_id)
+        return self._open()._pool._in_sessions("ask", "get_program", self.id, program_id)
 
     def delete_program(self, program_id: str) -> bool:
         """Forget a program; False if there was none."""
-        return bool(self.open()._pool._in_sessions("ask", "delete_program", self.id, program_id))
+        return bool(self._open()._pool._in_sessions("ask", "delete_program", self.id, program_id))
 
     def programs(self) -> tuple[str, ...]:
         """The ids of its programs."""
-        return tuple(self.open()._pool._in_sessions("ask", "programs", self.id))
+        return tuple(self._open()._pool._in_sessions("ask", "programs", self.id))
 
     def _with(self, options: Any) -> Any:
         return {**options, "session_id": self}

@@ -6,11 +6,16 @@ tool may have a parameter named `timeout`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from snakepit._pool.arguments import bind
 from snakepit._pool.tools import ToolSpec, unknown_tool
+from snakepit.errors import UnknownTool
+
+
+class NoSuchTool(UnknownTool, AttributeError):
+    """`UnknownTool` where a tool is looked up as an attribute, so that `hasattr` and `getattr` with a default do what they should."""
 
 
 class Caller(Protocol):
@@ -26,15 +31,19 @@ class Caller(Protocol):
 
 
 class _ToolsBase:
-    """Looks tools up by attribute."""
+    """The tools by name, as a mapping would have them and as attributes."""
 
     def __init__(self, pool: Caller) -> None:
         self._pool = pool
 
     def __getattr__(self, name: str) -> ToolFunction:
-        if name.startswith("__"):
+        # Notebooks and debuggers probe for names that begin so: that must not start a pool.
+        if name.startswith("_") and name not in self._known():
             raise AttributeError(name)
-        return self[name]
+        try:
+            return self[name]
+        except UnknownTool as error:
+            raise NoSuchTool(error.message, hint=error.hint, **error.details) from None
 
     def __getitem__(self, name: str) -> ToolFunction:
         specs = {spec.name: spec for spec in self._pool.tool_specs()}
@@ -42,10 +51,25 @@ class _ToolsBase:
             raise unknown_tool(name, specs)
         return ToolFunction(self._pool, specs[name], {})
 
+    def __iter__(self) -> Iterator[str]:
+        return iter([spec.name for spec in self._pool.tool_specs()])
+
+    def __contains__(self, name: object) -> bool:
+        return any(spec.name == name for spec in self._pool.tool_specs())
+
+    def __len__(self) -> int:
+        return len(self._pool.tool_specs())
+
+    def __bool__(self) -> bool:
+        return True  # not by the number of tools, which only a pool that has been started knows
+
     def __repr__(self) -> str:
-        return f"<tools: {', '.join(dir(self)) or 'the pool has not been started'}>"
+        return f"<tools: {', '.join(self._known()) or 'the pool has not been started'}>"
 
     def __dir__(self) -> list[str]:
+        return self._known()
+
+    def _known(self) -> list[str]:
         return [spec.name for spec in self._pool._specs()]
 
 
@@ -65,7 +89,7 @@ class ToolFunction:
         self._spec = spec
         self._options = options
         self.__name__ = spec.name
-        self.__doc__ = spec.doc or spec.description
+        self.__doc__ = spec.doc or spec.description or f"{spec.name}{spec.signature}: a tool of the pool's workers."
         self.__signature__ = spec.signature
 
     def options(self, **options: Any) -> ToolFunction:

@@ -81,6 +81,16 @@ def check(spec: ToolSpec, args: Mapping[str, Any] | None, others: Collection[str
     return sent
 
 
+def takes(spec: ToolSpec, name: str, value: Any) -> bool:
+    """Does the annotation of a parameter, where it is known, allow such a value?"""
+    plan: _Plan = spec.__dict__.get(_PLAN) or _prepare(spec)
+    parameter = plan.named.get(name) or plan.extra
+    try:
+        return parameter is None or type(value) in parameter.exact or parameter.accept(value) is not None
+    except Refused:
+        return False
+
+
 def bind(spec: ToolSpec, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by name for a call written as `tool(*args, **kwargs)`. `check` has still to see them.
 

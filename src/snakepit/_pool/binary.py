@@ -7,7 +7,8 @@ from typing import Any
 
 from snakepit.errors import InvalidBinaryParameter, InvalidParameter
 
-from .argument_errors import unknown_name
+from .argument_errors import unknown_name, usage
+from .arguments import takes
 from .tools import ToolSpec
 
 
@@ -20,7 +21,7 @@ def check_binary(spec: ToolSpec, args: Any, binary: Any) -> dict[str, bytes]:
 
     Raises:
         InvalidParameter: `binary` is not a mapping with text keys, or names what is no parameter.
-        InvalidBinaryParameter: a value is not bytes, or its name is among `args` too.
+        InvalidBinaryParameter: a value is not bytes, its name is among `args` too, or its parameter's annotation allows no bytes.
     """
     if not isinstance(binary, Mapping):
         kind = type(binary).__name__
@@ -40,7 +41,17 @@ def check_binary(spec: ToolSpec, args: Any, binary: Any) -> dict[str, bytes]:
             message = f"{spec.name}(): {name!r} is in args and in binary_parameters"
             raise InvalidBinaryParameter(message, hint="give it in one of them", tool=spec.name, parameter=name)
         sent[name] = _bytes_of(spec, name, value)
+        if not takes(spec, name, sent[name]):
+            raise _not_binary(spec, name)
     return sent
+
+
+def _not_binary(spec: ToolSpec, name: str) -> InvalidBinaryParameter:
+    """The tool expects something else than bytes there."""
+    annotation = next((item.annotation for item in spec.parameters if name == item.name or item.kind == "var_keyword"), "")
+    message = f"{spec.name}(): {name!r} is annotated {annotation}, which takes no bytes, and is in binary_parameters"
+    hint = f"give it in args; for a binary parameter annotate it with bytes, bytearray or memoryview: {usage(spec)}"
+    return InvalidBinaryParameter(message, hint=hint, tool=spec.name, parameter=name, expected=annotation, got="bytes")
 
 
 def _bytes_of(spec: ToolSpec, name: str, value: Any) -> bytes:

@@ -144,6 +144,8 @@ class Dispatcher:
             _log.warning("%s: %s", worker.id, warning, extra={"worker_id": worker.id, "correlation_id": call.correlation_id})
         if "snapshot" in facts:
             self._sessions.keep_snapshot(call, facts.pop("snapshot"))
+        elif facts.get("hook") == "restore":
+            self._sessions.not_restored(call)
         if isinstance(event, frames.Result):
             self.ledger.tell(call, Ended(event.value, {**facts, **call.where()}))
         else:

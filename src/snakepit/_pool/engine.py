@@ -59,13 +59,14 @@ class Engine:
         self._window = Window(config.window_chunks, config.window_bytes)
         self._ids = itertools.count(1)
         access = StoreAccess(store, owned=store is not config.session_store)
-        self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._session_over, self.cancel)
+        self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._let_go, offers.drop_session, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
         self._ledger = self._calls.ledger
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
         self._broken: SnakepitError | None = None
         self._closing = False
+        self._warned: set[str] = set()  # of what workers say of their adapter: all of a pool have the same
         self._main: asyncio.Task[None] | None = None
         self._dropped: asyncio.Task[None] | None = None  # held here: a loop holds its tasks weakly
 
@@ -226,6 +227,9 @@ class Engine:
             self.start_failed(StartFailure("tools", error.message), gave_up=False)
             worker.condemn("its tool specs make no sense")
             return
+        for text in set(worker.warnings) - self._warned:
+            _log.warning("%s", text)
+            self._warned.add(text)
         if not self._first_ready.done():
             if not self._selection.protocol and worker.selection is not None:
                 self._selection = worker.selection
@@ -308,9 +312,8 @@ class Engine:
             if not call.worker_id:
                 self.cancel(call, "the pool is broken", self._refusal())
 
-    def _session_over(self, session_id: str, holders: Iterable[str], reason: str) -> None:
-        """A session has ended: the workers that hold state of it let it go."""
-        self._offers.drop_session(session_id)
+    def _let_go(self, session_id: str, holders: Iterable[str], reason: str) -> None:
+        """The state of a session on these workers is of no more use."""
         for worker_id in holders:
             worker = self._supervisor.workers.get(worker_id)
             if worker is not None and worker.state is State.READY:

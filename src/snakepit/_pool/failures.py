@@ -61,6 +61,8 @@ def from_worker(call: Call, info: dict[str, Any], redactor: redaction.Redactor =
     if code == "unknown_tool":
         return UnknownTool(message, **where)
     kind = str(info.get("type", "")) or "Exception"
+    if code == "session_hook_error":
+        return _hook_error(call, info, kind, message)
     at = f" at chunk {chunk}" if chunk is not None else ""
     return ToolError(
         f"tool {call.tool!r} raised {kind}{at}: {message}",
@@ -68,6 +70,22 @@ def from_worker(call: Call, info: dict[str, Any], redactor: redaction.Redactor =
         traceback=str(info.get("traceback", "")),
         chunk=chunk,
         tool=call.tool,
+        worker_id=call.worker_id,
+    )
+
+
+def _hook_error(call: Call, info: dict[str, Any], kind: str, message: str) -> ToolError:
+    """A hook of the adapter failed before the tool ran."""
+    hook, session_id = str(info.get("hook", "")), call.session_id
+    return ToolError(
+        f"{hook} of session {session_id!r} raised {kind}: {message}, before {call.tool!r} ran",
+        code="session_hook_error",
+        hint=f"pool.rebind_session({session_id!r}) lets the session go on, with an empty state" if hook == "restore" else "",
+        type=kind,
+        traceback=str(info.get("traceback", "")),
+        hook=hook,
+        tool=call.tool,
+        session_id=session_id,
         worker_id=call.worker_id,
     )
 

@@ -80,16 +80,28 @@ def spec_of(function: Callable[..., Any], name: str | None = None, description: 
     Raises:
         InvalidToolSpec: it is no function, or its spec is malformed or too large.
     """
-    if not callable(function):
-        hint = "pass the function itself: pool.register_tool(my_function)"
-        raise InvalidToolSpec(f"a host tool is a function, not a {type(function).__name__}", hint=hint)
-    if name is not None and not isinstance(name, str):
-        raise InvalidToolSpec(f"a host tool's name is a {type(name).__name__}; allowed is text", field="name")
+    _check_offer(function, name, description)
     told = describe(function, name=name)
     if description:
         told["description"] = description
     try:
         (spec,) = parse_tool_specs([told])
     except ChannelError as error:
-        raise InvalidToolSpec(f"host tool {told['name']!r}: {error.message}", hint=error.hint) from None
+        message = f"host tool {told['name']!r}: {error.message.removeprefix('the worker announced ')}"
+        raise InvalidToolSpec(message, hint=error.hint) from None
     return dataclasses.replace(spec, source="host", session_id=session_id)
+
+
+def _check_offer(function: Any, name: Any, description: Any) -> None:
+    if isinstance(function, type) or not callable(function):
+        what = f"the class {function.__qualname__}" if isinstance(function, type) else f"a {type(function).__name__}"
+        hint = "pass the function itself: pool.register_tool(my_function); of an object, its method: pool.register_tool(desk.ask)"
+        raise InvalidToolSpec(f"a host tool is a function, not {what}", hint=hint, field="function")
+    if name is not None and not isinstance(name, str):
+        raise InvalidToolSpec(f"a host tool's name is a {type(name).__name__}; allowed is text", field="name")
+    if name == "" or (name is None and getattr(function, "__name__", "<partial>").startswith("<")):
+        what = "its name is ''" if name == "" else f"{function!r} has no name of its own"
+        raise InvalidToolSpec(f"a host tool needs a name, and {what}", hint='give it one: name="rate"', field="name")
+    if not isinstance(description, str):
+        message = f"a host tool's description is a {type(description).__name__}; allowed is text"
+        raise InvalidToolSpec(message, field="description")

@@ -58,7 +58,7 @@ class MemorySessionStore:
         self._full = Fullness("sessions", "max_sessions")
         self._full_of_programs = Fullness("programs", "max_programs_per_session")
 
-    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
+    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         check_session_id(session_id)
         given = decode(encode_metadata(metadata)) if metadata else {}
@@ -67,13 +67,15 @@ class MemorySessionStore:
             session = self._alive(session_id, now)
             if session is not None:
                 session.last_used = now
+                if set_ttl:
+                    self._set_ttl(session_id, session, ttl)
                 if given:
                     session.metadata = freeze({**session.metadata, **given})
                 return self._info(session_id, session), False
             if len(self._sessions) >= self._limits.max_sessions:
                 self._remove_expired(now)
                 if len(self._sessions) >= self._limits.max_sessions:
-                    raise too_many_sessions(self._limits)
+                    raise too_many_sessions(session_id, self._limits)
             session = self._sessions[session_id] = _Session(now, now, ttl, freeze(given), now + ttl)
             heapq.heappush(self._heap, (session.due, session_id))
             self._full.note("", len(self._sessions), self._limits.max_sessions)
@@ -192,7 +194,18 @@ class MemorySessionStore:
         if self._sessions.pop(session_id, None) is not None:
             self._full.note("", len(self._sessions), self._limits.max_sessions)
             self._full_of_programs.forget(session_id)
-        if len(self._heap) > 2 * len(self._sessions) + 64:  # most of it speaks of sessions that were ended
+        self._tidy()
+
+    def _set_ttl(self, session_id: str, session: _Session, ttl: float) -> None:
+        session.ttl = ttl
+        due = session.last_used + ttl
+        if due < session.due:  # else it is looked at in time anyway
+            session.due = due
+            heapq.heappush(self._heap, (due, session_id))
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if len(self._heap) > 2 * len(self._sessions) + 64:  # most of it speaks of sessions that were ended, or are due earlier
             self._heap = [(item.due, key) for key, item in self._sessions.items()]
             heapq.heapify(self._heap)
 
@@ -203,7 +216,7 @@ class MemorySessionStore:
             due, session_id = heapq.heappop(self._heap)
             session = self._sessions.get(session_id)
             if session is None or session.due != due:
-                continue  # ended, and perhaps made anew
+                continue  # ended, and perhaps made anew; or with a shorter ttl, and looked at already
             session.due = session.last_used + session.ttl
             if session.due <= now:
                 expired.append(session_id)

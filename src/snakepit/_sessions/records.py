@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,8 @@ from snakepit_bridge.wire.plain import Unserialisable
 Clock = Callable[[], float]
 
 _MAX_ID = 256
+_MAX_SHOWN = 60  # characters
+_NAMES_SHOWN = 12
 _CODEC = MsgpackCodec()
 
 
@@ -51,20 +54,30 @@ class SessionInfo:
     state: str = ""
 
 
-def check_session_id(value: Any) -> str:
+def check_session_id(value: Any, name: str = "session_id") -> str:
     """A session's id: text of 1 to 256 characters without control characters.
+
+    Args:
+        name: what the caller calls it.
 
     Raises:
         InvalidParameter: it is not.
     """
+    allowed = f"text of 1 to {_MAX_ID} printable characters"
     if not isinstance(value, str):
-        message = f"session_id is a {type(value).__name__}; allowed is text"
-        raise InvalidParameter(message, field="session_id", expected="text", got=type(value).__name__)
+        message = f"{name} is {shown(value)}; allowed is {allowed}"
+        raise InvalidParameter(message, field=name, expected="text", got=type(value).__name__)
     if not 0 < len(value) <= _MAX_ID or not value.isprintable():
-        message = f"session_id {value[:40]!r} has {len(value)} characters"
-        hint = f"allowed are 1 to {_MAX_ID} printable characters"
-        raise InvalidParameter(message, hint=hint, field="session_id")
+        raise InvalidParameter(f"{name} is {value[:40]!r}, of {len(value)} characters; allowed is {allowed}", field=name)
     return value
+
+
+def shown(value: Any) -> str:
+    """A value in a message, whatever it is: `5, an int`."""
+    kind = type(value).__name__
+    article = "an" if kind[:1].lower() in "aeiou" else "a"
+    text = " ".join(reprlib.repr(value).split())
+    return "None" if value is None else f"{text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + '...'}, {article} {kind}"
 
 
 def freeze(value: Any) -> Any:
@@ -107,8 +120,7 @@ def encode(value: Any, what: str, *, on_disk: bool = False) -> bytes:
 def encode_metadata(metadata: Any, *, on_disk: bool = False) -> bytes:
     """`encode` for metadata, which is a dict with text keys."""
     if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
-        message = f"metadata is a {type(metadata).__name__}; allowed is a dict with text keys"
-        raise InvalidParameter(message, field="metadata")
+        raise InvalidParameter(f"metadata is {shown(metadata)}; allowed is a dict with text keys", field="metadata")
     return encode(metadata, "metadata", on_disk=on_disk)
 
 
@@ -128,11 +140,11 @@ def check_program_id(value: Any) -> str:
     return value
 
 
-def too_many_sessions(limits: Limits) -> SessionQuotaExceeded:
+def too_many_sessions(session_id: str, limits: Limits) -> SessionQuotaExceeded:
     """No place for another session."""
     hint = "end sessions that are done, give them a shorter ttl, or raise max_sessions"
-    message = f"there are {limits.max_sessions} sessions, which is max_sessions"
-    return SessionQuotaExceeded(message, hint=hint, limit=limits.max_sessions)
+    message = f"there are {limits.max_sessions} sessions, which is max_sessions; {session_id!r} would be one more"
+    return SessionQuotaExceeded(message, hint=hint, session_id=session_id, limit=limits.max_sessions)
 
 
 def too_many_programs(session_id: str, program_id: str, limits: Limits) -> ProgramQuotaExceeded:
@@ -145,8 +157,11 @@ def too_many_programs(session_id: str, program_id: str, limits: Limits) -> Progr
 
 def no_program(session_id: str, program_id: str, known: Iterable[str]) -> InvalidParameter:
     """A program was asked for that is not there."""
-    near = difflib.get_close_matches(program_id, list(known), n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+    names = sorted(known)
+    near = difflib.get_close_matches(str(program_id), names, n=3)
+    meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    more = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    hint = f"{meant}there are: {', '.join(names[:_NAMES_SHOWN])}{more}" if names else "it has none; put_program(id, value) keeps one"
     message = f"session {session_id!r} has no program {program_id!r}"
     return InvalidParameter(message, hint=hint, session_id=session_id, program_id=program_id)
 

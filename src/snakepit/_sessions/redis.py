@@ -67,7 +67,11 @@ local function count() return redis.call('ZCOUNT', expiry, '(' .. ARGV[2], '+inf
 """
 _OPEN = """
 local id = ARGV[3]
-if alive(id) then touch(id); return {0, info(id)} end
+if alive(id) then
+    if ARGV[7] == '1' then redis.call('HSET', key(id), 'ttl', ARGV[4]) end
+    touch(id)
+    return {0, info(id)}
+end
 local used = count()
 if used >= tonumber(ARGV[6]) then return {-1} end
 drop(id)
@@ -167,12 +171,13 @@ class RedisSessionStore:
         with self._told():
             self._redis.ping()
 
-    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
+    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         data = encode_metadata(metadata or {}, on_disk=True)
-        code, *rest = self._run("open", check_session_id(session_id), repr(float(ttl)), data, self._limits.max_sessions)
+        limit, flag = self._limits.max_sessions, "1" if set_ttl else "0"
+        code, *rest = self._run("open", check_session_id(session_id), repr(float(ttl)), data, limit, flag)
         if code < 0:
-            raise too_many_sessions(self._limits)
+            raise too_many_sessions(session_id, self._limits)
         if code > 0:
             self._full.note("", code, self._limits.max_sessions)
         info = _info(rest[0])

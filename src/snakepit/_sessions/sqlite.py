@@ -80,7 +80,7 @@ class SQLiteSessionStore:
             self._db = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; {_SCHEMA}")
 
-    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
+    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         check_session_id(session_id)
         given = decode(encode_metadata(metadata, on_disk=True)) if metadata else {}
@@ -89,11 +89,13 @@ class SQLiteSessionStore:
             row = _row(db, session_id, now)
             if row is not None:
                 merged = encode_metadata({**row.metadata, **given})
-                db.execute("UPDATE sessions SET last_used=?, expires=?+ttl, metadata=? WHERE id=?", (now, now, merged, session_id))
+                lives = ttl if set_ttl else row.ttl
+                change = "UPDATE sessions SET last_used=?, ttl=?, expires=?, metadata=? WHERE id=?"
+                db.execute(change, (now, lives, now + lives, merged, session_id))
                 return _there(db, session_id, now), False
             used = _count(db, now)
             if used >= self._limits.max_sessions:
-                raise too_many_sessions(self._limits)
+                raise too_many_sessions(session_id, self._limits)
             db.execute("DELETE FROM sessions WHERE id=?", (session_id,))  # it may have expired
             row_values = (session_id, now, now, ttl, now + ttl, encode_metadata(given))
             db.execute("INSERT INTO sessions (id, created, last_used, ttl, expires, metadata) VALUES (?,?,?,?,?,?)", row_values)

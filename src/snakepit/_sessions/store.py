@@ -26,10 +26,14 @@ class SessionStore(Protocol):
 
     blocking: bool
 
-    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
+    def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """Find and touch a session, or make it: (what it is, was it made?).
 
-        One that is there keeps its ttl; given metadata is merged into its own.
+        Given metadata is merged into that of one that is there.
+
+        Args:
+            ttl: seconds that one which is made lives without being touched.
+            set_ttl: give it to one that is there too, from now on; else that keeps its own.
 
         Raises:
             SessionQuotaExceeded: it would be one too many.

@@ -119,6 +119,7 @@ class Worker:
         self.state = State.NEW
         self.tools: list[dict[str, Any]] = []
         self.selection: negotiate.Selection | None = None
+        self.warnings: list[str] = []
         self.concurrency = 1
         self.calls_served = 0
         self.running: dict[int, str] = {}  # the calls it runs, with their correlation ids
@@ -223,6 +224,8 @@ class Worker:
             theirs, ours = self._info.get("protocol"), frames.PROTOCOL_VERSION
             raise ChannelError(f"{self.id} speaks version {theirs} of the channel, this host {ours}: install the same snakepit-bridge")
         self.tools = self._info.get("tools") or []
+        warnings = self._info.get("warnings")
+        self.warnings = list(map(str, warnings)) if isinstance(warnings, list) else []
         self.concurrency = max(1, int(self._info.get("concurrency") or 1))
 
     async def _carrier(self, timeout: float) -> Carrier:

@@ -20,12 +20,13 @@ from . import failures, logs
 from .binary import received
 from .cancel import Interrupter, async_border, border
 from .conversion import InvalidArgument
+from .host_calls import HostItems
 from .instances import Instances, call_hook
 from .link import Link
 from .loading import LoadedAdapter
 from .main_loop import AsyncioLoop, QueueLoop
 from .running import RunningCall
-from .sessions import Sessions
+from .sessions import HookFailed, Sessions
 from .streams import ChunkUnserialisable, stream, stream_async
 
 
@@ -66,6 +67,7 @@ class CallRunner:
             self._link.error(call.call_id, failures.plain_failure("unknown_tool", "this worker has no tool %r: %s" % (call.tool, known)))
             call.ended = True
             return
+        self._sessions.call_begun(call)
         asynchronous = tool.call_kind in ("coroutine", "async_generator")
         if asynchronous or (isinstance(self._main, AsyncioLoop) and self._has_hooks(call)):
             call.task = self._main.spawn(self._run_async(call, tool.spec))
@@ -90,7 +92,7 @@ class CallRunner:
                 value = self._call_tool(call, spec, instances)
                 value, metadata = self._send_stream(call, spec, value)
             finally:
-                self._keep_snapshot(call)
+                self._sessions.snapshots.keep(call, self._link.encode)
                 if not lifelong:
                     _complete_all(call, instances, "cleanup")
             self._end(call, value, metadata)
@@ -112,7 +114,7 @@ class CallRunner:
                     with _no_running_loop():
                         value, metadata = self._send_stream(call, spec, self._call_tool(call, spec, instances))
             finally:
-                await self._keep_snapshot_async(call)
+                await self._sessions.snapshots.keep_async(call, self._link.encode)
                 if not lifelong:
                     await _await_all(call, instances, "cleanup")
             self._end(call, value, metadata)
@@ -121,25 +123,6 @@ class CallRunner:
         if call.session is not None:
             call.context.check()
             self._sessions.begin(call, call.session)
-
-    def _keep_snapshot(self, call: RunningCall) -> None:
-        """What the host needs for the session to go on elsewhere. Not after a cancel, which would interrupt this too."""
-        if call.session is not None and self._sessions.keeps_snapshots and not call.context.cancelled:
-            try:
-                self._add_snapshot(call, self._sessions.snapshot(call, call.session))
-            except Exception as error:
-                _say_no_snapshot(call, error)
-
-    async def _keep_snapshot_async(self, call: RunningCall) -> None:
-        if call.session is not None and self._sessions.keeps_snapshots and not call.context.cancelled:
-            try:
-                self._add_snapshot(call, await self._sessions.snapshot_async(call, call.session))
-            except Exception as error:
-                _say_no_snapshot(call, error)
-
-    def _add_snapshot(self, call: RunningCall, data: Dict[str, Any]) -> None:
-        self._link.encode(data)  # the result that carries it must not fail for it
-        call.facts["snapshot"] = data
 
     async def _run_async_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Tuple[Any, Dict[str, Any]]:
         value = self._call_tool(call, spec, instances)
@@ -166,7 +149,11 @@ class CallRunner:
             return stream(call, value, self._link)
         if inspect.iscoroutine(value) or inspect.isasyncgen(value):
             getattr(value, "close", lambda: None)()
-            raise TypeError("the tool returned a %s: write it as `async def`, so that it runs on the worker's loop" % type(value).__name__)
+            cure = "`await` it first" if spec["asynchronous"] else "write it as `async def`, so that it runs on the worker's loop"
+            raise TypeError("the tool returned a %s: %s" % (type(value).__name__, cure))
+        if isinstance(value, HostItems):
+            value.close()
+            raise TypeError("the tool returned %r: %s" % (value, value.CURE))
         return value, {}
 
     def _check_style(self, call: RunningCall, value: Any = None) -> None:
@@ -195,6 +182,7 @@ class CallRunner:
         call.ended = True
         call.context.mark_ended()
         self._interrupter.call_ended(call)
+        self._sessions.call_ended(call)
         if self._link.asks:
             self._link.give_up_all(call.call_id)
 
@@ -259,6 +247,8 @@ class _Report:
             return failures.unserialisable(error, "result")
         if isinstance(error, InvalidArgument):
             return failures.invalid_argument(str(error), error.facts)
+        if isinstance(error, HookFailed):
+            return failures.hook_failure(error.__cause__ or error, error.hook)
         if isinstance(error, WrongStyle):
             return failures.plain_failure("tool_streams", str(error))
         return failures.describe(error, chunk)
@@ -284,15 +274,6 @@ def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any]
             else:
                 positional.append(named.pop(name))
     return positional, named
-
-
-def _say_no_snapshot(call: RunningCall, error: Exception) -> None:
-    """The host must not go on with an older snapshot as if nothing had happened since."""
-    call.facts["snapshot"] = None
-    print(failures.traceback_of(error), file=sys.stderr)
-    assert call.session is not None
-    what = "the snapshot of session %r failed after %r: %s" % (call.session.context.id, call.tool, type(error).__name__)
-    call.facts["warning"] = what + "; if its worker is lost, so is the session"
 
 
 @contextlib.contextmanager

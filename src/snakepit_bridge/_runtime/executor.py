@@ -38,7 +38,7 @@ class Executor:
         self._draining = False
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)
-        self._sessions = Sessions(self._instances, self._main)
+        self._sessions = Sessions(self._instances, self._main, self._interrupter, worker_id)
 
     def set_up(self) -> None:
         """Make and initialize the adapter, before the host is told that this worker is ready."""
@@ -109,7 +109,8 @@ class Executor:
             "worker_id": self._worker_id,
             "concurrency": self._adapter.concurrency,
             "lifecycle": self._adapter.lifecycle,
-            "snapshots": self._sessions.keeps_snapshots,
+            "snapshots": bool(self._sessions.snapshots.keepers),
+            "warnings": self._sessions.snapshots.warnings,
             "tools": [tool.spec for tool in self._adapter.tools.values()],
         }
 

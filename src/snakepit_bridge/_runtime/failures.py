@@ -13,13 +13,13 @@ MAX_MESSAGE = 8 * 1024
 _RUNTIME = __name__.rpartition(".")[0]
 
 
-def describe(error: BaseException, chunk: Optional[int] = None) -> Dict[str, Any]:
-    """The error frame's content for whatever a tool raised."""
+def describe(error: BaseException, chunk: Optional[int] = None, who: str = "the tool") -> Dict[str, Any]:
+    """The error frame's content for whatever a tool raised, or `who` else."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else "%s.%s" % (kind.__module__, kind.__qualname__)
-    message = _text_of(error)
+    message = text_of(error)
     if isinstance(error, SystemExit):
-        message = "the tool called sys.exit(%s); the worker goes on" % (message,)
+        message = "%s called sys.exit(%s); the worker goes on" % (who, message)
     return {
         "code": "tool_error",
         "type": name,
@@ -29,12 +29,18 @@ def describe(error: BaseException, chunk: Optional[int] = None) -> Dict[str, Any
     }
 
 
+def hook_failure(error: BaseException, hook: str) -> Dict[str, Any]:
+    """The error frame's content for what a hook of a session raised before the tool would have run."""
+    return {**describe(error, who=hook), "code": "session_hook_error", "hook": hook}
+
+
 def unserialisable(error: Unserialisable, what: str, chunk: Optional[int] = None) -> Dict[str, Any]:
     """The error frame's content for a result or chunk that no codec can hold. `what` names it: `result`, `chunk 3`."""
+    reason = "`await` it first" if error.type_name == "coroutine" else error.reason
     return {
         "code": "unserializable",
         "type": error.type_name,
-        "message": _shorten("%s%s is a %s: %s" % (what, error.path, error.type_name, error.reason), MAX_MESSAGE),
+        "message": _shorten("%s%s is a %s: %s" % (what, error.path, error.type_name, reason), MAX_MESSAGE),
         "path": _shorten(error.path, 1024),
         "chunk": chunk,
     }
@@ -62,7 +68,8 @@ def traceback_of(error: BaseException) -> str:
         return "".join(traceback.format_tb(below))
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """What an exception says of itself, whatever its `__str__` does."""
     try:
         return str(error)
     except BaseException as second:  # whatever it is, the call's end must be told

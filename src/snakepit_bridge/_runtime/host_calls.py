@@ -26,7 +26,7 @@ class HostCalls:
 
     def call(self, context: CallContext, name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any], options: Dict[str, Any]) -> Any:
         """Call a host tool and wait: its result, or an iterator of what it yields."""
-        answer = _Answer(self._link, context, name, self._ask(context, name, args, kwargs, options), options.get("timeout"))
+        answer = HostItems(self._link, context, name, self._ask(context, name, args, kwargs, options), options.get("timeout"))
         try:
             return answer.first(answer.next())
         except BaseException:  # an interruption too
@@ -37,7 +37,7 @@ class HostCalls:
         self, context: CallContext, name: str, args: Tuple[Any, ...], kwargs: Dict[str, Any], options: Dict[str, Any]
     ) -> Any:
         """`call`, awaited: its result, or an async iterator."""
-        answer = _AsyncAnswer(self._link, context, name, self._ask(context, name, args, kwargs, options), options.get("timeout"))
+        answer = AsyncHostItems(self._link, context, name, self._ask(context, name, args, kwargs, options), options.get("timeout"))
         try:
             return answer.first(await answer.next_async())
         except BaseException:
@@ -64,8 +64,14 @@ class HostCalls:
         return ask
 
 
-class _Answer(Iterator[Any]):
-    """What comes for one call of a host tool. An iterator of what it yields, if it does."""
+class HostItems(Iterator[Any]):
+    """What comes for one call of a host tool. An iterator of what it yields, if it does.
+
+    Attributes:
+        CURE: what to do with it where it cannot go.
+    """
+
+    CURE = "list() it, or `yield from` it"
 
     def __init__(self, link: Link, context: CallContext, name: str, ask: Ask, timeout: Optional[float]) -> None:
         self._link = link
@@ -109,6 +115,9 @@ class _Answer(Iterator[Any]):
             self._ended = True
             self._link.give_up(self._ask, "the tool left")
 
+    def __repr__(self) -> str:
+        return "an iterator of host tool %r" % self._name
+
     def __del__(self) -> None:
         if not self._ended:
             self._ended = True
@@ -139,8 +148,10 @@ class _Answer(Iterator[Any]):
         return None if self._until is None else max(0.0, self._until - time.monotonic())
 
 
-class _AsyncAnswer(_Answer, AsyncIterator[Any]):
+class AsyncHostItems(HostItems, AsyncIterator[Any]):
     """The same, awaited."""
+
+    CURE = "collect it with [item async for item in ...], or yield its items"
 
     def __init__(self, link: Link, context: CallContext, name: str, ask: Ask, timeout: Optional[float]) -> None:
         super().__init__(link, context, name, ask, timeout)
@@ -184,7 +195,7 @@ class _AsyncAnswer(_Answer, AsyncIterator[Any]):
             self._woken.set_result(None)
 
 
-def _tell(answer: "weakref.ReferenceType[_AsyncAnswer]") -> None:
+def _tell(answer: "weakref.ReferenceType[AsyncHostItems]") -> None:
     alive = answer()
     if alive is not None:
         alive._on_news()

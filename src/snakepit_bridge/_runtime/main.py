@@ -71,7 +71,7 @@ def main(argv: List[str]) -> int:
     except AdapterLoadError as error:
         return _give_up(reporter, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
     except (Exception, SystemExit) as error:
-        message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures._text_of(error))
+        message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures.text_of(error))
         return _give_up(reporter, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
     return _serve(executor, carrier, reporter)
 

@@ -7,16 +7,32 @@ The adapter may have, each sync or async: `on_session_start(session)`, `on_sessi
 
 import asyncio
 import inspect
-import sys
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from types import TracebackType
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
-from ..session_context import SessionContext
-from . import failures
-from .cancel import async_border, border
+from ..session_context import SessionContext, set_metadata
+from .cancel import Interrupter, async_border, border
 from .instances import Instances
 from .main_loop import AsyncioLoop, QueueLoop
+from .session_ends import EndHooks
+from .snapshots import RESTORE, Snapshots, refuse_awaitable
 
-START, END, SNAPSHOT, RESTORE = "on_session_start", "on_session_end", "snapshot", "restore"
+START, END = "on_session_start", "on_session_end"
+
+#: How long an end hook may take where no call has said how long it may take to be cancelled (seconds).
+_PATIENCE_SECONDS = 2.0
+
+
+_Step = Tuple[Callable[..., Any], Tuple[Any, ...]]
+
+
+class HookFailed(Exception):
+    """A hook that runs before a call has raised what is its `__cause__`; the tool did not run."""
+
+    def __init__(self, hook: str, session_id: str) -> None:
+        super().__init__(hook, session_id)
+        self.hook = hook
+        self.session_id = session_id
 
 
 class HeldSession:
@@ -26,15 +42,29 @@ class HeldSession:
         restore: what the host brought along from another worker; None once it has been restored.
         started: its start hooks have run.
         starting: done when the task that runs them has ended; they run once, however many calls wait.
+        calls: its calls that run.
+        over: it is no longer in the table: the host has said that it is over, or that its state is out of date.
+        ending: its end hooks are to run when its last call has ended.
+        unkept: its last snapshot failed, and this has been told.
+        patience: how long each of its end hooks may take (seconds).
     """
 
-    __slots__ = ("context", "restore", "started", "starting")
+    __slots__ = ("calls", "context", "ending", "over", "patience", "restore", "started", "starting", "unkept")
 
     def __init__(self, context: SessionContext) -> None:
         self.context = context
         self.restore: Optional[Dict[str, Any]] = None
         self.started = False
         self.starting: Optional[asyncio.Future[None]] = None
+        self.calls: Set[int] = set()
+        self.over = False
+        self.ending = False
+        self.unkept = False
+        self.patience = _PATIENCE_SECONDS
+
+    def is_whole(self) -> bool:
+        """Is its state what the host takes it to be: begun, restored, and not given up?"""
+        return self.started and self.restore is None and not self.over
 
 
 class Sessions:
@@ -43,16 +73,17 @@ class Sessions:
     Args:
         instances: the adapter's objects, whose hooks are called.
         main: what the main thread does between calls.
+        interrupter: interrupts end hooks that take too long.
     """
 
-    def __init__(self, instances: Instances, main: "QueueLoop | AsyncioLoop") -> None:
+    def __init__(self, instances: Instances, main: "QueueLoop | AsyncioLoop", interrupter: Interrupter, worker_id: str) -> None:
         self._instances = instances
         self._main = main
-        self.keeps_snapshots = False
+        self._ends = EndHooks(main, interrupter, worker_id)
+        self.snapshots = Snapshots()
         self._held: Dict[str, HeldSession] = {}
+        self._leaving: List[HeldSession] = []  # no longer held, and their end hooks have still to run
         self._starts: List[Callable[..., Any]] = []
-        self._ends: List[Callable[..., Any]] = []
-        self._keepers: Dict[str, Any] = {}  # those that have both `snapshot` and `restore`, by number
 
     # On the carrier's thread ---------------------------------------------------------------------------------------------
 
@@ -61,17 +92,20 @@ class Sessions:
         told = options.get("session")
         if not isinstance(told, dict) or not isinstance(told.get("id"), str):
             return None
+        if told.get("fresh"):  # what an earlier visit left here is out of date
+            self.end(told["id"], busy=True)
         held = self._held.get(told["id"])
-        if held is None or told.get("fresh"):  # fresh: what an earlier visit left here is out of date
+        if held is None:
             held = self._held[told["id"]] = HeldSession(SessionContext(told["id"]))
+        held.patience = float(options.get("kill_after") or _PATIENCE_SECONDS)
         if isinstance(told.get("metadata"), dict):
-            held.context.update_metadata(told["metadata"])
+            set_metadata(held.context, told["metadata"])
         if isinstance(told.get("restore"), dict):
             held.restore = told["restore"]
         return held
 
     def end(self, session_id: str, busy: bool) -> None:
-        """The host says that a session is over: its state leaves now, its end hooks run as soon as the main thread can.
+        """The host says that a session is over: its state leaves now, its end hooks run when its calls have ended.
 
         Args:
             busy: does the main thread run a tool? Without hooks nothing has to wait for it.
@@ -79,7 +113,10 @@ class Sessions:
         held = self._held.pop(session_id, None)
         if held is None:
             return
-        if self._ends or not busy:
+        held.over = True
+        if self._ends.hooks:
+            self._leaving.append(held)
+        if self._ends.hooks or not busy:
             # Posted, not dropped here: what the state holds may insist on being destroyed where it was made.
             self._main.post(lambda: self._end_hooks(held))
 
@@ -87,23 +124,43 @@ class Sessions:
 
     def prepare(self) -> None:
         """The adapter's objects have been made: see which hooks they have, once, because every call of a session asks."""
-        objects = list(enumerate(self._instances.objects or ()))
-        self._starts = [getattr(item, START) for _, item in objects if callable(getattr(item, START, None))]
-        self._ends = [getattr(item, END) for _, item in objects if callable(getattr(item, END, None))]
-        for number, item in objects:
-            if callable(getattr(item, SNAPSHOT, None)) and callable(getattr(item, RESTORE, None)):
-                self._keepers[str(number)] = item
-        self.keeps_snapshots = bool(self._keepers)
+        objects = list(self._instances.objects or ())
+        self._starts = [getattr(item, START) for item in objects if callable(getattr(item, START, None))]
+        self._ends.hooks = [getattr(item, END) for item in objects if callable(getattr(item, END, None))]
+        self.snapshots.prepare(objects)
+
+    def call_begun(self, call: Any) -> None:
+        """A call's code is about to run."""
+        if call.session is not None:
+            call.session.calls.add(call.call_id)
+
+    def call_ended(self, call: Any) -> None:
+        """A call's code has left the stack."""
+        held = call.session
+        if held is not None:
+            held.calls.discard(call.call_id)
+            if held.ending and not held.calls:
+                held.ending = False
+                self._main.post(lambda: self._end_hooks(held))  # not here: the call's answer is about to leave
 
     def needs_hooks(self, held: HeldSession) -> bool:
         """Must something run before a call of this session, or after it?"""
-        return self.keeps_snapshots or (bool(self._starts) and not held.started)
+        return bool(self.snapshots.keepers) or (bool(self._starts) and not held.started)
 
     def begin(self, call: Any, held: HeldSession) -> None:
-        """Run what a session's first call here needs, for a sync call. Raises what the hooks raise."""
-        for hook, args in self._beginning(held):
-            _refuse_awaitable(border(call, hook, *args), hook)
-        held.started, held.restore = True, None
+        """Run what a session's first call here needs, for a sync call.
+
+        Raises:
+            HookFailed: a hook raised.
+        """
+        for hook, args in self._starting(held):
+            with _Blamed(hook, held):
+                refuse_awaitable(border(call, hook, *args), hook)
+        held.started = True
+        for hook, args in self._restoring(held):
+            with _Blamed(hook, held):
+                refuse_awaitable(border(call, hook, *args), hook)
+        held.restore = None
 
     async def begin_async(self, call: Any, held: HeldSession) -> None:
         """`begin` in a task; other calls of the session wait until it is done."""
@@ -113,70 +170,58 @@ class Sessions:
             return
         held.starting = asyncio.get_event_loop().create_future()
         try:
-            for hook, args in self._beginning(held):
-                answer = border(call, hook, *args)
-                if inspect.isawaitable(answer):
-                    await async_border(call, answer)
-            held.started, held.restore = True, None
+            for hook, args in self._starting(held):
+                await _run_async(call, hook, args, held)
+            held.started = True
+            for hook, args in self._restoring(held):
+                await _run_async(call, hook, args, held)
+            held.restore = None
         finally:
             held.starting.set_result(None)
             held.starting = None
 
-    def snapshot(self, call: Any, held: HeldSession) -> Dict[str, Any]:
-        """What the adapter's objects want kept of a session, by the number of the object."""
-        found = {}
-        for number, item in self._keepers.items():
-            found[number] = _refuse_awaitable(border(call, getattr(item, SNAPSHOT), held.context), getattr(item, SNAPSHOT))
-        return found
-
-    async def snapshot_async(self, call: Any, held: HeldSession) -> Dict[str, Any]:
-        """`snapshot` in a task."""
-        found = {}
-        for number, item in self._keepers.items():
-            answer = border(call, getattr(item, SNAPSHOT), held.context)
-            found[number] = await async_border(call, answer) if inspect.isawaitable(answer) else answer
-        return found
-
     def end_all(self) -> None:
         """On the main thread, before the worker leaves: every session it holds ends here."""
-        while self._held:
-            self._finish(self._held.popitem()[1])
+        while self._held or self._leaving:
+            held = self._held.popitem()[1] if self._held else self._leaving.pop(0)
+            if held.started:
+                self._ends.run_at_exit(held.context)
 
-    def _beginning(self, held: HeldSession) -> "List[Tuple[Callable[..., Any], Tuple[Any, ...]]]":
-        steps: List[Tuple[Callable[..., Any], Tuple[Any, ...]]] = []
-        if not held.started:
-            steps += [(hook, (held.context,)) for hook in self._starts]
-        for number, data in (held.restore or {}).items():
-            if number in self._keepers:
-                steps.append((getattr(self._keepers[number], RESTORE), (held.context, data)))
-        return steps
+    def _starting(self, held: HeldSession) -> List[_Step]:
+        return [] if held.started else [(hook, (held.context,)) for hook in self._starts]
+
+    def _restoring(self, held: HeldSession) -> List[_Step]:
+        keepers = self.snapshots.keepers
+        kept = [(keepers[number], data) for number, data in (held.restore or {}).items() if number in keepers]
+        return [(getattr(item, RESTORE), (held.context, data)) for item, data in kept]
 
     def _end_hooks(self, held: HeldSession) -> None:
-        if isinstance(self._main, AsyncioLoop) and held.started and self._ends:
-            self._main.spawn(self._finish_async(held))
-        else:
-            self._finish(held)
-
-    def _finish(self, held: HeldSession) -> None:
-        for hook in self._ends if held.started else ():
-            try:
-                self._main.complete(hook(held.context))
-            except (Exception, SystemExit) as error:
-                print(failures.traceback_of(error), file=sys.stderr)
-
-    async def _finish_async(self, held: HeldSession) -> None:
-        for hook in self._ends if held.started else ():
-            try:
-                answer = hook(held.context)
-                if inspect.isawaitable(answer):
-                    await answer
-            except (Exception, SystemExit) as error:
-                print(failures.traceback_of(error), file=sys.stderr)
+        """Its state is no longer in the table; what the hooks let go must not be taken from under a call."""
+        held.ending = bool(held.calls)
+        if not held.ending and held in self._leaving:  # else the worker leaves, and has run them
+            self._leaving.remove(held)
+            if held.started:
+                self._ends.run(held.context, held.patience)
 
 
-def _refuse_awaitable(answer: Any, hook: Callable[..., Any]) -> Any:
-    """An adapter with a hook that is `async def` has a loop, and its sessions' calls run there."""
-    if inspect.iscoroutine(answer):
-        answer.close()
-        raise TypeError("%s returned a coroutine: write it as `async def`" % getattr(hook, "__qualname__", "a hook"))
-    return answer
+class _Blamed:
+    """Around a hook that runs before a call: what it raises is not the tool's doing."""
+
+    __slots__ = ("_held", "_hook")
+
+    def __init__(self, hook: Callable[..., Any], held: HeldSession) -> None:
+        self._hook = hook
+        self._held = held
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: Optional[Type[BaseException]], error: Optional[BaseException], _tb: Optional[TracebackType]) -> None:
+        if isinstance(error, (Exception, SystemExit)):
+            raise HookFailed(getattr(self._hook, "__name__", "a hook"), self._held.context.id) from error
+
+
+async def _run_async(call: Any, hook: Callable[..., Any], args: Tuple[Any, ...], held: HeldSession) -> None:
+    with _Blamed(hook, held):
+        answer = border(call, hook, *args)
+        if inspect.isawaitable(answer):
+            await async_border(call, answer)

@@ -80,7 +80,7 @@ class Drain(NamedTuple):
 
 
 class EndSession(NamedTuple):
-    """A session is over: what it left here may go."""
+    """A session is over, or its state here is out of date: what it left here may go."""
 
     session_id: str
     reason: str

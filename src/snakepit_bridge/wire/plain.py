@@ -8,6 +8,7 @@ import datetime
 import decimal
 import enum
 import pathlib
+import types
 import uuid
 from typing import Any, Iterator, Optional, Set, Tuple
 
@@ -45,6 +46,8 @@ def to_plain(value: Any) -> Any:
             return exact(value)
     if isinstance(value, (set, frozenset)):
         return list(value)
+    if isinstance(value, types.MappingProxyType):  # such as `self.session.metadata`
+        return dict(value)
     if isinstance(value, _AS_TEXT):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
     if isinstance(value, datetime.timedelta):

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from snakepit._pool.registry import ToolRegistry, spec_of
 from snakepit._pool.tools import ToolSpec
+from snakepit.errors import InvalidToolSpec
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -29,8 +30,19 @@ class Offers:
         self._functions[session_id, spec.name] = function
         return spec
 
-    def unregister(self, name: str, session_id: str) -> bool:
-        """Offer it no more; False if it was not offered. Calls that run go on."""
+    def unregister(self, tool: str | Function, session_id: str) -> bool:
+        """Offer it no more; False if it was not offered. Calls that run go on.
+
+        Raises:
+            InvalidToolSpec: it is neither a name nor a function.
+        """
+        if not isinstance(tool, str):
+            if not callable(tool):
+                message = f"a host tool is taken back by its name or its function, not by a {type(tool).__name__}"
+                raise InvalidToolSpec(message, hint='pool.unregister_tool("rate")', field="tool")
+            names = [name for (owner, name), function in list(self._functions.items()) if owner == session_id and function == tool]
+            return any([self.unregister(name, session_id) for name in names])  # noqa: C419 - all of them, not up to the first
+        name = tool
         self._functions.pop((session_id, name), None)
         return bool(self.registry.remove_host_tool(name, session_id))
 

@@ -56,6 +56,7 @@ class Entry:
         snapshot: what its adapter last wanted kept of it; None: nothing.
         loss: how it lost its worker and its state, until it is bound anew.
         left: how it lost its worker, when a snapshot lets it go on elsewhere; until it does.
+        unrestored: its adapter has failed to restore the snapshot, and has not succeeded since.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Entry:
     snapshot: dict[str, Any] | None = None
     loss: Loss | None = None
     left: Loss | None = None
+    unrestored: bool = False
 
     def options(self, worker_id: str) -> dict[str, Any]:
         """What a call that goes to this worker tells of its session, and note that it goes there."""
@@ -110,15 +112,31 @@ class Entry:
             return {"from": left.worker_id, "reason": f"lost: {left.reason}", "restored": True}
         return {"from": moved_from, "reason": "busy", "restored": self.snapshot is not None} if moved_from else None
 
+    def forget_state(self) -> bool:
+        """Go on with an empty state; False, and nothing changes, if the state is there."""
+        if self.loss is None and not self.unrestored:
+            return False
+        self.loss = self.left = self.snapshot = None
+        self.home, self.unrestored = "", False
+        return True
+
+    def take_copies(self) -> list[str]:
+        """The workers that hold another state than the newest; from now on they hold none."""
+        copies = [worker_id for worker_id in self.holders if worker_id != self.home]
+        for worker_id in copies:
+            del self.holders[worker_id]
+        return copies
+
     def worker_gone(self, worker_id: str) -> None:
         """A worker can hold nothing of it any more."""
         self.holders.pop(worker_id, None)
         if self.home == worker_id:
             self.home = ""
 
-    def renew(self, metadata: Mapping[str, Any], now: float) -> None:
+    def renew(self, metadata: Mapping[str, Any], ttl: float, now: float) -> None:
         """It has been read from the store."""
         self.read = self.confirmed = now
+        self.ttl = ttl
         if metadata != self.metadata:
             self.metadata = metadata
             self.version += 1

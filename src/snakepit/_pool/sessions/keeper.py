@@ -42,7 +42,8 @@ class Keeper:
     Args:
         seats: the scheduler.
         ttl: lifetime of sessions that are opened by a call (seconds).
-        tell_end: called with (session id, ids of the workers that hold state of it, reason) when a session is over.
+        let_go: called with (session id, ids of workers that hold state of it, reason) when that state is of no more use.
+        over: called with the id of a session that is over.
         cancel: called with (call, reason, error) for each open call of a session that ends.
     """
 
@@ -51,13 +52,15 @@ class Keeper:
         access: StoreAccess,
         seats: Seats,
         ttl: float,
-        tell_end: Callable[[str, Iterable[str], str], None],
+        let_go: Callable[[str, Iterable[str], str], None],
+        over: Callable[[str], None],
         cancel: Callable[[Call, str, SnakepitError], None],
     ) -> None:
         self._access = access
         self._seats = seats
         self._ttl = ttl
-        self._tell_end = tell_end
+        self._let_go = let_go
+        self._told_over = over
         self._cancel = cancel
         self._loop = asyncio.get_running_loop()
         self._entries: dict[str, Entry] = {}
@@ -111,7 +114,10 @@ class Keeper:
         """What a call that goes to its worker tells of its session; the call notes where the session came from, if it moved."""
         entry = self._entries[call.session_id]
         call.moved = entry.move(moved_from)
-        return entry.options(call.worker_id)
+        told = entry.options(call.worker_id)
+        if call.affinity != "hint":  # its state is the conversation itself: what it left elsewhere must not come back
+            self._drop_copies(entry, "it went on elsewhere")
+        return told
 
     def not_sent(self, call: Call) -> None:
         """A call did not reach its worker after all, and neither did what it was to tell of its session."""
@@ -123,7 +129,13 @@ class Keeper:
         """A call has brought the newest snapshot of its session; None: it could not be made, and older ones are out of date."""
         entry = self._entries.get(call.session_id)
         if entry is not None and entry.home == call.worker_id:
-            entry.snapshot = snapshot
+            entry.snapshot, entry.unrestored = snapshot, False
+
+    def not_restored(self, call: Call) -> None:
+        """The snapshot of a call's session was refused by the adapter; its calls fail until it succeeds, or is given up."""
+        entry = self._entries.get(call.session_id)
+        if entry is not None and entry.home == call.worker_id:
+            entry.unrestored = True
 
     def is_recoverable(self, session_id: str) -> bool:
         """Can the session go on elsewhere?"""
@@ -149,10 +161,17 @@ class Keeper:
 
     async def open(self, session_id: str, ttl: float | None, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
         """Find or open a session: (what it is, was it opened now?). Raises what the store raises."""
-        seconds = self._ttl if ttl is None else ttl
-        info, created = await self._access.answer(lambda: self._access.store.open(session_id, ttl=seconds, metadata=metadata))
+        store, seconds = self._access.store, self._ttl if ttl is None else ttl
+        info, created = await self._access.answer(lambda: store.open(session_id, ttl=seconds, metadata=metadata, set_ttl=ttl is not None))
         self._note(info, created)
         return self._seen(info), created
+
+    async def touch(self, session_id: str) -> bool:
+        """Begin a session's lifetime anew; False if it is over."""
+        if await self._access.answer(lambda: self._access.store.touch((session_id,))):
+            self._over(session_id, "expired")
+            return False
+        return True
 
     async def end(self, session_id: str) -> bool:
         """End a session; False if there was none."""
@@ -161,12 +180,14 @@ class Keeper:
         return there
 
     async def rebind(self, session_id: str) -> bool:
-        """Let a session go on, on any worker; False if this pool knows none of that id."""
+        """Let a session whose state is lost, or could not be restored, go on with an empty one.
+
+        False if it is neither, or this pool knows none of that id: then nothing changes.
+        """
         entry = self._entries.get(session_id)
-        if entry is None:
+        if entry is None or not entry.forget_state():
             return False
-        entry.loss = None
-        self._seats.unbind(session_id)
+        self._drop_copies(entry, "it begins anew")
         return True
 
     async def info(self, session_id: str) -> SessionInfo | None:
@@ -226,7 +247,7 @@ class Keeper:
             if self._timer is None:
                 self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         else:
-            entry.renew(info.metadata, now)
+            entry.renew(info.metadata, info.ttl, now)
             entry.touched = now
         return entry
 
@@ -246,7 +267,14 @@ class Keeper:
             self._cancel(call, f"session {session_id!r} {reason}", ended(session_id))
         # After the cancels: no call of it may reach a worker behind the word that it is over.
         self._seats.unbind(session_id)
-        self._tell_end(session_id, tuple(entry.holders), reason)
+        self._told_over(session_id)
+        self._let_go(session_id, tuple(entry.holders), reason)
+
+    def _drop_copies(self, entry: Entry, reason: str) -> None:
+        """All but the newest state of a session leave their workers. A call that runs on one keeps it until it ends."""
+        copies = entry.take_copies()
+        if copies:
+            self._let_go(entry.id, copies, reason)
 
     def _sweep(self) -> None:
         """Keep alive what is in use, and end what has expired. One at a time; the next begins when this has been answered."""

@@ -1,0 +1,67 @@
+"""Checks of settings that take a few lines: lists of texts, regular expressions, where sessions are kept. Called by `config`."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from .errors import ConfigurationError
+
+_STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
+_FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "a": re.ASCII}
+
+
+def check_texts(name: str, value: Any) -> tuple[str, ...]:
+    """A list of texts, none of them empty.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) and item for item in value):
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts", field=name, value=value)
+    return tuple(value)
+
+
+def check_patterns(name: str, value: Any) -> tuple[str, ...]:
+    """Regular expressions, as text or compiled; as text.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = [_with_flags(item) if isinstance(item, re.Pattern) and isinstance(item.pattern, str) else item for item in value]
+    patterns = check_texts(name, value)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            hint = "to find a text as it is, write it with re.escape(...)"
+            raise ConfigurationError(f"{name} holds {pattern!r}, which is no regular expression: {error}", hint=hint, field=name) from error
+    return patterns
+
+
+def _with_flags(pattern: re.Pattern[str]) -> str:
+    """A compiled pattern as the text that means the same."""
+    flags = "".join(letter for letter, flag in _FLAGS.items() if pattern.flags & flag)
+    return f"(?{flags}){pattern.pattern}" if flags else pattern.pattern
+
+
+def check_store(name: str, value: Any) -> Any:
+    """What may name a session store; whether there is one shows when it is opened.
+
+    Raises:
+        ConfigurationError: it can name none.
+    """
+    text = value if isinstance(value, str) else str(value) if isinstance(value, pathlib.PurePath) else ""
+    if text.rpartition("/")[2].startswith(":memory:"):
+        hint = "None keeps sessions in memory; SQLite would make a file of that name"
+        raise ConfigurationError(f"{name} is {value!r}, which is no file", hint=hint, field=name)
+    wrong = isinstance(value, str) and value != "memory" and not value.startswith(_STORES)
+    if wrong or isinstance(value, (bytes, int, float, type)):
+        shown = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+        allowed = 'None (memory), "sqlite:///file.db", "redis://host:port/db", a path, or an object with the methods of SessionStore'
+        hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and "://" not in text else ""
+        raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", hint=hint, field=name)
+    return value
