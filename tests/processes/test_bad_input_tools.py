@@ -384,14 +384,6 @@ def test_the_channel_dies_of_a_tool() -> None:
         assert face.execute("ok", timeout=20) != before
 
 
-def test_a_channel_that_needs_no_clock() -> None:
-    """The threads of the plain carrier have no loop that a broken clock could end."""
-    with face_of("sync", NASTY, protocol="msgpack") as face:
-        before = face.execute("ok")
-        assert face.execute("stop_the_clock", timeout=20) is None
-        assert face.execute("ok", timeout=20) == before
-
-
 # Where a loop lives --------------------------------------------------------------------------------------------------
 
 
