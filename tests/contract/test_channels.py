@@ -17,7 +17,7 @@ import pytest
 
 import snakepit
 from channel_values import VALUES, same
-from interpreters import WANTED, WAYS, Way, interpreters
+from interpreters import WANTED, WAYS, Way, bare_environment, interpreters
 
 pytestmark = pytest.mark.slow
 
@@ -347,3 +347,29 @@ def test_enough_interpreters() -> None:
     if os.environ.get("CI"):
         assert len(found) >= WANTED, f"only {sorted(found)}"
     assert found
+
+
+def test_the_showcase_on_an_empty_python_3_8(tmp_path: pathlib.Path) -> None:
+    """An environment without a single package runs the built-in tools, over JSON, and the stats say why not over the others."""
+    if (3, 8) not in interpreters():
+        pytest.skip("Python 3.8 is not installed")
+    folder = tmp_path / "empty"
+    python = bare_environment((3, 8), folder)
+    assert list(folder.glob("lib/python3.8/site-packages/*")) == []
+    with snakepit.Pool(size=1, python=folder) as pool:
+        assert pool.execute("compute", {"operation": "add", "a": 5, "b": 3}) == 8
+        assert [chunk["message"] for chunk in pool.stream("ping_stream", {"count": 2})] == ["ping 1 of 2", "ping 2 of 2"]
+        stats = pool.stats()
+        assert stats.protocol == "json"
+        assert stats.protocol_reasons == (
+            f"protocol 'grpc' needs grpcio, which {python} does not have",
+            f"protocol 'msgpack' needs msgspec or msgpack, which {python} does not have",
+        )
+        assert pool.workers()[0].info().executable == python
+    for protocol, package in (("grpc", "'snakepit-bridge[grpc]'"), ("msgpack", "msgspec")):
+        with pytest.raises(snakepit.ProtocolUnavailable, match=f"which {python} does not have") as caught:
+            snakepit.Pool(size=1, python=python, protocol=protocol).start()
+        assert caught.value.code == f"{protocol}_unavailable"
+        assert caught.value.hint == f"{python} -m pip install {package}"
+    with pytest.raises(snakepit.ProtocolUnavailable, match="no protocol of the chain can be used: .*grpcio.*msgspec"):
+        snakepit.Pool(size=1, python=python, protocol=["grpc", "msgpack"]).start()

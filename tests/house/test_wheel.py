@@ -100,4 +100,5 @@ def test_sdk_and_stubs_install_on_python_3_8(wheel: Path, interpreter: Callable[
             next(stream)
         pool.execute("ping")  # the blocked tool was interrupted, and the worker lives on
         assert pool.workers()[0].info().python.startswith("3.8.")
+        assert (pool.stats().protocol, pool.stats().protocol_reasons) == ("grpc", ())
         assert pool.stats().restarts == 0
