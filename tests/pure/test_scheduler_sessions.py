@@ -23,6 +23,13 @@ class Waiting:
         self.strict = bool(session) and affinity != "hint"
 
 
+def kept_by(scheduler: Scheduler) -> dict[str, Any]:
+    """What is left in the tables of a scheduler, by name."""
+    room = scheduler._room
+    tables = {**vars(scheduler), **vars(room), "unary": room.anybody.unary, "streams": room.anybody.streams}
+    return {name: table for name, table in tables.items() if isinstance(table, (dict, set)) and table}
+
+
 class SchedulerWithSessions(RuleBasedStateMachine):
     """Random workers, calls and sessions; what must hold is checked against books kept in the plainest way."""
 
@@ -35,6 +42,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
         self.waiting: dict[int, Waiting] = {}
         self.stranded: dict[int, Waiting] = {}
         self.running: dict[int, tuple[str, bool]] = {}
+        self.strict: dict[int, str] = {}  # running strict calls, with their sessions
         self.bound: dict[str, str] = {}
         self.names = 0
 
@@ -61,6 +69,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
         self._unbound(worker, removal)
         for call in removal.orphans:
             del self.running[call]
+            self.strict.pop(call, None)
         del self.slots[worker]
         self.retired.discard(worker)
         self._made(removal.assignments)
@@ -80,10 +89,12 @@ class SchedulerWithSessions(RuleBasedStateMachine):
             leads = any(other.strict and other.session == session for other in self.waiting.values())
             taken = bound not in self._free() if bound else not self._free() or leads
             assert taken or not self._may_stream(streaming)
+            assert busy.assignments == []  # nobody waits beside a slot that is free for it
             assert self._state() == before
             return
-        except QueueIsFull:
+        except QueueIsFull as full:
             assert len(self.waiting) >= self.max_queue
+            assert full.assignments == []
             assert self._state() == before
             return
         self.waiting[call.call] = call
@@ -96,6 +107,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
     def finish(self, data: st.DataObject) -> None:
         call = data.draw(st.sampled_from(sorted(self.running)))
         del self.running[call]
+        self.strict.pop(call, None)
         self._made(self.scheduler.finish(call))
 
     @precondition(lambda self: self.waiting or self.stranded)
@@ -150,7 +162,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
         for call in self.waiting.values():
             if not self._may_stream(call.streaming):
                 continue
-            bound = self.bound.get(call.session, "") if call.strict else ""
+            bound = self.bound.get(call.session, "") if call.strict or self._must_stay(call.session) else ""
             if bound:
                 assert bound not in free, f"call {call.call} waits for {bound}, which is free"
             elif not self._follows(call):
@@ -161,7 +173,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
         taken = set(self.running)
         for session in SESSIONS:
             for affinity in ("hint", "strict_queue"):
-                bound = self.bound.get(session, "") if affinity != "hint" else ""
+                bound = self.bound.get(session, "") if affinity != "hint" or self._must_stay(session) else ""
                 seats = [bound] if bound else list(self.slots)
                 full = bool(seats) and all(self._load(name) >= self._capacity(name) for name in seats)
                 assert self.scheduler.saturated_by(taken, session=session, affinity=affinity, streaming=False) is full
@@ -179,8 +191,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
             self.scheduler.remove_worker(worker)
         for session in SESSIONS:
             self.scheduler.unbind(session)
-        left = {name: value for name, value in vars(self.scheduler).items() if isinstance(value, dict) and value}
-        assert left == {}
+        assert kept_by(self.scheduler) == {}
         assert (self.scheduler.waiting, self.scheduler.running) == (0, 0)
 
     # The model
@@ -194,6 +205,8 @@ class SchedulerWithSessions(RuleBasedStateMachine):
             bound = self.bound.get(call.session, "")
             if call.strict and bound:
                 assert worker == bound, "a strict call ran elsewhere"
+            elif bound and self._must_stay(call.session):
+                assert worker == bound, "a hint call moved a session from under its strict calls"
             elif bound in free:
                 assert worker == bound, "the session's own worker was free"
             assert moved_from == (bound if bound and bound != worker else "")
@@ -201,14 +214,16 @@ class SchedulerWithSessions(RuleBasedStateMachine):
             if call.session:
                 self.bound[call.session] = worker
             self.running[call_id] = worker, call.streaming
+            if call.strict:
+                self.strict[call_id] = call.session
 
     def _is_next(self, call: Waiting, worker: str, free: list[str]) -> None:
         """No older call could have run there, but for general ones that another free worker can take."""
         for other in self.waiting.values():
             if other.turn > call.turn or not self._may_stream(other.streaming) or self._follows(other):
                 continue
-            bound = self.bound.get(other.session, "") if other.strict else ""
-            if bound:
+            bound = self.bound.get(other.session, "") if other.strict or self._must_stay(other.session) else ""
+            if bound and (other.strict or bound != worker):
                 assert bound != worker, f"call {other.call} has waited longer for {worker}"
             else:
                 assert call.strict, f"call {other.call} is older"
@@ -220,13 +235,19 @@ class SchedulerWithSessions(RuleBasedStateMachine):
             return False
         return any(other.strict and other.session == call.session and other.turn < call.turn for other in self.waiting.values())
 
+    def _must_stay(self, session: str) -> bool:
+        """Do strict calls of it wait or run?"""
+        unserved = (*self.waiting.values(), *self.stranded.values())
+        return session in self.strict.values() or any(call.strict and call.session == session for call in unserved)
+
     def _unbound(self, worker: str, removal: Any) -> None:
         lost = {session for session, where in self.bound.items() if where == worker}
         assert set(removal.lost_sessions) == lost
-        stranded = [call for call in self.waiting.values() if call.strict and call.session in lost]
-        assert removal.stranded == [call.call for call in sorted(stranded, key=lambda call: call.turn)]
-        for call in stranded:
-            self.stranded[call.call] = self.waiting.pop(call.call)
+        theirs = [call for call in self.waiting.values() if call.session in lost]
+        assert {call.call for call in theirs if call.strict} <= set(removal.stranded) <= {call.call for call in theirs}
+        assert removal.stranded == sorted(removal.stranded)  # they are numbered by their turns
+        for call in removal.stranded:
+            self.stranded[call] = self.waiting.pop(call)
         for session in lost:
             del self.bound[session]
 
@@ -320,6 +341,48 @@ def test_a_stranded_call_keeps_its_place() -> None:
     assert (orphans, stranded, sessions, made) == ([1], [2], ["s"], [])
     assert scheduler.resubmit(2) == []
     assert scheduler.add_worker("b", 1) == [Assignment(2, "b")]
+
+
+def test_a_hint_call_does_not_move_a_session_from_under_a_strict_one(two: Scheduler) -> None:
+    """While strict calls of it run or wait, it waits with them for the session's worker, beside an idle one."""
+    two.submit(1, streaming=False, session="s", affinity="strict_queue")
+    two.submit(2, streaming=False, session="s", affinity="strict_queue")
+    assert two.submit(3, streaming=False, session="s") == []
+    assert two.saturated_by({1}, session="s", affinity="hint", streaming=False)
+    assert two.finish(1) == [Assignment(2, "a")]
+    assert two.finish(2) == [Assignment(3, "a")]
+    assert two.submit(4, streaming=False, session="s") == [Assignment(4, "b", moved_from="a")]
+
+
+def test_hint_calls_spread_when_the_last_strict_one_has_ended(two: Scheduler) -> None:
+    """Those that waited with it may go anywhere then."""
+    two.submit(1, streaming=False, session="s", affinity="strict_queue")
+    assert two.submit(2, streaming=False, session="s") == []
+    assert two.submit(3, streaming=False, session="s") == []
+    assert two.finish(1) == [Assignment(2, "a"), Assignment(3, "b", moved_from="a")]
+
+
+def test_a_hint_call_that_waited_for_a_lost_worker_goes_on(two: Scheduler) -> None:
+    """It is stranded with the strict ones, and may run anywhere."""
+    two.submit(1, streaming=False, session="s", affinity="strict_queue")
+    two.submit(2, streaming=False, session="s")
+    assert two.remove_worker("a").stranded == [2]
+    assert two.resubmit(2) == [Assignment(2, "b")]
+
+
+@pytest.mark.parametrize(("max_queue", "affinity", "refusal"), [(0, "strict_queue", QueueIsFull), (9, "strict_fail_fast", SessionBusy)])
+def test_a_refusal_brings_what_was_to_be_given_out(max_queue: int, affinity: str, refusal: type[QueueIsFull | SessionBusy]) -> None:
+    """Calls that an event before it has set free are not lost with it."""
+    scheduler = Scheduler(1)
+    scheduler.add_worker("a", 1)
+    scheduler.add_worker("b", 1)
+    scheduler.submit(1, streaming=False, session="s", affinity="strict_queue")
+    scheduler.submit(2, streaming=False, session="s", affinity="strict_queue")
+    scheduler._max_queue = max_queue
+    scheduler.unbind("s")
+    with pytest.raises(refusal) as caught:
+        scheduler.submit(3, streaming=False, session="s", affinity=affinity)
+    assert caught.value.assignments == [Assignment(2, "b")]
 
 
 def test_fail_fast_never_waits(two: Scheduler) -> None:
