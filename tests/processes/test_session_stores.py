@@ -132,6 +132,7 @@ def test_a_ttl_for_one_that_is_there(store: Any, clock: Clock) -> None:
 
 def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     """It counts from the last touch; looking is no touch; what has expired is gone, and says so once."""
+    made = clock.now
     store.open("a", ttl=10.0, metadata=None)
     store.open("b", ttl=10.0, metadata=None)
     clock.now += 9
@@ -139,7 +140,7 @@ def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     assert store.get("b") is not None
     clock.now += 9
     assert store.get("b") is None
-    assert store.gone(["a", "b"]) == {"b"}
+    assert store.gone(dict.fromkeys(["a", "b"], made)) == {"b"}
     assert store.touch(["b"]) == {"b"}
     assert [info.id for info in store.sessions()] == ["a"]
     assert store.expire() == ["b"]
@@ -358,7 +359,19 @@ def test_two_hosts_see_one_session(lasting: Make) -> None:
         other.open("more", ttl=60.0, metadata=None)
     assert other.delete("a") is True
     assert one.get("a") is None
-    assert one.gone(["a"]) == {"a"}
+    assert one.gone({"a": info.created}) == {"a"}
+
+
+def test_a_session_that_was_made_anew_is_another(store: Any, clock: Clock) -> None:
+    """Whoever knew the one before finds that gone, by when it was made; to the last digit."""
+    clock.now += 1 / 3
+    before = store.open("a", ttl=60.0, metadata=None)[0].created
+    assert store.gone({"a": before}) == set()
+    store.delete("a")
+    clock.now += 1e-6
+    after = store.open("a", ttl=60.0, metadata=None)[0].created
+    assert store.gone({"a": before, "b": before}) == {"a", "b"}
+    assert store.gone({"a": after}) == set()
 
 
 def _count_up(store: Any, times: int) -> None:

@@ -100,11 +100,12 @@ class MemorySessionStore:
                     session.last_used = now
         return gone
 
-    def gone(self, session_ids: Iterable[str], /) -> set[str]:
+    def gone(self, sessions: Mapping[str, float], /) -> set[str]:
         """See `SessionStore`."""
         with self._lock:
             now = self._clock()
-            return {session_id for session_id in session_ids if self._alive(session_id, now) is None}
+            alive = {session_id: self._alive(session_id, now) for session_id in sessions}
+            return {session_id for session_id, found in alive.items() if found is None or found.created != sessions[session_id]}
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """See `SessionStore`."""

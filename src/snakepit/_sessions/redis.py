@@ -87,7 +87,10 @@ return gone
 """
 _GONE = """
 local gone = {}
-for i = 3, #ARGV do if not alive(ARGV[i]) then gone[#gone + 1] = ARGV[i] end end
+for i = 3, #ARGV, 2 do
+    local id = ARGV[i]
+    if not alive(id) or redis.call('HGET', key(id), 'created') ~= ARGV[i + 1] then gone[#gone + 1] = id end
+end
 return gone
 """
 _SWAP = """
@@ -194,9 +197,10 @@ class RedisSessionStore:
         """See `SessionStore`."""
         return {item.decode() for item in self._run("touch", *session_ids)}
 
-    def gone(self, session_ids: Iterable[str], /) -> set[str]:
+    def gone(self, sessions: Mapping[str, float], /) -> set[str]:
         """See `SessionStore`."""
-        return {item.decode() for item in self._run("gone", *session_ids)}
+        pairs = (text for session_id, created in sessions.items() for text in (session_id, repr(created)))
+        return {item.decode() for item in self._run("gone", *pairs)}
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """See `SessionStore`."""

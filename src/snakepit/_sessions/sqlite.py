@@ -114,13 +114,13 @@ class SQLiteSessionStore:
             now = self._clock()
             alive = _alive(db, ids, now)
             db.executemany("UPDATE sessions SET last_used=?, expires=?+ttl WHERE id=?", [(now, now, item) for item in alive])
-        return set(ids) - alive
+        return set(ids) - alive.keys()
 
-    def gone(self, session_ids: Iterable[str], /) -> set[str]:
+    def gone(self, sessions: Mapping[str, float], /) -> set[str]:
         """See `SessionStore`."""
-        ids = list(session_ids)
         with self._step(write=False) as db:
-            return set(ids) - _alive(db, ids, self._clock())
+            alive = _alive(db, list(sessions), self._clock())
+        return {item for item, created in sessions.items() if alive.get(item) != created}
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """See `SessionStore`."""
@@ -257,9 +257,10 @@ def _info(row: tuple[Any, ...]) -> SessionInfo:
     return SessionInfo(session_id, created, last_used, expires, ttl, freeze(decode(metadata)), programs)
 
 
-def _alive(db: sqlite3.Connection, ids: list[str], now: float) -> set[str]:
-    alive = "SELECT id FROM sessions WHERE expires>? AND id IN (SELECT value FROM json_each(?))"
-    return {item for (item,) in db.execute(alive, (now, json.dumps(ids)))}
+def _alive(db: sqlite3.Connection, ids: list[str], now: float) -> dict[str, float]:
+    """Those that are there, and when they were made."""
+    alive = "SELECT id, created FROM sessions WHERE expires>? AND id IN (SELECT value FROM json_each(?))"
+    return dict(db.execute(alive, (now, json.dumps(ids))))
 
 
 def _count(db: sqlite3.Connection, now: float) -> int:

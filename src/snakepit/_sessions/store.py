@@ -46,8 +46,12 @@ class SessionStore(Protocol):
     def touch(self, session_ids: Iterable[str], /) -> set[str]:
         """Begin the lifetimes of these anew; those that are gone. One round trip for all."""
 
-    def gone(self, session_ids: Iterable[str], /) -> set[str]:
-        """Which of these are gone; nothing is touched. One round trip for all."""
+    def gone(self, sessions: Mapping[str, float], /) -> set[str]:
+        """Which of these are gone; nothing is touched. One round trip for all.
+
+        Args:
+            sessions: by id, when they were made: one that was ended and made anew is gone.
+        """
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """Change metadata: `change` gets a copy and gives the new one; it may be asked again when another was faster.
