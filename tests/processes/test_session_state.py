@@ -40,7 +40,7 @@ def test_rebinding_never_brings_back_what_an_earlier_move_left(marks: Marks) -> 
         all_ready(pool)
         session = pool.session(metadata={"folder": marks.text})
         first = session.execute("note", {"text": "old"})["worker"]
-        busy = session.submit("sleep", {"seconds": 20.0})
+        busy = session.submit("sleep", {"seconds": 20.0}, affinity="hint")
         wait_until(busy.running, "a busy worker")
         second = session.execute("note", {"text": "new"}, affinity="hint")["worker"]
         assert second != first
@@ -59,7 +59,7 @@ def test_a_strict_session_that_moves_takes_its_state_away(marks: Marks) -> None:
         all_ready(pool)
         session = pool.session(metadata={"folder": marks.text})
         session.execute("note", {"text": "old"})
-        busy = session.submit("sleep", {"seconds": 20.0})
+        busy = session.submit("sleep", {"seconds": 20.0}, affinity="hint")
         wait_until(busy.running, "a busy worker")
         session.execute("note", {"text": "new"}, affinity="hint")
         assert session.execute("note", {"text": "more"})["notes"] == ["new", "more"]
@@ -107,7 +107,7 @@ def test_an_end_hook_waits_for_the_calls_of_its_state(marks: Marks) -> None:
         all_ready(pool)
         session = pool.session(metadata={"folder": marks.text})
         first = session.execute("note", {"text": "a"})["worker"]
-        slow = [session.submit("note", {"text": "slow", "seconds": 2.0}) for _ in range(4)]
+        slow = [session.submit("note", {"text": "slow", "seconds": 2.0}, affinity="hint") for _ in range(4)]
         marks.wait("waiting-slow")
         wait_until(lambda: all(future.running() for future in slow), "a full worker")
         second = session.execute("note", {"text": "b"}, affinity="hint")["worker"]

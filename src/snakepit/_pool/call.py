@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from snakepit.errors import SnakepitError
@@ -33,6 +33,19 @@ class ProgressNews(NamedTuple):
 Item = Chunks | Ended | Failed | ProgressNews
 
 
+class Opening(NamedTuple):
+    """How a call opens its session, if that is not there.
+
+    Attributes:
+        ttl: its lifetime without calls (seconds); None: as the pool is set.
+        opened: told, on the loop's thread, whether it was made for this call.
+    """
+
+    ttl: float | None
+    metadata: Mapping[str, Any] | None
+    opened: Callable[[bool], None]
+
+
 class Mailbox(Protocol):
     """Where a call's news goes. Each face of the pool has its own kind; `put` is called on the loop's thread, never blocks."""
 
@@ -51,6 +64,7 @@ class Call:
         progress: the newest report of a unary call that its caller has not seen; at most one.
         binary: arguments that travel untouched, as bytes.
         session_id: the session it belongs to; empty: none. session_must_exist: it was opened before, and is not opened by this call.
+        opening: how it opens its session, where a `Session` says so.
         affinity: how it sticks to its session's worker.
         moved: its session went to another worker for it: from where and why.
         correlation_id: `<run>-<number>`, in every log line about it; a nested call keeps that of the call it came from.
@@ -77,6 +91,7 @@ class Call:
     binary: Mapping[str, bytes] | None = None
     session_id: str = ""
     session_must_exist: bool = False
+    opening: Opening | None = None
     affinity: str = "hint"
     moved: dict[str, Any] | None = None
     correlation_id: str = ""
@@ -86,12 +101,12 @@ class Call:
     timers: list[asyncio.TimerHandle] = dataclasses.field(default_factory=list)
 
     def where(self) -> dict[str, Any]:
-        """Facts for the end's metadata: who ran it, for which session, and whether that has moved."""
+        """Facts for the end's metadata, or its error's details: who ran it, for which session, and whether that has moved."""
         facts: dict[str, Any] = {"worker_id": self.worker_id}
         if self.session_id:
             facts["session_id"] = self.session_id
             if self.moved is not None:
-                facts["session_moved"] = self.moved
+                facts["session_moved"] = dict(self.moved)  # each caller its own
         return facts
 
     def report(self, payload: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from snakepit._workers.worker import Death, Worker
 from snakepit.config import PoolConfig
-from snakepit.errors import CallCancelled, SnakepitError
+from snakepit.errors import CallCancelled, SessionEnded, SnakepitError
 from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
@@ -22,7 +22,7 @@ from . import call_log, failures
 from .call import Call, Ended, Failed
 from .ledger import Ledger
 from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
-from .sessions.keeper import Keeper
+from .sessions.keeper import Keeper, ended
 
 _log = library_logger("snakepit.pool")
 
@@ -90,7 +90,6 @@ class Dispatcher:
         if worker is None:
             return
         if worker.connection.cancel(call.id, reason):
-            self._sessions.not_sent(call)
             self._slot_free(call, worker)
         else:
             call.timers.append(self._loop.call_later(self._config.cancel_timeout, self._kill_for, call, worker))
@@ -142,10 +141,8 @@ class Dispatcher:
         warning, tainted = facts.pop("warning", None), facts.pop("tainted", False)
         if warning:
             _log.warning("%s: %s", worker.id, warning, extra={"worker_id": worker.id, "correlation_id": call.correlation_id})
-        if "snapshot" in facts:
-            self._sessions.keep_snapshot(call, facts.pop("snapshot"))
-        elif facts.get("hook") == "restore":
-            self._sessions.not_restored(call)
+        if call.session_id:
+            self._sessions.answered(call, facts)
         if isinstance(event, frames.Result):
             self.ledger.tell(call, Ended(event.value, {**facts, **call.where()}))
         else:
@@ -165,17 +162,21 @@ class Dispatcher:
     def _enqueue(self, call: Call) -> None:
         try:
             assignments = self._scheduler.submit(call.id, streaming=call.streaming, session=call.session_id, affinity=call.affinity)
-        except QueueIsFull:
+        except QueueIsFull as full:
             self._refuse(call, failures.queue_full(self._scheduler.waiting, self._config.queue_size))
+            self._give(full.assignments)
             return
         except SessionBusy as busy:
             self._refuse(call, failures.worker_busy(call, busy.worker_id))
+            self._give(busy.assignments)
             return
         self._give(assignments)
         if call.waited:
             self.waited_for(call)
 
     def _refuse(self, call: Call, error: Exception) -> None:
+        """It goes to no worker."""
+        self._scheduler.withdraw(call.id)
         self.ledger.tell(call, Failed(failures.session_failed(call, error)))
         self._leave(call)
 
@@ -186,27 +187,37 @@ class Dispatcher:
             call, worker = self._open(call_id), self._workers[worker_id]
             self._nested.pop(call_id, None)
             call.began, call.worker_id = time.monotonic(), worker_id
-            worker.running[call_id] = call.correlation_id
-            worker.secrets.running(call_id, {**call.args, **call.binary} if call.binary else call.args)
-            call_log.given(call)
-            options = self._options(call, moved_from)
-            if call.session_id and "metadata" in options["session"]:
-                worker.secrets.session_begun(call.session_id, options["session"]["metadata"])
             try:
-                worker.connection.call(call_id, call.tool, call.args, options, call.window)
+                self._send(call, worker, moved_from)
             except Unserialisable as error:
-                self._sessions.not_sent(call)
-                self.ledger.tell(call, Failed(failures.unsendable(call, error)))
-                self._leave(call)
-                self._no_longer_on(worker, call)
-                pending += self._scheduler.finish(call_id)
+                failure: SnakepitError = failures.unsendable(call, error)
+            except SessionEnded as error:
+                failure = error
+            else:
+                continue
+            self.ledger.tell(call, Failed(failure))
+            self._no_longer_on(worker, call)
+            pending += self._scheduler.finish(call_id)
+            self._leave(call)
 
-    def _options(self, call: Call, moved_from: str) -> dict[str, Any]:
+    def _send(self, call: Call, worker: Worker, moved_from: str) -> None:
+        options = self._options(call)
+        if call.session_id:
+            telling = self._sessions.options(call, moved_from)
+            if telling is None:
+                raise ended(call.session_id)
+            options["session"] = telling
+            if "metadata" in telling:
+                worker.secrets.session_begun(call.session_id, telling["metadata"])
+        worker.running[call.id] = call.correlation_id
+        worker.secrets.running(call.id, {**call.args, **call.binary} if call.binary else call.args)
+        call_log.given(call)
+        worker.connection.call(call.id, call.tool, call.args, options, call.window)
+
+    def _options(self, call: Call) -> dict[str, Any]:
         options: dict[str, Any] = {"stream": call.streaming, "kill_after": self._config.cancel_timeout, "cid": call.correlation_id}
         if call.deadline is not None:
             options["timeout"] = max(0.0, call.deadline - self._loop.time())
-        if call.session_id:
-            options["session"] = self._sessions.options(call, moved_from)
         if call.binary:
             options["binary"] = call.binary
         if call.span is not None and call.span.trace is not None:
@@ -214,17 +225,18 @@ class Dispatcher:
         return options
 
     def _move(self, stranded: Iterable[int]) -> None:
-        """Strict calls whose worker is gone: on with them where their session can go on, else they fail."""
+        """Calls that waited for a worker that is gone: on with them where their session can go on, else they fail."""
         for call in map(self._open, list(stranded)):
-            if self._sessions.is_recoverable(call.session_id):
+            if call.affinity == "hint" or self._sessions.is_recoverable(call.session_id):
                 self._give(self._scheduler.resubmit(call.id))
             else:
                 self._refuse(call, self._sessions.loss_of(call.session_id))
 
     def _slot_free(self, call: Call, worker: Worker) -> None:
         self._no_longer_on(worker, call)
+        assignments = self._scheduler.finish(call.id)
         self._leave(call)
-        self._give(self._scheduler.finish(call.id))
+        self._give(assignments)
 
     @staticmethod
     def _no_longer_on(worker: Worker, call: Call) -> None:
@@ -232,11 +244,12 @@ class Dispatcher:
         worker.secrets.ended(call.id)
 
     def _leave(self, call: Call) -> None:
+        """The last step of a call. What others make of it comes after our own books: they may ask what is not ours to vouch for."""
         self.ledger.leave(call)
         self._nested.pop(call.id, None)
+        self._call_left(call)
         if call.session_id:
             self._sessions.left(call)
-        self._call_left(call)
 
     def _fail_deadlocked(self) -> None:
         """Nested calls that no worker can ever take: each slot is held by a call that waits for such a one."""

@@ -37,6 +37,9 @@ class Ledger:
 
     def tell(self, call: Call, item: Ended | Failed) -> None:
         """Tell a call's caller how it ended, and count it; nothing happens if that was done before."""
+        if isinstance(item, Failed) and call.moved is not None:  # its caller finds another state, and has no metadata that says so
+            for name, fact in call.where().items():
+                item.error.details.setdefault(name, fact)
         if call.finish(item):
             kind = _kind(item)
             setattr(self.counters, kind, getattr(self.counters, kind) + 1)

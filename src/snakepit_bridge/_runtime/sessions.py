@@ -47,12 +47,15 @@ class HeldSession:
         ending: its end hooks are to run when its last call has ended.
         unkept: its last snapshot failed, and this has been told.
         patience: how long each of its end hooks may take (seconds).
+        version: of the metadata it has; visit: numbers the restored states that the host has given to workers.
     """
 
-    __slots__ = ("calls", "context", "ending", "over", "patience", "restore", "started", "starting", "unkept")
+    __slots__ = ("calls", "context", "ending", "over", "patience", "restore", "started", "starting", "unkept", "version", "visit")
 
-    def __init__(self, context: SessionContext) -> None:
+    def __init__(self, context: SessionContext, visit: int) -> None:
         self.context = context
+        self.visit = visit
+        self.version = -1
         self.restore: Optional[Dict[str, Any]] = None
         self.started = False
         self.starting: Optional[asyncio.Future[None]] = None
@@ -92,16 +95,19 @@ class Sessions:
         told = options.get("session")
         if not isinstance(told, dict) or not isinstance(told.get("id"), str):
             return None
-        if told.get("fresh"):  # what an earlier visit left here is out of date
-            self.end(told["id"], busy=True)
-        held = self._held.get(told["id"])
+        session_id, visit, version = told["id"], int(told.get("visit", 0)), int(told.get("version", 0))
+        held = self._held.get(session_id)
+        if held is not None and visit > held.visit:  # it comes back from another worker: what it left here is out of date
+            self.end(session_id, busy=True)
+            held = None
         if held is None:
-            held = self._held[told["id"]] = HeldSession(SessionContext(told["id"]))
+            held = self._held[session_id] = HeldSession(SessionContext(session_id), visit)
+            held.restore = told["restore"] if isinstance(told.get("restore"), dict) else None
         held.patience = float(options.get("kill_after") or _PATIENCE_SECONDS)
-        if isinstance(told.get("metadata"), dict):
+        # A large call is overtaken by smaller ones: what it tells may be told already, and out of date.
+        if isinstance(told.get("metadata"), dict) and version >= held.version:
+            held.version = version
             set_metadata(held.context, told["metadata"])
-        if isinstance(told.get("restore"), dict):
-            held.restore = told["restore"]
         return held
 
     def end(self, session_id: str, busy: bool) -> None:

@@ -14,6 +14,7 @@ from snakepit._sessions.store import SessionStore
 from snakepit.errors import SessionStoreError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Requests that may wait for a store at once.
 _MAX_WAITING = 10_000
@@ -26,13 +27,20 @@ _Request = tuple[Callable[[], Any], Callable[[Any, Exception | None], None]]
 class StoreAccess:
     """Asks one store. Lives on one loop; `close` ends its thread.
 
+    Answers come in the order in which the store gave them. What has to be concluded from an answer is concluded with it, by `then`
+    or `note`: a task that waits for it goes on a turn of the loop later, and finds what newer answers have changed.
+
     Args:
         owned: close the store too.
+
+    Attributes:
+        shared: may others change what is in the store?
     """
 
     def __init__(self, store: SessionStore, *, owned: bool) -> None:
         self.store = store
         self.blocking = store.blocking
+        self.shared = store.blocking or not owned
         self._owned = owned
         self._loop = asyncio.get_running_loop()
         self._requests: queue.Queue[_Request | None] = queue.Queue(_MAX_WAITING)
@@ -50,19 +58,30 @@ class StoreAccess:
         else:
             then(answer, None)
 
-    async def answer(self, request: Callable[[], T], *, on_thread: bool = False) -> T:
-        """Ask and wait for the answer; raises what the store raises.
+    async def answer(self, request: Callable[[], T]) -> T:
+        """Ask and wait for the answer; raises what the store raises."""
+        return await self.noted(request, _as_it_is)
+
+    async def noted(self, request: Callable[[], T], note: Callable[[T], R], *, on_thread: bool = False) -> R:
+        """Ask and wait for what `note`, called with the answer when it comes, makes of it; raises what the store raises.
 
         Args:
-            on_thread: on the thread in any case: the request calls the user's code.
+            note: called on the loop's thread, also when the caller has left meanwhile.
+            on_thread: ask on the thread in any case: the request calls the user's code.
         """
         if not self.blocking and not on_thread:
-            return request()
-        future: asyncio.Future[T] = self._loop.create_future()
+            return note(request())
+        future: asyncio.Future[R] = self._loop.create_future()
 
         def take(answer: T, error: Exception | None) -> None:
+            result: Any = None
+            if error is None:
+                try:
+                    result = note(answer)
+                except Exception as problem:
+                    error = problem
             if not future.done():
-                future.set_exception(error) if error is not None else future.set_result(answer)
+                future.set_exception(error) if error is not None else future.set_result(result)
 
         self._ask_on_thread(request, take)
         return await future
@@ -100,3 +119,7 @@ class StoreAccess:
                 problem = error
             with contextlib.suppress(RuntimeError):  # the loop has been closed under an open pool
                 self._loop.call_soon_threadsafe(then, answer, problem)
+
+
+def _as_it_is(answer: T) -> T:
+    return answer

@@ -8,10 +8,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from snakepit._pool.call import Call
 from snakepit.errors import SessionLost
+
+#: Why a session has moved, where its worker is there still.
+_BUSY = "busy"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,24 +45,53 @@ class Loss:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
+class Holder:
+    """What one worker knows of a session for certain, because it has answered a call that told it so.
+
+    Calls that wait to be sent may be overtaken or cancelled: until one is answered, each tells what the first was to tell.
+
+    Attributes:
+        version: of the metadata that it knows.
+        visit: numbers the restored state that it works on, or is to begin with; 0: none was restored there.
+        restore: the snapshot that this visit begins with, until it is known to have arrived.
+    """
+
+    version: int = -1
+    visit: int = 0
+    restore: dict[str, Any] | None = None
+
+
+class Told(NamedTuple):
+    """What a call tells: its worker, of the session; its caller, of how that has moved."""
+
+    holder: Holder
+    version: int
+    visit: int
+    moved: dict[str, Any] | None
+
+
+@dataclasses.dataclass(slots=True, eq=False)
 class Entry:
     """One session, as this pool knows it.
 
     Attributes:
+        created: when it was made, by the store's clock; another session of the same id has another.
         metadata: as the store has it; version: counts its changes.
         ttl: its lifetime without calls (seconds).
         read, confirmed: when it was last read from the store, and when that last said that it is there (seconds, the loop's clock).
         touched: when its lifetime last began anew (same).
-        calls: its open calls. While there are any it does not expire.
-        holders: the workers that hold state of it, with the version of the metadata they were told.
+        calls: its open calls, and told: what those that have a worker tell. While there are calls it does not expire.
+        holders: the workers that hold state of it.
         home: the worker where its newest state is; empty if it has none yet or that worker is gone.
+        visits: how often its state has been restored somewhere.
         snapshot: what its adapter last wanted kept of it; None: nothing.
         loss: how it lost its worker and its state, until it is bound anew.
-        left: how it lost its worker, when a snapshot lets it go on elsewhere; until it does.
+        moved: from where it has moved and why, until a call that tells it has been answered.
         unrestored: its adapter has failed to restore the snapshot, and has not succeeded since.
     """
 
     id: str
+    created: float
     metadata: Mapping[str, Any]
     ttl: float
     read: float
@@ -67,56 +99,62 @@ class Entry:
     touched: float
     version: int = 0
     calls: dict[int, Call] = dataclasses.field(default_factory=dict)
-    holders: dict[str, int] = dataclasses.field(default_factory=dict)
+    told: dict[int, Told] = dataclasses.field(default_factory=dict)
+    holders: dict[str, Holder] = dataclasses.field(default_factory=dict)
     home: str = ""
+    visits: int = 0
     snapshot: dict[str, Any] | None = None
     loss: Loss | None = None
-    left: Loss | None = None
+    moved: dict[str, Any] | None = None
     unrestored: bool = False
 
-    def options(self, worker_id: str) -> dict[str, Any]:
-        """What a call that goes to this worker tells of its session, and note that it goes there."""
-        told: dict[str, Any] = {"id": self.id}
-        known = self.holders.get(worker_id)
-        if known != self.version:
-            told["metadata"] = _plain(self.metadata)
-        if self.home != worker_id and self.snapshot is not None:
-            told["restore"] = self.snapshot
-            if known is not None:
-                told["fresh"] = True  # what an earlier visit left there is out of date
-        self.holders[worker_id] = self.version
-        self.home = worker_id
+    def tell(self, call: Call, moved_from: str) -> dict[str, Any]:
+        """What a call that goes to its worker tells there, and note that it goes there; the call notes how the session has moved."""
+        if moved_from and (self.moved is None or self.moved["reason"] == _BUSY):
+            self.moved = {"from": moved_from, "reason": _BUSY, "restored": self.snapshot is not None}
+        call.moved = self.moved
+        holder = self.holders.setdefault(call.worker_id, Holder())
+        if self.home != call.worker_id and self.snapshot is not None:
+            self.visits += 1
+            holder.visit, holder.restore = self.visits, self.snapshot
+        self.home = call.worker_id
+        self.told[call.id] = Told(holder, self.version, holder.visit, self.moved)
+        telling: dict[str, Any] = {"id": self.id}
+        if holder.version < self.version:
+            telling.update(metadata=_plain(self.metadata), version=self.version)
+        if holder.visit:
+            telling["visit"] = holder.visit
+        if holder.restore is not None:
+            telling["restore"] = holder.restore
+        return telling
+
+    def answered(self, call_id: int) -> Told | None:
+        """A call's worker has answered: it knows what the call told. None if this session did not send it there."""
+        told = self.told.get(call_id)
+        if told is None:
+            return None
+        told.holder.version = max(told.holder.version, told.version)
+        if told.holder.visit == told.visit:
+            told.holder.restore = None
+        if told.moved is not None and told.moved is self.moved:
+            self.loss = self.moved = None
         return told
 
-    def not_told(self, worker_id: str) -> None:
-        """The call that was to tell this worker of it has not left: the next one tells all of it again."""
-        if worker_id in self.holders:
-            self.holders[worker_id] = -1
-        if self.home == worker_id and self.snapshot is not None:
-            self.home = ""
+    def is_newest(self, told: Told) -> bool:
+        """Did this call run on the newest state of the session?"""
+        return self.holders.get(self.home) is told.holder and told.visit == told.holder.visit
 
     def lost(self, loss: Loss) -> None:
-        """The worker it was bound to is gone, or about to go."""
+        """The worker it was bound to is gone, or about to go. It can go on elsewhere, if there is a snapshot."""
+        self.moved = {"from": loss.worker_id, "reason": f"lost: {loss.reason}", "restored": self.snapshot is not None}
         if self.snapshot is None:
             self.loss = loss
-        else:
-            self.left = loss
-
-    def move(self, moved_from: str) -> dict[str, Any] | None:
-        """Its next call goes to another worker than the last: from where and why. None if there is nothing to tell."""
-        loss, left = self.loss, self.left
-        self.loss = self.left = None
-        if loss is not None:
-            return {"from": loss.worker_id, "reason": f"lost: {loss.reason}", "restored": False}
-        if left is not None:
-            return {"from": left.worker_id, "reason": f"lost: {left.reason}", "restored": True}
-        return {"from": moved_from, "reason": "busy", "restored": self.snapshot is not None} if moved_from else None
 
     def forget_state(self) -> bool:
         """Go on with an empty state; False, and nothing changes, if the state is there."""
         if self.loss is None and not self.unrestored:
             return False
-        self.loss = self.left = self.snapshot = None
+        self.loss = self.moved = self.snapshot = None
         self.home, self.unrestored = "", False
         return True
 

@@ -1,4 +1,4 @@
-"""Keeps a pool's sessions: opens and ends them, lets their calls in, notices expiry and loss, tells the workers.
+"""Keeps a pool's sessions: opens and ends them, lets their calls in, notices loss, tells the workers. The Sweeper notices expiry.
 
 Lives on the engine's loop. Where calls run is the scheduler's business; the Keeper binds and unbinds there.
 """
@@ -13,17 +13,12 @@ from typing import Any, Protocol
 
 from snakepit._pool.call import Call
 from snakepit._sessions.records import SessionInfo
-from snakepit._sessions.store import SessionStore
 from snakepit.errors import SessionEnded, SnakepitError
-from snakepit.telemetry.logs import library_logger
 
 from .access import StoreAccess
 from .entry import Entry, Loss
+from .sweeper import Sweeper
 
-_log = library_logger("snakepit.sessions")
-
-#: How often expiry is looked for (seconds): an expired session's state leaves its workers within 1 s.
-SWEEP_SECONDS = 0.25
 #: A store that does I/O is asked again for a session after this long (seconds).
 CHECK_SECONDS = 1.0
 
@@ -35,6 +30,8 @@ class Seats(Protocol):
 
     def unbind(self, session: str, /) -> None: ...
 
+    def withdraw(self, call_id: int, /) -> bool: ...
+
 
 class Keeper:
     """The sessions of one pool.
@@ -43,7 +40,7 @@ class Keeper:
         seats: the scheduler.
         ttl: lifetime of sessions that are opened by a call (seconds).
         let_go: called with (session id, ids of workers that hold state of it, reason) when that state is of no more use.
-        over: called with the id of a session that is over.
+        over: called with the id of a session that is over, also of one that this pool has made no use of.
         cancel: called with (call, reason, error) for each open call of a session that ends.
     """
 
@@ -64,21 +61,22 @@ class Keeper:
         self._cancel = cancel
         self._loop = asyncio.get_running_loop()
         self._entries: dict[str, Entry] = {}
-        self._busy: dict[str, Entry] = {}  # those with open calls
-        self._late: set[str] = set()  # used since the last sweep; a store that does I/O is told then
-        self._closed = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._sweeper = Sweeper(access, self._entries, self._over)
 
     # Calls ------------------------------------------------------------------------------------------------------------------
 
     def admit(self, call: Call, go: Callable[[Call], None], refuse: Callable[[Call, Exception], None]) -> None:
         """Find or open the session of a call, then `go`; or `refuse` with the reason. At once, unless the store does I/O."""
         entry = self._entries.get(call.session_id)
-        now = self._loop.time()
-        if entry is not None and self._access.blocking and now - entry.read < CHECK_SECONDS:
-            self._late.add(entry.id)
-            self._enter(entry, call, go, refuse)
-            return
+        if entry is not None and call.opening is None:
+            try:
+                known = self._is_there(entry)
+            except Exception as error:
+                refuse(call, error)
+                return
+            if known:
+                self._enter(entry, call, go, refuse)
+                return
 
         def opened(answer: tuple[SessionInfo, bool] | None, error: Exception | None) -> None:
             if error is not None:
@@ -86,55 +84,55 @@ class Keeper:
             elif answer is None:
                 self._over(call.session_id, "ended")
                 refuse(call, ended(call.session_id))
-            elif not call.over:
-                self._enter(self._note(*answer), call, go, refuse)
+            else:
+                found = self._note(answer[0])
+                if call.opening is not None:
+                    call.opening.opened(answer[1])
+                if not call.over:
+                    self._enter(found, call, go, refuse)
 
-        if entry is not None and not self._access.blocking:
-            gone = self._access.store.touch((entry.id,))  # the way of nearly every call
-            if not gone:
-                entry.touched = now
-                self._enter(entry, call, go, refuse)
-                return
-            self._over(entry.id, "expired")
         self._access.ask(functools.partial(self._open_for, call), opened)
 
     def left(self, call: Call) -> None:
-        """A call of a session is no longer open: its lifetime begins anew."""
+        """A call of a session is no longer open: its lifetime begins anew. Never raises: the call is over, whatever the store says."""
         entry = self._entries.get(call.session_id)
         if entry is None or entry.calls.pop(call.id, None) is None:
             return
+        entry.told.pop(call.id, None)
         if not entry.calls:
-            self._busy.pop(entry.id, None)
+            self._sweeper.end(entry.id)
         if self._access.blocking:
-            self._late.add(entry.id)
-        else:
+            self._sweeper.used(entry.id)
+            return
+        try:
             self._access.store.touch((entry.id,))
+        except Exception:  # the sweep tries again, and says what is wrong
+            self._sweeper.used(entry.id)
 
-    def options(self, call: Call, moved_from: str) -> dict[str, Any]:
-        """What a call that goes to its worker tells of its session; the call notes where the session came from, if it moved."""
-        entry = self._entries[call.session_id]
-        call.moved = entry.move(moved_from)
-        told = entry.options(call.worker_id)
+    def options(self, call: Call, moved_from: str) -> dict[str, Any] | None:
+        """What a call that goes to its worker tells of its session; the call notes where the session came from, if it moved.
+
+        None: the session is over, and the call with it.
+        """
+        entry = self._entries.get(call.session_id)
+        if entry is None or call.id not in entry.calls:
+            return None
+        telling = entry.tell(call, moved_from)
         if call.affinity != "hint":  # its state is the conversation itself: what it left elsewhere must not come back
             self._drop_copies(entry, "it went on elsewhere")
-        return told
+        return telling
 
-    def not_sent(self, call: Call) -> None:
-        """A call did not reach its worker after all, and neither did what it was to tell of its session."""
+    def answered(self, call: Call, facts: dict[str, Any]) -> None:
+        """A call's worker has answered, and says among the facts what became of the session's state; takes what is for us alone."""
+        given = "snapshot" in facts
+        snapshot = facts.pop("snapshot", None)
         entry = self._entries.get(call.session_id)
-        if entry is not None:
-            entry.not_told(call.worker_id)
-
-    def keep_snapshot(self, call: Call, snapshot: dict[str, Any] | None) -> None:
-        """A call has brought the newest snapshot of its session; None: it could not be made, and older ones are out of date."""
-        entry = self._entries.get(call.session_id)
-        if entry is not None and entry.home == call.worker_id:
+        told = entry.answered(call.id) if entry is not None else None
+        if entry is None or told is None or not entry.is_newest(told):
+            return
+        if given:  # None: it could not be made, and older ones are out of date
             entry.snapshot, entry.unrestored = snapshot, False
-
-    def not_restored(self, call: Call) -> None:
-        """The snapshot of a call's session was refused by the adapter; its calls fail until it succeeds, or is given up."""
-        entry = self._entries.get(call.session_id)
-        if entry is not None and entry.home == call.worker_id:
+        elif facts.get("hook") == "restore":  # calls fail until that succeeds, or is given up
             entry.unrestored = True
 
     def is_recoverable(self, session_id: str) -> bool:
@@ -162,22 +160,34 @@ class Keeper:
     async def open(self, session_id: str, ttl: float | None, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
         """Find or open a session: (what it is, was it opened now?). Raises what the store raises."""
         store, seconds = self._access.store, self._ttl if ttl is None else ttl
-        info, created = await self._access.answer(lambda: store.open(session_id, ttl=seconds, metadata=metadata, set_ttl=ttl is not None))
-        self._note(info, created)
-        return self._seen(info), created
+
+        def note(answer: tuple[SessionInfo, bool]) -> tuple[SessionInfo, bool]:
+            self._note(answer[0])
+            return self._seen(answer[0]), answer[1]
+
+        return await self._access.noted(lambda: store.open(session_id, ttl=seconds, metadata=metadata, set_ttl=ttl is not None), note)
 
     async def touch(self, session_id: str) -> bool:
         """Begin a session's lifetime anew; False if it is over."""
-        if await self._access.answer(lambda: self._access.store.touch((session_id,))):
-            self._over(session_id, "expired")
-            return False
-        return True
+
+        def note(gone: set[str]) -> bool:
+            if gone:
+                self._over(session_id, "expired")
+            return not gone
+
+        return await self._access.noted(lambda: self._access.store.touch((session_id,)), note)
 
     async def end(self, session_id: str) -> bool:
         """End a session; False if there was none."""
-        there = await self._access.answer(lambda: self._access.store.delete(session_id))
-        self._over(session_id, "ended")
-        return there
+        entry = self._entries.get(session_id)
+        if entry is not None:
+            entry.read = float("-inf")  # calls that come from here on ask the store, behind this
+
+        def note(there: bool) -> bool:
+            self._over(session_id, "ended")
+            return there
+
+        return await self._access.noted(lambda: self._access.store.delete(session_id), note)
 
     async def rebind(self, session_id: str) -> bool:
         """Let a session whose state is lost, or could not be restored, go on with an empty one.
@@ -201,9 +211,16 @@ class Keeper:
 
     async def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """Change a session's metadata in one step; its next call brings the change to the worker."""
-        info = await self._access.answer(lambda: self._access.store.update(session_id, change), on_thread=True)
-        self._note(info, created=False)
-        return self._seen(info)
+        store = self._access.store
+
+        def note(info: SessionInfo) -> SessionInfo:
+            newest = info if self._access.blocking else store.get(session_id)  # memory is changed on the loop too, meanwhile
+            entry = self._entries.get(session_id)
+            if entry is not None and newest is not None and newest.created == entry.created:
+                entry.renew(newest.metadata, newest.ttl, self._loop.time())
+            return self._seen(info)
+
+        return await self._access.noted(lambda: store.update(session_id, change), note, on_thread=True)
 
     async def ask(self, method: str, *args: Any) -> Any:
         """Ask the store by the name of a method: programs, counts."""
@@ -211,14 +228,27 @@ class Keeper:
 
     async def close(self) -> None:
         """The pool ends: what is in the store stays there, if it outlives the host."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._sweeper.close()
         self._entries.clear()
-        self._busy.clear()
         await self._access.close()
 
     # Inside -------------------------------------------------------------------------------------------------------------------
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Is a session known to be there still? Then its lifetime has begun anew. False: the store has to be asked."""
+        now = self._loop.time()
+        if self._access.blocking:
+            if now - entry.read >= CHECK_SECONDS:
+                return False
+            self._sweeper.used(entry.id)
+            return True
+        if self._access.shared:  # others may have ended it and made another of its id
+            return False
+        if self._access.store.touch((entry.id,)):  # the way of nearly every call
+            self._over(entry.id, "expired")
+            return False
+        entry.touched = now
+        return True
 
     def _open_for(self, call: Call) -> tuple[SessionInfo, bool] | None:
         store = self._access.store
@@ -227,25 +257,29 @@ class Keeper:
             if info is None or store.touch((call.session_id,)):
                 return None
             return info, False
-        return store.open(call.session_id, ttl=self._ttl, metadata=None)
+        if call.opening is None:
+            return store.open(call.session_id, ttl=self._ttl, metadata=None)
+        ttl, metadata, _ = call.opening
+        return store.open(call.session_id, ttl=self._ttl if ttl is None else ttl, metadata=metadata, set_ttl=ttl is not None)
 
     def _enter(self, entry: Entry, call: Call, go: Callable[[Call], None], refuse: Callable[[Call, Exception], None]) -> None:
         if entry.loss is not None and call.affinity != "hint":
             refuse(call, entry.loss.error(entry.id))
             return
         entry.calls[call.id] = call
-        self._busy[entry.id] = entry
+        self._sweeper.begin(entry)
         go(call)
 
-    def _note(self, info: SessionInfo, created: bool) -> Entry:
-        if created and info.id in self._entries:
-            self._over(info.id, "expired")  # and was opened anew, by this call
-        now = self._loop.time()
+    def _note(self, info: SessionInfo) -> Entry:
+        """A session has been read from the store, and its lifetime has begun anew."""
         entry = self._entries.get(info.id)
+        if entry is not None and entry.created != info.created:  # it has ended meanwhile, and this is another
+            self._over(info.id, "ended")
+            entry = None
+        now = self._loop.time()
         if entry is None:
-            entry = self._entries[info.id] = Entry(info.id, info.metadata, info.ttl, now, now, now)
-            if self._timer is None:
-                self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+            entry = self._entries[info.id] = Entry(info.id, info.created, info.metadata, info.ttl, now, now, now)
+            self._sweeper.watch()
         else:
             entry.renew(info.metadata, info.ttl, now)
             entry.touched = now
@@ -260,14 +294,16 @@ class Keeper:
     def _over(self, session_id: str, reason: str) -> None:
         """Forget a session here: its open calls are cancelled, its state leaves the workers."""
         entry = self._entries.pop(session_id, None)
+        self._told_over(session_id)
         if entry is None:
             return
-        self._busy.pop(session_id, None)
+        self._sweeper.end(session_id)
+        for call_id in entry.calls:  # before the cancels: each slot that becomes free would go to the next of them
+            self._seats.withdraw(call_id)
         for call in list(entry.calls.values()):
             self._cancel(call, f"session {session_id!r} {reason}", ended(session_id))
         # After the cancels: no call of it may reach a worker behind the word that it is over.
         self._seats.unbind(session_id)
-        self._told_over(session_id)
         self._let_go(session_id, tuple(entry.holders), reason)
 
     def _drop_copies(self, entry: Entry, reason: str) -> None:
@@ -276,40 +312,8 @@ class Keeper:
         if copies:
             self._let_go(entry.id, copies, reason)
 
-    def _sweep(self) -> None:
-        """Keep alive what is in use, and end what has expired. One at a time; the next begins when this has been answered."""
-        self._timer = None
-        now = self._loop.time()
-        due = {entry.id for entry in self._busy.values() if now - entry.touched > min(entry.ttl / 4, 60.0)} | self._late
-        self._late = set()
-        for session_id in due:
-            if session_id in self._entries:
-                self._entries[session_id].touched = now
-        # What another host has ended is noticed by asking for all that has not been confirmed lately.
-        old = [entry.id for entry in self._entries.values() if now - entry.confirmed > CHECK_SECONDS / 2] if self._access.blocking else []
-        self._access.ask(functools.partial(_swept, self._access.store, due, old), functools.partial(self._swept, {*due, *old}))
-
-    def _swept(self, asked: set[str], answer: tuple[set[str], list[str]] | None, error: Exception | None) -> None:
-        if error is not None:
-            _log.warning("the session store does not answer: %s", error)
-        elif answer is not None:
-            gone, expired = answer
-            now = self._loop.time()
-            for session_id in asked - gone:
-                if session_id in self._entries:
-                    self._entries[session_id].confirmed = now
-            for session_id in {*gone, *expired}:
-                self._over(session_id, "expired")
-        if self._entries and not self._closed:
-            self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-
 
 def ended(session_id: str) -> SessionEnded:
     """A call names a session that is over."""
     hint = "open it anew with pool.session(...); its lifetime without calls is its ttl"
     return SessionEnded(f"session {session_id!r} was ended, or its lifetime is over", hint=hint, session_id=session_id)
-
-
-def _swept(store: SessionStore, due: set[str], old: list[str]) -> tuple[set[str], list[str]]:
-    gone = store.touch(due) if due else set()
-    return gone | (store.gone(old) if old else set()), store.expire()
