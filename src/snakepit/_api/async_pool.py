@@ -135,8 +135,7 @@ class AsyncPool(PoolBase):
         check_callback("on_metadata", on_metadata)
         seconds = call_timeout("timeout", timeout)
         engine = await self._ready_engine()
-        if options:
-            await self._open_session(options)
+        self._given_session(options)
         mailbox = AsyncMailbox()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
@@ -272,11 +271,6 @@ class AsyncPool(PoolBase):
             return None
         id_in(self, session)
         return cast("AsyncSession", session)
-
-    async def _open_session(self, options: CallOptions) -> None:
-        session = self._given_session(options)
-        if session is not None:
-            await session._open()
 
     async def _in_sessions(self, method: str, *args: Any) -> Any:
         """Ask the keeper of sessions."""

@@ -58,26 +58,26 @@ class AsyncSession(SessionBase):
         return await self._open()
 
     async def _open(self) -> Self:
-        """Open it, if this handle has not done so: what every call asks, so that it costs nothing when it has."""
+        """Open it, if this handle has not done so, so that it costs nothing when it has. Calls do so by themselves."""
         self._usable()
         if not self._opened:
             async with self._lock:
                 if not self._opened:
                     _, created = await self._pool._in_sessions("open", self.id, self._ttl, self._metadata)
-                    self._note(created=created)
+                    self._note(created)
         return self
 
     async def end(self) -> None:
         """End it: its open calls are cancelled, its state leaves the worker, its programs go. Twice is fine."""
         if not self._ended:
-            self._ended = True
             await self._pool.end_session(self.id)
+            self._ended = True  # now: had the store failed, it could be tried again
 
     async def __aenter__(self) -> Self:
         return await self.open()
 
     async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:
-        if self._made and self._pool._engine is not None and not self._pool._closed:
+        if self._ends_with_its_block(self._pool):
             await self.end()
 
     async def execute(self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any) -> Any:

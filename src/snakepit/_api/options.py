@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from snakepit._pool.call import Opening
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import check_session_id
 from snakepit.config import PoolConfig, check_affinity
@@ -29,6 +30,14 @@ class SessionHandle:
     def __init__(self, session_id: str, affinity: str | None) -> None:
         self.id: str = check_session_id(session_id, "id")
         self.affinity = None if affinity is None else check_affinity("affinity", affinity, InvalidParameter)
+
+    def _opening(self) -> Opening | None:
+        """How a call opens it; None if this handle has opened it.
+
+        Raises:
+            SessionEnded: this handle has ended it.
+        """
+        raise NotImplementedError
 
 
 class CallOptions(TypedDict, total=False):
@@ -62,8 +71,10 @@ def prepare(
     session, affinity = options.get("session_id"), options.get("affinity")
     if affinity is not None:
         check_affinity("affinity", affinity, InvalidParameter)
-    if isinstance(session, SessionHandle):  # opened by its pool, which has seen that it is its own
-        extra.update(session_id=session.id, session_must_exist=True, affinity=affinity or session.affinity or config.affinity)
+    if isinstance(session, SessionHandle):  # its pool has seen that it is its own
+        opening = session._opening()
+        extra.update(session_id=session.id, session_must_exist=opening is None, opening=opening)
+        extra.update(affinity=affinity or session.affinity or config.affinity)
     elif session is not None:
         extra.update(session_id=check_session_id(session), affinity=affinity or config.affinity)
     elif affinity is not None:

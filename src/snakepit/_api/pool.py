@@ -156,8 +156,7 @@ class Pool(PoolBase):
         check_callback("on_metadata", on_metadata)
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
-        if options:
-            self._open_session(options)
+        self._check_session(options)
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
@@ -202,8 +201,7 @@ class Pool(PoolBase):
         seconds = call_timeout("timeout", self._config.stream_timeout if timeout is POOL_DEFAULT else timeout)
         gap = call_timeout("chunk_timeout", chunk_timeout)
         engine, loop = self._ready()
-        if options:
-            self._open_session(options)
+        self._check_session(options)
         mailbox: queue.SimpleQueue[Item] = queue.SimpleQueue()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=True)
         call = engine.new_call(tool, sent, mailbox, streaming=True, timeout=seconds, **extra)
@@ -225,8 +223,7 @@ class Pool(PoolBase):
         """
         seconds = call_timeout("timeout", timeout)
         engine, loop = self._ready()
-        if options:
-            self._open_session(options)
+        self._check_session(options)
         future = CallFuture()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, future, streaming=False, timeout=seconds, waited=False, **extra)
@@ -288,12 +285,11 @@ class Pool(PoolBase):
         self._ready()
         return self._specs()
 
-    def _open_session(self, options: CallOptions) -> None:
-        """Open the `Session` that a call is given, if it has not been opened."""
+    def _check_session(self, options: CallOptions) -> None:
+        """A `Session` that a call is given must be this pool's. The call opens it, under its own deadline."""
         session = options.get("session_id")
         if isinstance(session, SessionHandle):
             id_in(self, session)
-            cast("Session", session)._open()
 
     def _in_sessions(self, method: str, *args: Any) -> Any:
         """Ask the keeper of sessions, on its loop."""

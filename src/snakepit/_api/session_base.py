@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import os
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from snakepit._pool.call import Opening
 from snakepit._pool.sessions.keeper import ended
 from snakepit._sessions.records import shown
 from snakepit.config import check_timeout
 from snakepit.errors import InvalidParameter
 
 from .options import SessionHandle
+
+if TYPE_CHECKING:
+    from .base import PoolBase
 
 Metadata = Mapping[str, Any]
 _UPDATE = "for example session.update(lambda metadata: {**metadata, 'step': 3})"
@@ -57,8 +62,17 @@ class SessionBase(SessionHandle):
         self._made = False  # this handle opened it: leaving its `with` block ends it
         self._ended = False
 
-    def _note(self, *, created: bool) -> None:
+    def _opening(self) -> Opening | None:
+        self._usable()
+        return None if self._opened else Opening(self._ttl, self._metadata, self._note)
+
+    def _note(self, created: bool) -> None:
+        """It has been opened: by `open`, or on the pool's loop thread by a call."""
         self._opened, self._made = True, self._made or created
+
+    def _ends_with_its_block(self, pool: PoolBase) -> bool:
+        """Is it to be ended when its `with` block is left? Not in a forked child: there it is the parent's, as the workers are."""
+        return self._made and pool._engine is not None and not pool._closed and pool._pid == os.getpid()
 
     def _usable(self) -> None:
         if self._ended:
