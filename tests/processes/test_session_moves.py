@@ -92,11 +92,12 @@ def test_a_call_that_fails_after_a_move_says_so_too() -> None:
     """In the error's details, whether the tool raised or its time was up; the next call tells it no more."""
     with snakepit.Pool("session_moving_tools:Restoring", size=1, max_restarts=100) as pool:
         session = pool.session()
-        for fails in (lambda: session.execute("fail"), lambda: session.execute("sleep", {"seconds": 20}, timeout=0.3)):
+        for fails in (lambda: session.execute("fail"), lambda: session.execute("sleep", {"seconds": 20}, timeout=0.5)):
             session.execute("count")
             worker = session.info().worker_id
             with pytest.raises(snakepit.WorkerCrashed):
                 session.execute("die")
+            all_ready(pool)
             with pytest.raises((snakepit.ToolError, snakepit.WorkerTimeout)) as caught:
                 fails()
             details = caught.value.details
