@@ -22,6 +22,7 @@ from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec
 from snakepit.errors import ToolError
 from snakepit_bridge.redaction import MASK, Redactor, describe, find_secret, is_secret_name, mask, masked, secrets_in
+from snakepit_bridge.redaction.handover import handed_over, taken_over
 
 CANARY = "CANARY-s3cr3t'\"&%\\value"
 PLAIN = "hunter22plus"
@@ -368,6 +369,29 @@ def test_integers_of_any_size_are_walked() -> None:
     assert find_secret({10**6000: {"password": "x"}}, "args") == "args[an int of 19932 bits]['password']"
 
 
+def test_a_glance_finds_what_is_near() -> None:
+    """The same secrets as a search, in dicts, lists and dataclasses, also under keys it has met before."""
+    own = Redactor()
+    for value in ({"n": 1}, {"n": {"password": "one"}}, [{"token": b"two"}], {"n": [{"api_key": ["three", 444444]}]}, Login("bob", "six")):
+        assert own.glance(value) == own.secrets_in(value)
+    assert own.glance({"n": 1, "password": "one"}) == ("one",)
+    assert own.glance("x") == own.glance({}) == own.glance(NoRepr()) == ()
+
+
+def test_a_glance_costs_the_same_for_any_size() -> None:
+    """A million items, a deep value and one that contains itself are left after the first few."""
+    loop: dict[str, Any] = {"n": 1}
+    loop["self"] = [loop]
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    values = [loop, deep, list(range(1_000_000)), [{"a": 1}] * 1_000_000, {str(i): [i] for i in range(100_000)}]
+    began = time.process_time()
+    for _ in range(100):
+        assert [Redactor().glance(value) for value in values] == [()] * 5
+    assert time.process_time() - began < 2
+
+
 def test_nested_walks_end() -> None:
     """A structure that contains itself, a deep one and a large one are looked at as far as is reasonable."""
     loop: dict[str, Any] = {"password": "x"}
@@ -407,6 +431,24 @@ def test_further_names_and_patterns() -> None:
     assert own.secrets_in({"patient_id": "12345"}) == ("12345",)
     assert own.find_secret({"a": "ACC-123456"}, "it") == "it['a']"
     assert own.mask("password=abc") == f"password={MASK}"
+
+
+def test_a_worker_gets_the_names_and_patterns(capsys: pytest.CaptureFixture[str]) -> None:
+    """They travel in a variable, which is gone once it has been read; a pattern that cannot be read there masks everything."""
+    assert handed_over([], []) == {}
+    variables = {"HOME": "/root", **handed_over(["patient_id"], [r"\bACC-\d{6}\b"])}
+    own = taken_over(variables)
+    assert variables == {"HOME": "/root"}
+    assert own.mask("patient_id=77 ACC-123456 fine") == f"patient_id={MASK} {MASK} fine"
+    assert taken_over({}).mask("patient_id=77 token=abc") == f"patient_id=77 token={MASK}"
+    assert capsys.readouterr().err == ""
+    assert taken_over(handed_over([], ["(?newer)"])).mask("anything\nat all") == MASK
+    assert "masked whole" in capsys.readouterr().err
+
+
+def test_a_described_key_that_is_a_known_secret() -> None:
+    """Names of keys are shown, but for secrets among them."""
+    assert Redactor().describe({CANARY: 1, "epochs": 2}, [CANARY]) == f"dict(2 keys: {MASK}, epochs)"
 
 
 # In errors -----------------------------------------------------------------------------------------------------------

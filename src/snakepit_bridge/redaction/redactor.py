@@ -4,7 +4,7 @@ import base64
 import binascii
 import functools
 import re
-from typing import Any, Iterable, List, Optional, Tuple
+from typing import Any, Iterable, List, Mapping, Optional, Set, Tuple
 
 from . import assignments, describing, nested, shapes
 from .literals import Literals, literals
@@ -14,6 +14,10 @@ from .shapes import MASK
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){8,}\Z")
 _URL_SAFE = str.maketrans("-_", "+/")
+#: So many keys are remembered (number).
+_HARMLESS = 1024
+#: Variables of every shell, whose names end like a password's.
+_DIRECTORIES = frozenset(("PWD", "OLDPWD"))
 #: What is masked may uncover more (base64 in base64, a quote that closes elsewhere): looked at again, at most so often.
 _ROUNDS = 6
 _DEPTH = 2
@@ -35,11 +39,16 @@ class Redactor:
         self._shapes = shapes.Shapes(tuple(patterns))
         self._hints = tuple(words[-1] for words in self._names)
         self._find: Any = None
+        self._harmless: Set[str] = set()  # keys that `glance` has met, and that name no secrets
         self.is_secret_name = functools.lru_cache(maxsize=4096)(self._is_secret_name)
 
-    def describe(self, value: Any) -> str:
-        """What a value is, never what it holds; its cost does not grow with the value. Never raises."""
-        return describing.describe(value, self.mask)
+    def describe(self, value: Any, extra: Iterable[str] = ()) -> str:
+        """What a value is, never what it holds; its cost does not grow with the value. Never raises.
+
+        Args:
+            extra: secrets that are known, as `mask` takes them: names of keys are shown, and one may hold a secret.
+        """
+        return describing.describe(value, functools.partial(self.mask, extra=extra) if extra else self.mask)
 
     def mask(self, text: str, extra: Iterable[str] = ()) -> str:
         """The text without its secrets: `***` stands for each.
@@ -75,6 +84,24 @@ class Redactor:
     def secrets_in(self, value: Any) -> Tuple[str, ...]:
         """The texts that stand below secret names in nested values, for the `extra` of `mask`."""
         return nested.secrets_in(value, self.is_secret_name)
+
+    def glance(self, value: Any) -> Tuple[str, ...]:
+        """`secrets_in` of the outermost items alone, for each value that passes by. Never raises.
+
+        A flat dict with keys that have been seen before, as most chunks are, costs a fraction of a microsecond, others some of them.
+        """
+        if type(value) is not dict:
+            return nested.glance(value, self.is_secret_name)
+        if value.keys() <= self._harmless and nested.LEAVES.issuperset(map(type, value.values())):
+            return ()
+        found = nested.glance(value, self.is_secret_name)
+        if not found and len(value) + len(self._harmless) <= _HARMLESS:
+            self._harmless.update(key for key in value if isinstance(key, str) and not self.is_secret_name(key))
+        return found
+
+    def secrets_of(self, variables: Mapping[str, str]) -> List[str]:
+        """Of environment variables, the values of those with secret names; the working directory is none."""
+        return [value for name, value in variables.items() if name not in _DIRECTORIES and self.is_secret_name(name)]
 
     def find_secret(self, value: Any, name: str = "") -> Optional[str]:
         """The path of the first thing that looks like a secret, such as `metadata['db']['password']`; None if nothing does."""

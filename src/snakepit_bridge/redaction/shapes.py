@@ -42,6 +42,8 @@ _UNFINISHED = (
 )
 #: How far back it may begin (characters).
 _LOOK_BACK = 4200
+#: Whether something looks random shows in so many characters.
+_LONGEST_KEY = 4096
 
 
 class Shapes:
@@ -81,6 +83,14 @@ def unfinished(text: str) -> int:
     """How many characters at the end of a text that goes on may be the beginning of a shape."""
     found = _expression(_UNFINISHED).search(text, max(0, len(text) - _LOOK_BACK))
     return len(text) - found.start() if found else 0
+
+
+def looks_random(text: str) -> bool:
+    """Is this rather a key than a word? Streams of language models bring words under the name `token`, one by one."""
+    if len(text) < 8 or any(character.isspace() for character in text[:_LONGEST_KEY]):
+        return False
+    digits = sum(character.isdigit() for character in text[:_LONGEST_KEY])
+    return len(text) >= 20 or 0 < digits < len(text)
 
 
 @functools.lru_cache(maxsize=2)
