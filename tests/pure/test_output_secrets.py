@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit._workers.known_secrets import LINGER_CALLS, LINGER_SECONDS, KnownSecrets
+from snakepit._workers.known_secrets import LINGER_CHARACTERS, LINGER_SECONDS, LINGER_SECRETS, KnownSecrets
 from snakepit._workers.masked_lines import MaskedLines
 from snakepit._workers.output import WorkerOutput
 from snakepit_bridge import redaction
@@ -181,13 +181,54 @@ def test_secrets_of_calls() -> None:
     assert known() == ()
 
 
-def test_only_so_many_calls_linger() -> None:
-    """A busy worker does not remember for ever."""
-    known = KnownSecrets(clock=Clock())
+def test_many_calls_between_do_not_uncover_a_secret() -> None:
+    """A thread that prints late is masked after hundreds of further calls; a busy worker does not remember for ever all the same."""
+    known = KnownSecrets(further=["channel-secret"], clock=Clock())
     for number in range(1000):
         known.running(number, {"password": f"secret-{number}"})
         known.ended(number)
-    assert known() == tuple(f"secret-{number}" for number in range(1000 - LINGER_CALLS, 1000))
+        if number == LINGER_SECRETS // 2:
+            assert "secret-0" in known()
+    assert known() == ("channel-secret", *(f"secret-{number}" for number in range(999, 999 - LINGER_SECRETS, -1)))
+
+
+def test_large_secrets_do_not_fill_the_memory() -> None:
+    """What is remembered is bounded in characters too, and the newest stays."""
+    known = KnownSecrets(clock=Clock())
+    for number in range(100):
+        known.heard({"token": f"{number:05}" * 2000})
+    assert 0 < sum(map(len, known())) <= LINGER_CHARACTERS
+    assert known()[0] == "00099" * 2000
+
+
+def test_a_secret_that_comes_again_stays() -> None:
+    """Its time begins anew, and it is remembered once."""
+    clock = Clock()
+    known = KnownSecrets(clock=clock)
+    known.heard({"token": "one-one"})
+    clock.now += LINGER_SECONDS - 1
+    known.heard({"token": "one-one"})
+    clock.now += 2
+    assert known() == ("one-one",)
+    clock.now += LINGER_SECONDS
+    assert known() == ()
+
+
+def test_secrets_of_host_tools() -> None:
+    """What passes between a worker and host tools is known at once, nested or not."""
+    known = KnownSecrets(clock=Clock())
+    known.heard({"args": [], "kwargs": {"password": "one-one"}})
+    known.heard([{"db": {"api_key": b"two-two"}}])
+    known.heard(5)
+    assert set(known()) == {"one-one", "two-two"}
+
+
+def test_secrets_of_results_and_chunks() -> None:
+    """What is random under a secret name is known from then on; a word is none: language models yield those under `token`."""
+    known = KnownSecrets(clock=Clock())
+    known.told([{"password": "0a1b2c3d4e"}, {"login": {"secret": "abcdefghij-klmnopqrstuvw"}}, 7])
+    known.told([{"token": " capital"}, {"token": "wonderful"}, {"token": 1002571}, {"token": "10 to the 4"}, {"n": "0a1b2c3d"}])
+    assert set(known()) == {"0a1b2c3d4e", "abcdefghij-klmnopqrstuvw"}
 
 
 def test_secrets_of_sessions() -> None:
