@@ -185,6 +185,24 @@ def test_known_secrets_are_masked_in_every_form(form: str) -> None:
     assert shown.endswith(" after")
 
 
+@pytest.mark.parametrize("form", _forms(CANARY))
+def test_one_of_many_known_secrets(form: str) -> None:
+    """Among hundreds each is found as if it were the only one."""
+    others = [f"another-secret-{number}" for number in range(300)]
+    assert mask(f"before {form} after", [*others, CANARY]) == mask(f"before {form} after", [CANARY])
+    assert mask(f"another-secret-7 {others[299]}x", others) == f"{MASK} {MASK}x"
+
+
+def test_many_known_secrets_that_change_with_each_call() -> None:
+    """What is known is put together anew in a millisecond or two, so that a busy worker's prints hold nothing up."""
+    secrets = [f"another-secret-{number}" for number in range(700)]
+    mask("line", secrets)
+    began = time.process_time()
+    for number in range(200):
+        mask("a line of output", secrets[number : number + 500])
+    assert time.process_time() - began < 2
+
+
 def test_overlapping_known_secrets_leave_no_rest() -> None:
     """Where two of them overlap, both are masked whole."""
     assert mask("x abcdefghi y", ["abcdef", "defghi"]) == f"x {MASK} y"
