@@ -233,6 +233,7 @@ def test_no_canary_in_telemetry(captured: Capture, environment: dict[str, str], 
         with pytest.raises(snakepit.ToolError) as caught:
             list(pool.stream("yield_and_fail", {"parts": _halves("chunk")}))
         told.calls(("matching", {"text": CANARIES["nested"], "patient": CANARIES["patient"]}))
+        pool.execute("cut_matching", {"text": CANARIES["nested"], "pause": 0.7})
         assert len(pool.execute("keyed", {"password": CANARIES["argument"], "text": CANARIES["nested"]})) == 2
         theirs, files = pool.execute("finished"), files_of_pools()
     ours = "\n".join(span.to_json() for span in exporter.get_finished_spans())
@@ -240,6 +241,7 @@ def test_no_canary_in_telemetry(captured: Capture, environment: dict[str, str], 
         assert f'"{name}"' in ours
         assert f'"{name}"' in theirs
     assert '"refused_later"' in ours
+    assert lines[lines.index("cut ") + 1] == "***"
     for word in ("quoted", "answered", "kept", "yielded"):
         assert any(line.startswith(f"{word} *** ") for line in lines), word
     for words in (ours, theirs, "\n".join(lines), captured.text, files, texts_of(caught.value), *told.errors):

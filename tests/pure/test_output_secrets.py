@@ -144,6 +144,35 @@ def test_kept_lines_are_masked_with_what_was_learned_later() -> None:
     assert output.last_lines == ("it is ***",)
 
 
+def with_pattern(*pieces: tuple[str, str]) -> list[str]:
+    """What is told of pieces of output where `CUST-` and eight digits are a secret; the parts of a line in one."""
+    heard: list[str] = []
+    redactor = redaction.Redactor(patterns=[r"CUST-\d{8}"])
+    output = WorkerOutput("worker-1", lambda _worker, _stream, line: heard.append(line), redactor, lambda: ())
+    for text, state in pieces:
+        output.line("stdout", text, state)
+    return heard
+
+
+def test_a_pattern_in_pieces() -> None:
+    """However writes cut it, nothing is told of what a pool's own pattern matches; the words before it are told at once."""
+    text = "see CUST-12345678 now"
+    for cut in range(1, len(text)):
+        heard = with_pattern(*parts(text[:cut], text[cut:]))
+        assert "".join(heard) == "see *** now"
+        assert cut < len("see ") or heard[0].startswith("see ")
+    three = with_pattern(*parts("see CU", "ST-1234", "", "5678"))
+    assert "".join(three) == "see ***"
+
+
+def test_what_begins_no_pattern_is_told() -> None:
+    """A last word that nothing follows is told after some seconds, the rest of its line at once; bars and dots do not wait."""
+    assert with_pattern(("Continue? [y/n]", "part"), ("", "waited")) == ["Continue? ", "[y/n]"]
+    assert with_pattern(("Continue? [y/n]", "part"), ("", "waited"), (" y", "line")) == ["Continue? ", "[y/n]", " y"]
+    assert with_pattern((".", "part"), ("..", "part"), (" ===>", "part")) == [".", "..", " ===>"]
+    assert with_pattern(("x" * 1000, "part"), ("y", "part"))[0] == "x" * (1000 - 256)
+
+
 # What is known --------------------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ _TELLING = 6
 #: Of a line that is drawn anew and ends in a secret, so much is kept: the secret's name (characters).
 _NAME = 100
 #: So many secrets are remembered for a line that does not end.
-_REMEMBERED = 512
+_REMEMBERED = 1024
 #: After so many lines without its end, a private key is thought to have none.
 _KEY_LINES = 400
 
@@ -62,14 +62,14 @@ class MaskedLines:
         self._told = ""  # as this
         self._key_lines = 0  # that may still come of a private key; 0: none has begun
 
-    def part(self, text: str) -> str:
-        """A line goes on with this; what may be told now."""
+    def part(self, text: str, *, waited: bool = False) -> str:
+        """A line goes on with this; what may be told now. `waited`: what came before has waited for long."""
         secrets = self._secrets_of_line()
         self._line += text
         if self._key_lines:
             self._line = self._line[-_CONTEXT:]
             return ""
-        read = self._read(secrets, self._redactor.unfinished_shape(self._line))
+        read = self._read(secrets, self._redactor.unfinished_shape(self._line, waited=waited))
         masked, own = self._masked(read, secrets, hidden=read.over > read.border)
         news = _news(self._told, own)
         self._cut, self._told = read.cut - read.border, own

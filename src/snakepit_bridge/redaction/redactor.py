@@ -64,9 +64,13 @@ class Redactor:
             text = masked
         return text
 
-    def unfinished_shape(self, text: str) -> int:
-        """How many characters at the end of a text that goes on may be the beginning of a shape that is not seen as one yet."""
-        return shapes.unfinished(text)
+    def unfinished_shape(self, text: str, *, waited: bool = False) -> int:
+        """How many characters at the end of a text that goes on may be the beginning of a shape that is not seen as one yet.
+
+        Args:
+            waited: it has waited for long: a user's own patterns, which may begin with anything, hold it no longer.
+        """
+        return max(shapes.unfinished(text), 0 if waited else self._shapes.unfinished_own(text))
 
     def unfinished_known(self, text: str, extra: Iterable[str]) -> int:
         """How many characters at the end of a text may be the beginning of one of these secrets."""

@@ -42,6 +42,9 @@ _UNFINISHED = (
 )
 #: How far back it may begin (characters).
 _LOOK_BACK = 4200
+#: What a user's expression may begin with; no bar or row of dots.
+_LAST_WORD = r"(?=\S*[^\W_])\S+\Z"
+_LONGEST_WORD = 256
 #: Whether something looks random shows in so many characters.
 _LONGEST_KEY = 4096
 
@@ -58,6 +61,11 @@ class Shapes:
         for pattern in self._own:
             text = pattern.sub(lambda found: MASK if found.group() else "", text)
         return text
+
+    def unfinished_own(self, text: str) -> int:
+        """How many characters at the end of a text that goes on a user's expression may begin with: its last word, whatever it is."""
+        word = _expression(_LAST_WORD).search(text, max(0, len(text) - _LONGEST_WORD)) if self._own else None
+        return len(text) - word.start() if word else 0
 
     def known(self, text: str) -> str:
         """Mask what the well-known shapes find."""
@@ -93,6 +101,6 @@ def looks_random(text: str) -> bool:
     return len(text) >= 20 or 0 < digits < len(text)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def _expression(pattern: str) -> Any:
     return re.compile(pattern)

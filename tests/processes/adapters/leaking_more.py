@@ -77,6 +77,13 @@ class LeakingMore(BaseAdapter):
         return {password: 1, text: 2}
 
     @tool
+    def cut_matching(self, text: str, pause: float):
+        """Prints what a pattern of the pool's matches, in two writes."""
+        os.write(1, b"cut " + text[:-8].encode())
+        time.sleep(pause)
+        os.write(1, text[-8:].encode() + b"\n")
+
+    @tool
     def matching(self, text: str, patient: str):
         """Raises with what only the pool's own names and patterns tell."""
         print("matching", text, patient, flush=True)
