@@ -144,6 +144,25 @@ def test_kept_lines_are_masked_with_what_was_learned_later() -> None:
     assert output.last_lines == ("it is ***",)
 
 
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (['{"password":', '  "hunter2plus",', '  "n": 1}'], ['{"password":', '  "***",', '  "n": 1}']),
+        (['"token":', "", "'one two'", "x"], ['"token":', "", "'***'", "x"]),
+        (["  secret: |", "    one two", "", "    three", "  n: 1"], ["  secret: |", "    ***", "", "    ***", "  n: 1"]),
+        (["password: >-", "  one", "  two", "x"], ["password: >-", "  ***", "  ***", "x"]),
+        (["Password:", "  accepted"], ["Password:", "  accepted"]),
+        (['"user":', '  "bob"', "text: |", "  one"], ['"user":', '  "bob"', "text: |", "  one"]),
+    ],
+)
+def test_values_in_the_next_line(lines: list[str], shown: list[str]) -> None:
+    """Of JSON that is laid out, and of YAML's blocks; also where pauses cut that line; a prompt is none."""
+    assert told(*((line, "line") for line in lines), secrets=()) == shown
+    cut = [piece for line in lines for piece in ((line[:7], "part"), (line[7:], "line"))]
+    secret = {"hunter2plus", "one two", "three", "two"} if redaction.MASK in "".join(shown) else set()
+    assert not any(word in line for line in told(*cut, secrets=()) for word in secret)
+
+
 def with_pattern(*pieces: tuple[str, str]) -> list[str]:
     """What is told of pieces of output where `CUST-` and eight digits are a secret; the parts of a line in one."""
     heard: list[str] = []

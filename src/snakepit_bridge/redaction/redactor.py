@@ -7,6 +7,7 @@ import re
 from typing import Any, Iterable, List, Mapping, Optional, Set, Tuple
 
 from . import assignments, describing, nested, shapes
+from .colours import with_colours, without_colours
 from .literals import Literals, literals
 from .names import further_names, is_secret, words_of
 from .shapes import MASK
@@ -80,6 +81,10 @@ class Redactor:
         """Where these secrets stand whole, in order; those that overlap or touch are one, unless they only touch at the border."""
         return literals(tuple(extra)).spans(text, border) if extra else []
 
+    def goes_on(self, line: str) -> Tuple[str, bool]:
+        """(a secret's name at the end of a line, with what is behind it, if the value follows in the next; is that a block of lines?)."""
+        return assignments.goes_on(line, self.is_secret_name)
+
     def masked(self, value: Any, extra: Iterable[str] = (), name: str = "") -> Any:
         """A copy of nested dicts, lists and tuples with their texts masked; what stands below a secret's name is `***`."""
         extra = tuple(extra)
@@ -115,6 +120,11 @@ class Redactor:
         return is_secret(words_of(name), self._names)
 
     def _mask_once(self, text: str, known: Optional[Literals], depth: int) -> str:
+        if "\x1b[" in text:
+            plain, codes = without_colours(text)
+            masked = self._mask_once(plain, known, depth)
+            if masked != plain:
+                text = with_colours(masked, codes, plain, MASK)
         if known is not None:
             text = _cut(text, known.spans(text))
         text = shapes.without_key_lines(self._shapes.own(text))

@@ -18,6 +18,7 @@ _SHAPES: List[Tuple[str, str]] = [
     (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{2,}(?:\.[\w-]{0,4096})?", MASK),
     (r"(?<![A-Za-z0-9])(?:sk|rk)[-_](?=[A-Za-z_-]{0,80}\d)[\w-]{16,256}", MASK),
     (r"(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|hf_|npm_|pypi-|dop_v1_|xox[a-z]-|AIza|ya29\.|SG\.)[\w.-]{16,512}", MASK),
+    (r"(\bcurl\b[^\n]{0,200}?[ \t](?:-u|--user)(?:[ \t=]{1,4}|(?=\S))['\"]?[^\s:'\"]{1,64}:)[^\s'\"]{1,200}", r"\1" + MASK),
     (r"(?i)(\bbearer[ \t]{1,4})(?=[A-Za-z._~+/=-]{0,256}\d|\S{24})[\w.~+/=-]{6,8192}", r"\1" + MASK),
 ]
 
@@ -30,7 +31,7 @@ _KEY_LINE = (
 #: One of these must be in the text (in small letters) for a shape or a name to be there.
 HINTS = ("pass", "pwd", "secret", "token", "auth", "credential", "cookie", "key", "signature", "bearer", "://", "private", "akia", "asia")
 _MORE_HINTS = ("abia", "acca", "aroa", "aida", "eyj", "sk-", "sk_", "rk-", "rk_", "gh", "glpat-", "hf_", "npm_", "pypi-", "dop_v1_", "xox")
-_ALL_HINTS = (*HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.")
+_ALL_HINTS = (*HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.", "curl")
 
 
 #: The beginning of a shape at the end of a text that goes on; a run of base64 looks mixed, so that a bar of `---` is none.
