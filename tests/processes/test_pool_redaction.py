@@ -252,7 +252,7 @@ def test_pools_have_names_and_patterns_of_their_own(captured: Capture) -> None:
     """`secret_names` and `secret_patterns` are masked like the built-in ones, in output and in errors."""
     told: list[str] = []
     settings: Any = {
-        "secret_names": ["shape"],
+        "secret_names": ["shape", "count"],
         "secret_patterns": [r"Canary-nested-\w+"],
         "worker_output": lambda *line: told.append(line[2]),
     }
@@ -262,7 +262,12 @@ def test_pools_have_names_and_patterns_of_their_own(captured: Capture) -> None:
             pool.execute("fail", args)
         with pytest.raises(snakepit.WorkerCrashed) as crashed:
             pool.execute("crash", args)
-    for words in ("\n".join(told), captured.text, texts_of(caught.value), texts_of(crashed.value)):
+        with pytest.raises(snakepit.InvalidParameter) as by_name:
+            pool.execute("numbers", {"token": 1, "count": CANARIES["unknown"]})
+        with pytest.raises(snakepit.InvalidParameter) as by_pattern:
+            pool.execute("numbers", {"token": 1, "count": 1, CANARIES["nested"]: 1})
+    errors = map(texts_of, (caught.value, crashed.value, by_name.value, by_pattern.value))
+    for words in ("\n".join(told), captured.text, *errors):
         assert leaks(words) == []
 
 
