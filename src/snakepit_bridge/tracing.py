@@ -7,7 +7,7 @@ behind: it holds whatever the application put there, secrets among it, and would
 
 import sys
 from types import TracebackType
-from typing import Any, Dict, Mapping, Optional, Type
+from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Type
 
 #: Who made a span, as OpenTelemetry calls its instrumentation scope.
 SCOPE = "snakepit"
@@ -45,6 +45,7 @@ def server_span(
     name: str,
     attributes: Optional[Mapping[str, Any]] = None,
     redactor: Any = None,
+    known: Callable[[], Iterable[str]] = tuple,
 ) -> "ServerSpan":
     """A span around code that the other side asked for, to be used in a `with` statement.
 
@@ -53,20 +54,22 @@ def server_span(
         name: the name of the tool.
         attributes: further facts. Never values of arguments or results.
         redactor: masks what is said; None: the usual `Redactor`.
+        known: asked when the code fails: secrets that its error may quote.
     """
-    return ServerSpan(trace, name, attributes or {}, redactor)
+    return ServerSpan(trace, name, attributes or {}, redactor, known)
 
 
 class ServerSpan:
     """The current span of the thread or task that enters it, until it is left there: spans of the code inside are its children."""
 
-    __slots__ = ("_attributes", "_name", "_redactor", "_span", "_token", "_trace")
+    __slots__ = ("_attributes", "_known", "_name", "_redactor", "_span", "_token", "_trace")
 
-    def __init__(self, trace: Any, name: str, attributes: Mapping[str, Any], redactor: Any) -> None:
+    def __init__(self, trace: Any, name: str, attributes: Mapping[str, Any], redactor: Any, known: Callable[[], Iterable[str]]) -> None:
         self._trace = trace
         self._name = name
         self._attributes = attributes
         self._redactor = redactor
+        self._known = known
         self._span: Any = None
         self._token: Any = None
 
@@ -96,15 +99,15 @@ class ServerSpan:
         if self._span is not None:
             note(self._span, self._redactor, **facts)
 
-    def describe(self, **values: Any) -> None:
-        """Add attributes that say what values are, not what they hold."""
+    def describe(self, extra: Iterable[str] = (), **values: Any) -> None:
+        """Add attributes that say what values are, not what they hold; `extra` are secrets that may stand as keys."""
         if self._span is not None:
-            describe(self._span, self._redactor, **values)
+            describe(self._span, self._redactor, extra, **values)
 
-    def note_failure(self, code: str, kind: str, message: str, args: Any = None) -> None:
-        """Say that it failed; `args` are the arguments whose secrets the message may quote."""
+    def note_failure(self, code: str, kind: str, message: str) -> None:
+        """Say that it failed."""
         if self._span is not None:
-            note_failure(self._span, self._redactor, code, kind, message, args)
+            note_failure(self._span, self._redactor, code, kind, message, self._known)
 
     def __exit__(self, _kind: Optional[Type[BaseException]], error: Optional[BaseException], _tb: Optional[TracebackType]) -> None:
         if self._span is None:
@@ -138,20 +141,23 @@ def note(span: Any, redactor: Any, **facts: Any) -> None:
         say_broken(error)
 
 
-def describe(span: Any, redactor: Any, **values: Any) -> None:
-    """Add attributes `snakepit.<name>` that describe values. Never raises."""
+def describe(span: Any, redactor: Any, extra: Iterable[str] = (), **values: Any) -> None:
+    """Add attributes `snakepit.<name>` that describe values; `extra` are secrets that may stand as keys. Never raises."""
     try:
         if span.is_recording():
             shown = _or_default(redactor).describe
-            span.set_attributes({"snakepit." + name: shown(value) for name, value in values.items()})
+            span.set_attributes({"snakepit." + name: shown(value, extra) for name, value in values.items()})
     except Exception as error:
         say_broken(error)
 
 
-def note_failure(span: Any, redactor: Any, code: str, kind: str, message: str, args: Any = None) -> None:
+def note_failure(span: Any, redactor: Any, code: str, kind: str, message: str, known: Callable[[], Iterable[str]]) -> None:
     """Give a span the status of an error, and an exception event. Never raises.
 
     Without a stack: its lines quote values that no rule can know to be secret.
+
+    Args:
+        known: gives the secrets that the message may quote.
     """
     try:
         if not span.is_recording():
@@ -159,7 +165,7 @@ def note_failure(span: Any, redactor: Any, code: str, kind: str, message: str, a
         from opentelemetry.trace import Status, StatusCode
 
         redactor = _or_default(redactor)
-        text = redactor.mask(message, redactor.secrets_in(args))
+        text = redactor.mask(message, known())
         span.set_attributes({"error.type": kind, "rpc.response.status_code": code})
         span.add_event("exception", {"exception.type": kind, "exception.message": text})
         span.set_status(Status(StatusCode.ERROR, text))

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit._workers.launchers.lines import Lines
+from snakepit._workers.launchers.lines import UNFINISHED_SECONDS, WAITED_SECONDS, Lines
 
 
 class _Clock:
     """Stands in for the loop's timers: they fire when the test says so."""
 
     def __init__(self) -> None:
-        self.due: list[tuple[asyncio.TimerHandle, object]] = []
+        self.due: list[tuple[float, asyncio.TimerHandle, Callable[[], None]]] = []
         self._loop = asyncio.new_event_loop()
 
     def create_future(self) -> asyncio.Future[None]:
         return self._loop.create_future()
 
-    def call_later(self, _seconds: float, function: object) -> asyncio.TimerHandle:
+    def call_later(self, seconds: float, function: Callable[..., None], *args: object) -> asyncio.TimerHandle:
         handle = self._loop.call_later(3600, lambda: None)
-        self.due.append((handle, function))
+        self.due.append((seconds, handle, functools.partial(function, *args)))
         return handle
 
-    def fire(self) -> None:
+    def fire(self, seconds: float) -> None:
+        """So much time passes."""
         due, self.due = self.due, []
-        for handle, function in due:
-            if not handle.cancelled() and callable(function):
+        for after, handle, function in due:
+            if after > seconds:
+                self.due.append((after - seconds, handle, function))
+            elif not handle.cancelled():
                 function()
 
     def close(self) -> None:
@@ -46,7 +51,7 @@ def _heard(*parts: bytes, fire_between: bool = False) -> list[str]:
     for part in parts:
         lines.data_received(part)
         if fire_between:
-            clock.fire()
+            clock.fire(UNFINISHED_SECONDS)
     lines.connection_lost(None)
     clock.close()
     return heard
@@ -80,3 +85,26 @@ def test_a_bar_shows_its_newest_state() -> None:
     """What a carriage return has overwritten is shown only if nothing newer stands there when the moment has passed."""
     assert _heard(b"\r10%", b"\r20%\r30%", b"\r40%\r", b"\n", fire_between=True) == ["10%", "30%", "40%", ""]
     assert _heard(b"\r10%", b"\r20%", b"\r100%\n") == ["100%"]
+
+
+def test_what_has_waited_for_long() -> None:
+    """It is told once, when nothing has followed a part for some seconds; not where a line end or more of the line came."""
+    clock, heard = _Clock(), []
+    lines = Lines(clock, "stdout", lambda _name, text, state: heard.append((text, state)))  # type: ignore[arg-type]
+    lines.data_received(b"one")
+    clock.fire(UNFINISHED_SECONDS)
+    clock.fire(WAITED_SECONDS / 2)
+    lines.data_received(b" two")
+    clock.fire(UNFINISHED_SECONDS)
+    clock.fire(WAITED_SECONDS / 2)
+    assert heard == [("one", "part"), (" two", "part")]
+    clock.fire(WAITED_SECONDS / 2)
+    clock.fire(WAITED_SECONDS)
+    assert heard[2:] == [("", "waited")]
+    lines.data_received(b" three")
+    clock.fire(UNFINISHED_SECONDS)
+    lines.data_received(b"\n")
+    clock.fire(WAITED_SECONDS)
+    lines.close()
+    clock.close()
+    assert heard[3:] == [(" three", "part"), ("", "line"), ("", "end")]

@@ -9,11 +9,15 @@ import pathlib
 import secrets
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import snakepit
 from pool_helpers import wait_until
@@ -22,11 +26,12 @@ from worker_faces import adapter
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
 
 LEAKING = adapter("leaking", "Leaking")
+LEAKING_MORE = adapter("leaking_more", "LeakingMore")
 
 #: Long enough that no piece of 8 characters of it occurs by chance.
 CANARIES = {
     name: f"Canary-{name}-{secrets.token_hex(8)}"
-    for name in ("argument", "nested", "host", "worker", "pattern", "unknown", "session", "answer")
+    for name in ("argument", "nested", "host", "worker", "pattern", "unknown", "session", "answer", "returned", "chunk", "patient")
 }
 CANARIES["pattern"] = "AKIA" + secrets.token_hex(8).upper()
 
@@ -165,11 +170,89 @@ def test_no_canary_gets_out(way: str, captured: Capture, environment: dict[str, 
         assert leaks(words) == []
 
 
+class Told:
+    """What a pool tells of canaries, wherever it tells it: gathered by calls that may fail."""
+
+    def __init__(self, pool: snakepit.Pool) -> None:
+        self.pool = pool
+        self.errors: list[str] = []
+
+    def calls(self, *calls: tuple[str, dict[str, Any]], session: Any = None) -> None:
+        """Make them; each must fail in the tool."""
+        for tool, args in calls:
+            with pytest.raises(snakepit.ToolError) as caught:
+                (session or self.pool).execute(tool, args)
+            assert f"tool {tool!r} raised" in str(caught.value)
+            self.errors.append(texts_of(caught.value))
+
+
+def _halves(name: str) -> list[str]:
+    return [CANARIES[name][:-8], CANARIES[name][-8:]]
+
+
+def _offer(pool: snakepit.Pool) -> None:
+    """Host tools that know secrets of their own, and one that quotes what it is given."""
+
+    async def refused_later(password: str) -> None:
+        raise PermissionError(f"{password} was refused")
+
+    def several() -> Iterator[Any]:
+        yield {"password": CANARIES["unknown"]}
+
+    async def several_later() -> AsyncIterator[Any]:
+        yield {"login": 1, "password": CANARIES["unknown"]}
+
+    for function in (_refuse_login, refused_later, several, several_later):
+        pool.register_tool(function)
+    pool.register_tool(lambda: {"password": CANARIES["answer"]}, name="answer")
+
+
+@pytest.fixture
+def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """The application traces."""
+    made, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(made))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    yield made
+    provider.shutdown()
+
+
+def test_no_canary_in_telemetry(captured: Capture, environment: dict[str, str], exporter: InMemorySpanExporter) -> None:
+    """What tools and host tools quote that was in no argument: in no span of either side, no log line, error, output or file."""
+    lines: list[str] = []
+    settings: Any = {"secret_names": ["patient"], "secret_patterns": [r"Canary-nested-\w+"]}
+    with snakepit.Pool(LEAKING_MORE, size=1, env=environment, worker_output=lambda *line: lines.append(line[2]), **settings) as pool:
+        told = Told(pool)
+        _offer(pool)
+        told.calls(("quote", {"source": "CANARY_TOKEN"}), ("quote", {"source": "WORKER_PASSWORD"}))
+        told.calls(("quote", {"source": "session"}), session=pool.session("canary", metadata={"password": CANARIES["session"]}))
+        told.calls(*(("refused", {"name": name, "parts": _halves("argument")}) for name in ("_refuse_login", "refused_later")))
+        told.calls(*(("use_answer", {"name": name}) for name in ("answer", "several", "several_later")))
+        assert pool.execute("deliver", {"parts": _halves("returned")}) == {"login": {"password": CANARIES["returned"]}}
+        told.calls(("use_kept", {}))
+        with pytest.raises(snakepit.ToolError) as caught:
+            list(pool.stream("yield_and_fail", {"parts": _halves("chunk")}))
+        told.calls(("matching", {"text": CANARIES["nested"], "patient": CANARIES["patient"]}))
+        pool.execute("cut_matching", {"text": CANARIES["nested"], "pause": 0.7})
+        assert len(pool.execute("keyed", {"password": CANARIES["argument"], "text": CANARIES["nested"]})) == 2
+        theirs, files = pool.execute("finished"), files_of_pools()
+    ours = "\n".join(span.to_json() for span in exporter.get_finished_spans())
+    for name in ("quote", "refused", "use_answer", "use_kept", "yield_and_fail", "matching", "keyed"):
+        assert f'"{name}"' in ours
+        assert f'"{name}"' in theirs
+    assert '"refused_later"' in ours
+    assert lines[lines.index("cut ") + 1] == "***"
+    for word in ("quoted", "answered", "kept", "yielded"):
+        assert any(line.startswith(f"{word} *** ") for line in lines), word
+    for words in (ours, theirs, "\n".join(lines), captured.text, files, texts_of(caught.value), *told.errors):
+        assert leaks(words) == []
+
+
 def test_pools_have_names_and_patterns_of_their_own(captured: Capture) -> None:
     """`secret_names` and `secret_patterns` are masked like the built-in ones, in output and in errors."""
     told: list[str] = []
     settings: Any = {
-        "secret_names": ["shape"],
+        "secret_names": ["shape", "count"],
         "secret_patterns": [r"Canary-nested-\w+"],
         "worker_output": lambda *line: told.append(line[2]),
     }
@@ -179,7 +262,12 @@ def test_pools_have_names_and_patterns_of_their_own(captured: Capture) -> None:
             pool.execute("fail", args)
         with pytest.raises(snakepit.WorkerCrashed) as crashed:
             pool.execute("crash", args)
-    for words in ("\n".join(told), captured.text, texts_of(caught.value), texts_of(crashed.value)):
+        with pytest.raises(snakepit.InvalidParameter) as by_name:
+            pool.execute("numbers", {"token": 1, "count": CANARIES["unknown"]})
+        with pytest.raises(snakepit.InvalidParameter) as by_pattern:
+            pool.execute("numbers", {"token": 1, "count": 1, CANARIES["nested"]: 1})
+    errors = map(texts_of, (caught.value, crashed.value, by_name.value, by_pattern.value))
+    for words in ("\n".join(told), captured.text, *errors):
         assert leaks(words) == []
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+import string
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakepit._workers import masked_lines
+from snakepit._workers.masked_lines import MaskedLines
 from snakepit._workers.output import WorkerOutput
 from snakepit_bridge import redaction
+from test_redaction import MASKED, SHAPES
 
 #: What is seen of a secret's beginning at most (characters); the how-to promises it.
 SEEN = 5
@@ -185,3 +188,13 @@ def test_a_private_key_in_a_line_that_does_not_end() -> None:
     key = "-----BEGIN PRIVATE KEY-----" + "\\nabcDEF12" * 1200
     pieces = [(key[:5000], "part"), (key[5000:9500], "part"), ("\\nLAST", "part"), ("\\nLINE-----END PRIVATE KEY----- x", "line")]
     assert shown([*pieces, ("next", "line")], ()) == ["*** x", "next"]
+
+
+@pytest.mark.parametrize("text", [*SHAPES, *(text for text in MASKED if "\n" not in text)])
+def test_the_end_of_a_line_hides_no_shape_in_the_next(text: str) -> None:
+    """Whatever a line ends with, and whatever known secret begins so: names and shapes at the beginning of the next are seen."""
+    masked = redaction.mask(text)
+    for last in string.printable.rstrip("\r\n\v\f\t"):
+        for end in (last, "zq" + last):
+            lines = MaskedLines(redaction.DEFAULT, lambda: (f"{end}-elephant-secret", f"{end * 2}-secret", "channel-secret"))  # noqa: B023
+            assert [lines.line("done " + end), lines.line(text)] == ["done " + end, masked]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit._workers.known_secrets import LINGER_CALLS, LINGER_SECONDS, KnownSecrets
+from snakepit._workers.known_secrets import LINGER_CHARACTERS, LINGER_SECONDS, LINGER_SECRETS, KnownSecrets
 from snakepit._workers.masked_lines import MaskedLines
 from snakepit._workers.output import WorkerOutput
 from snakepit_bridge import redaction
@@ -144,6 +144,54 @@ def test_kept_lines_are_masked_with_what_was_learned_later() -> None:
     assert output.last_lines == ("it is ***",)
 
 
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        (['{"password":', '  "hunter2plus",', '  "n": 1}'], ['{"password":', '  "***",', '  "n": 1}']),
+        (['"token":', "", "'one two'", "x"], ['"token":', "", "'***'", "x"]),
+        (["  secret: |", "    one two", "", "    three", "  n: 1"], ["  secret: |", "    ***", "", "    ***", "  n: 1"]),
+        (["password: >-", "  one", "  two", "x"], ["password: >-", "  ***", "  ***", "x"]),
+        (["Password:", "  accepted"], ["Password:", "  accepted"]),
+        (['"user":', '  "bob"', "text: |", "  one"], ['"user":', '  "bob"', "text: |", "  one"]),
+    ],
+)
+def test_values_in_the_next_line(lines: list[str], shown: list[str]) -> None:
+    """Of JSON that is laid out, and of YAML's blocks; also where pauses cut that line; a prompt is none."""
+    assert told(*((line, "line") for line in lines), secrets=()) == shown
+    cut = [piece for line in lines for piece in ((line[:7], "part"), (line[7:], "line"))]
+    secret = {"hunter2plus", "one two", "three", "two"} if redaction.MASK in "".join(shown) else set()
+    assert not any(word in line for line in told(*cut, secrets=()) for word in secret)
+
+
+def with_pattern(*pieces: tuple[str, str]) -> list[str]:
+    """What is told of pieces of output where `CUST-` and eight digits are a secret; the parts of a line in one."""
+    heard: list[str] = []
+    redactor = redaction.Redactor(patterns=[r"CUST-\d{8}"])
+    output = WorkerOutput("worker-1", lambda _worker, _stream, line: heard.append(line), redactor, lambda: ())
+    for text, state in pieces:
+        output.line("stdout", text, state)
+    return heard
+
+
+def test_a_pattern_in_pieces() -> None:
+    """However writes cut it, nothing is told of what a pool's own pattern matches; the words before it are told at once."""
+    text = "see CUST-12345678 now"
+    for cut in range(1, len(text)):
+        heard = with_pattern(*parts(text[:cut], text[cut:]))
+        assert "".join(heard) == "see *** now"
+        assert cut < len("see ") or heard[0].startswith("see ")
+    three = with_pattern(*parts("see CU", "ST-1234", "", "5678"))
+    assert "".join(three) == "see ***"
+
+
+def test_what_begins_no_pattern_is_told() -> None:
+    """A last word that nothing follows is told after some seconds, the rest of its line at once; bars and dots do not wait."""
+    assert with_pattern(("Continue? [y/n]", "part"), ("", "waited")) == ["Continue? ", "[y/n]"]
+    assert with_pattern(("Continue? [y/n]", "part"), ("", "waited"), (" y", "line")) == ["Continue? ", "[y/n]", " y"]
+    assert with_pattern((".", "part"), ("..", "part"), (" ===>", "part")) == [".", "..", " ===>"]
+    assert with_pattern(("x" * 1000, "part"), ("y", "part"))[0] == "x" * (1000 - 256)
+
+
 # What is known --------------------------------------------------------------------------------------------------------
 
 
@@ -181,13 +229,54 @@ def test_secrets_of_calls() -> None:
     assert known() == ()
 
 
-def test_only_so_many_calls_linger() -> None:
-    """A busy worker does not remember for ever."""
-    known = KnownSecrets(clock=Clock())
+def test_many_calls_between_do_not_uncover_a_secret() -> None:
+    """A thread that prints late is masked after hundreds of further calls; a busy worker does not remember for ever all the same."""
+    known = KnownSecrets(further=["channel-secret"], clock=Clock())
     for number in range(1000):
         known.running(number, {"password": f"secret-{number}"})
         known.ended(number)
-    assert known() == tuple(f"secret-{number}" for number in range(1000 - LINGER_CALLS, 1000))
+        if number == LINGER_SECRETS // 2:
+            assert "secret-0" in known()
+    assert known() == ("channel-secret", *(f"secret-{number}" for number in range(999, 999 - LINGER_SECRETS, -1)))
+
+
+def test_large_secrets_do_not_fill_the_memory() -> None:
+    """What is remembered is bounded in characters too, and the newest stays."""
+    known = KnownSecrets(clock=Clock())
+    for number in range(100):
+        known.heard({"token": f"{number:05}" * 2000})
+    assert 0 < sum(map(len, known())) <= LINGER_CHARACTERS
+    assert known()[0] == "00099" * 2000
+
+
+def test_a_secret_that_comes_again_stays() -> None:
+    """Its time begins anew, and it is remembered once."""
+    clock = Clock()
+    known = KnownSecrets(clock=clock)
+    known.heard({"token": "one-one"})
+    clock.now += LINGER_SECONDS - 1
+    known.heard({"token": "one-one"})
+    clock.now += 2
+    assert known() == ("one-one",)
+    clock.now += LINGER_SECONDS
+    assert known() == ()
+
+
+def test_secrets_of_host_tools() -> None:
+    """What passes between a worker and host tools is known at once, nested or not."""
+    known = KnownSecrets(clock=Clock())
+    known.heard({"args": [], "kwargs": {"password": "one-one"}})
+    known.heard([{"db": {"api_key": b"two-two"}}])
+    known.heard(5)
+    assert set(known()) == {"one-one", "two-two"}
+
+
+def test_secrets_of_results_and_chunks() -> None:
+    """What is random under a secret name is known from then on; a word is none: language models yield those under `token`."""
+    known = KnownSecrets(clock=Clock())
+    known.told([{"password": "0a1b2c3d4e"}, {"login": {"secret": "abcdefghij-klmnopqrstuvw"}}, 7])
+    known.told([{"token": " capital"}, {"token": "wonderful"}, {"token": 1002571}, {"token": "10 to the 4"}, {"n": "0a1b2c3d"}])
+    assert set(known()) == {"0a1b2c3d4e", "abcdefghij-klmnopqrstuvw"}
 
 
 def test_secrets_of_sessions() -> None:

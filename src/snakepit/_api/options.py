@@ -10,7 +10,8 @@ from snakepit._pool.call import Opening
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import check_session_id
 from snakepit.config import PoolConfig, check_affinity
-from snakepit.errors import InvalidParameter
+from snakepit.errors import CallError, InvalidParameter
+from snakepit_bridge.redaction import Redactor
 
 from .arguments import checked_call
 
@@ -62,6 +63,17 @@ def prepare(
         UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle: something is wrong with the call.
         TypeError: an option of an unknown name.
     """
+    try:
+        return _prepared(tools, config, tool, args, options, streaming=streaming)
+    except CallError as error:
+        own = Redactor(config.secret_names, config.secret_patterns)
+        error.mask_more(own, own.secrets_in([args]))  # it may quote an argument that is a secret in this pool alone
+        raise
+
+
+def _prepared(
+    tools: Mapping[str, ToolSpec], config: PoolConfig, tool: str, args: Mapping[str, Any] | None, options: CallOptions, *, streaming: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
     if not options:  # nearly every call
         sent, _ = checked_call(tools, tool, args, None, streaming=streaming)
         return sent, {}

@@ -1,4 +1,7 @@
-"""What the log tells of calls at DEBUG: that one was given to a worker, and how it ended. Descriptions only, never values."""
+"""What the log tells of calls at DEBUG: that one was given to a worker, and how it ended. Descriptions only, never values.
+
+Names of keys are shown, and may be secrets too: those of the call's own arguments are masked in them.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,24 @@ import logging
 import time
 
 from snakepit.telemetry.logs import library_logger
-from snakepit_bridge import redaction
+from snakepit_bridge.redaction import Redactor
 
 from .call import Call, Ended, Failed
 
 _log = library_logger("snakepit.pool")
 
 
-def given(call: Call) -> None:
+def given(call: Call, redactor: Redactor) -> None:
     """A worker gets the call; `worker_id` and `began` are set."""
     if _log.isEnabledFor(logging.DEBUG):
-        _log.debug("%s goes to %s: %s", call.tool, call.worker_id, redaction.describe(call.args), extra=_ids(call))
+        shown = redactor.describe(call.args, redactor.glance(call.args))
+        _log.debug("%s goes to %s: %s", call.tool, call.worker_id, shown, extra=_ids(call))
 
 
-def ended(call: Call, item: Ended | Failed) -> None:
+def ended(call: Call, item: Ended | Failed, redactor: Redactor) -> None:
     """Its caller is told how it ended."""
     if _log.isEnabledFor(logging.DEBUG):
-        how = redaction.describe(item.value) if isinstance(item, Ended) else item.error.code
+        how = redactor.describe(item.value, redactor.glance(call.args)) if isinstance(item, Ended) else item.error.code
         where = f" on {call.worker_id} in {(time.monotonic() - call.began) * 1e3:.1f} ms" if call.worker_id else ""
         _log.debug("%s ended%s: %s", call.tool, where, how, extra=_ids(call))
 

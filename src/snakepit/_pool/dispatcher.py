@@ -33,7 +33,7 @@ class Dispatcher:
     Args:
         workers: the workers of now, by id; the supervisor's own.
         run_id: names this run of the pool in `Call.ancestors`.
-        redactor: masks secrets in what workers say of errors.
+        redactor: masks secrets in what workers say of errors, and in the log.
         call_left: told of each call whose slot is free again.
     """
 
@@ -47,7 +47,7 @@ class Dispatcher:
         redactor: Redactor,
         call_left: Callable[[Call], None],
     ) -> None:
-        self.ledger = Ledger()
+        self.ledger = Ledger(redactor)
         self._config = config
         self._scheduler = scheduler
         self._sessions = sessions
@@ -140,13 +140,15 @@ class Dispatcher:
         facts = event.metadata if isinstance(event, frames.Result) else event.info
         warning, tainted = facts.pop("warning", None), facts.pop("tainted", False)
         if warning:
+            warning = self._redactor.mask(str(warning), worker.secrets())
             _log.warning("%s: %s", worker.id, warning, extra={"worker_id": worker.id, "correlation_id": call.correlation_id})
         if call.session_id:
             self._sessions.answered(call, facts)
         if isinstance(event, frames.Result):
+            worker.secrets.told([event.value])
             self.ledger.tell(call, Ended(event.value, {**facts, **call.where()}))
         else:
-            self.ledger.tell(call, Failed(failures.from_worker(call, facts, self._redactor)))
+            self.ledger.tell(call, Failed(failures.from_worker(call, facts, self._redactor, worker.secrets())))
         worker.calls_served += 1
         if tainted:
             self.condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
@@ -211,7 +213,7 @@ class Dispatcher:
                 worker.secrets.session_begun(call.session_id, telling["metadata"])
         worker.running[call.id] = call.correlation_id
         worker.secrets.running(call.id, {**call.args, **call.binary} if call.binary else call.args)
-        call_log.given(call)
+        call_log.given(call, self._redactor)
         worker.connection.call(call.id, call.tool, call.args, options, call.window)
 
     def _options(self, call: Call) -> dict[str, Any]:

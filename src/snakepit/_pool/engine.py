@@ -62,7 +62,7 @@ class Engine:
         self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._let_go, offers.drop_session, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
         self._ledger = self._calls.ledger
-        self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads)
+        self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads, redactor)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
         self._broken: SnakepitError | None = None
         self._closing = False
@@ -245,6 +245,7 @@ class Engine:
                 self._ledger.counters.chunks += len(event.payloads)
                 if call.span is not None:
                     call.span.nbytes += event.nbytes
+                worker.secrets.told(event.payloads)
                 call.mailbox.put(event)
         elif isinstance(event, frames.Result | frames.Failure):
             self._calls.call_ended(worker, event)
@@ -256,7 +257,7 @@ class Engine:
             parent = event.options.get("parent")
             call = self._ledger.get(parent) if isinstance(parent, int) else None
             ours = call if call is not None and call.worker_id == worker.id else None
-            self._host_tools.begin(worker.id, worker.connection, event, ours)
+            self._host_tools.begin(worker.id, worker.connection, event, ours, worker.secrets)
         elif isinstance(event, frames.Credit):
             self._host_tools.credit(worker.id, event)
         elif isinstance(event, frames.Cancel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from snakepit._workers.worker import Death, StartFailure
@@ -41,10 +42,12 @@ from .call import Call
 _SHOWN_LINES = 8
 
 
-def from_worker(call: Call, info: dict[str, Any], redactor: redaction.Redactor = redaction.DEFAULT) -> SnakepitError:
-    """The error for an error frame. What tools say of their arguments may quote the secrets among them: these are masked."""
+def from_worker(
+    call: Call, info: dict[str, Any], redactor: redaction.Redactor = redaction.DEFAULT, known: Iterable[str] = ()
+) -> SnakepitError:
+    """The error for an error frame, without the secrets that its texts may quote: those of the call, and what is known of its worker."""
     told = {key: value for key, value in info.items() if key != "snapshot"}  # which is no text for people, and may be large
-    info = redactor.masked(told, redactor.secrets_in([call.args, dict(call.binary or {})]))
+    info = redactor.masked(told, [*redactor.secrets_in([call.args, dict(call.binary or {})]), *known])
     code, message, chunk = info.get("code"), str(info.get("message", "")), info.get("chunk")
     where: dict[str, Any] = {"tool": call.tool, "worker_id": call.worker_id, "chunk": chunk}
     if code == "cancelled":

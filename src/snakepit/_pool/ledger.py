@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
+from snakepit_bridge import redaction
 
 from . import call_log
 from .call import Call, Ended, Failed
@@ -15,9 +16,14 @@ from .stats import Counters
 
 
 class Ledger:
-    """The open calls of one pool, and its counters."""
+    """The open calls of one pool, and its counters.
 
-    def __init__(self) -> None:
+    Args:
+        redactor: masks what the log tells of them.
+    """
+
+    def __init__(self, redactor: redaction.Redactor = redaction.DEFAULT) -> None:
+        self._redactor = redactor
         self.counters = Counters()
         self._open: dict[int, Call] = {}
         self._changed = asyncio.Event()
@@ -44,7 +50,7 @@ class Ledger:
             kind = _kind(item)
             setattr(self.counters, kind, getattr(self.counters, kind) + 1)
             self._changed.set()
-            call_log.ended(call, item)
+            call_log.ended(call, item, self._redactor)
 
     def leave(self, call: Call) -> None:
         """A call is no longer open: its slot is free, or it never had one."""

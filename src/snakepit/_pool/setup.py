@@ -26,6 +26,7 @@ from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSetting
 from snakepit.config import Adapter, PoolConfig, usable_cpus
 from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
 from snakepit_bridge.redaction import Redactor
+from snakepit_bridge.redaction.handover import handed_over
 
 from .in_thread import in_thread
 
@@ -79,7 +80,7 @@ class PoolSetup:
             loads_grpc=selection.protocol == "grpc",
         )
         level = apply_log_level(config.log_level)
-        env = {**_thread_limits(config), **config.env}
+        env = {**_thread_limits(config), **config.env, **handed_over(config.secret_names, config.secret_patterns)}
         if level is not None:
             env[LEVEL_VARIABLE] = str(level)
         python = config.python or sys.executable

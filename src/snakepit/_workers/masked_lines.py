@@ -25,7 +25,7 @@ _TELLING = 6
 #: Of a line that is drawn anew and ends in a secret, so much is kept: the secret's name (characters).
 _NAME = 100
 #: So many secrets are remembered for a line that does not end.
-_REMEMBERED = 512
+_REMEMBERED = 1024
 #: After so many lines without its end, a private key is thought to have none.
 _KEY_LINES = 400
 
@@ -61,15 +61,16 @@ class MaskedLines:
         self._cut = 0  # so much of `_line` has been told,
         self._told = ""  # as this
         self._key_lines = 0  # that may still come of a private key; 0: none has begun
+        self._block: int | None = None  # a secret stands in the lines below that are indented more than this
 
-    def part(self, text: str) -> str:
-        """A line goes on with this; what may be told now."""
+    def part(self, text: str, *, waited: bool = False) -> str:
+        """A line goes on with this; what may be told now. `waited`: what came before has waited for long."""
         secrets = self._secrets_of_line()
         self._line += text
-        if self._key_lines:
+        if self._key_lines or self._block is not None:
             self._line = self._line[-_CONTEXT:]
             return ""
-        read = self._read(secrets, self._redactor.unfinished_shape(self._line))
+        read = self._read(secrets, self._redactor.unfinished_shape(self._line, waited=waited))
         masked, own = self._masked(read, secrets, hidden=read.over > read.border)
         news = _news(self._told, own)
         self._cut, self._told = read.cut - read.border, own
@@ -90,6 +91,8 @@ class MaskedLines:
         self._line += text
         if self._key_lines and not self._leave_key():
             return None
+        if self._block is not None and (indent := self._leave_block()):
+            return indent + redaction.MASK
         if "-----BEGIN " in self._line and _KEY_BEGINS.search(self._line):
             self._key_lines = _KEY_LINES
         read = self._read(secrets)
@@ -99,6 +102,8 @@ class MaskedLines:
         ends_masked = masked.endswith(redaction.MASK)
         self._standing = ends_masked and (shown or self._told.endswith(redaction.MASK))
         self._before, self._context = tail, masked[-_NAME:] if redrawn and ends_masked else ""
+        if not self._context and not redrawn:
+            self._context = self._next_value()
         self._line, self._cut, self._told = "", 0, ""
         return news if news or not text else None
 
@@ -154,6 +159,23 @@ class MaskedLines:
         self._before, self._line = text[read.begins : read.cut], text[read.cut :]
         self._context, self._standing = masked[-_CONTEXT:], True
         self._cut, self._told = 0, ""
+
+    def _next_value(self) -> str:
+        """A secret's name at the end of the line, whose value comes in the next; or, as a block, in some."""
+        name, block = self._redactor.goes_on(self._line)
+        if block:
+            self._block = len(self._line) - len(self._line.lstrip(" \t"))
+        return "" if block else name
+
+    def _leave_block(self) -> str:
+        """Inside of a block: is this line still of it? Its indentation if so; all of it is the secret's."""
+        indent = self._line[: len(self._line) - len(self._line.lstrip(" \t"))]
+        if len(indent) <= (self._block or 0):
+            self._block = None
+            return ""
+        self._before = self._context = self._line = self._told = ""
+        self._cut, self._standing = 0, False
+        return indent
 
     def _leave_key(self) -> bool:
         """Inside of a private key: does it end in this line? What is behind its end is left of the line."""

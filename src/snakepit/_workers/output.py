@@ -65,8 +65,8 @@ class WorkerOutput:
             state: what it is; see `Lines`.
         """
         masked = self._masked[stream]
-        if state == "part":
-            told: str | None = masked.part(text) or None
+        if state in ("part", "waited"):
+            told: str | None = masked.part(text, waited=state == "waited") or None
         else:
             told = masked.line(text, redrawn=state in ("redrawn", "overwritten"), shown=state != "overwritten")
         if state == "end" and not text:

@@ -7,7 +7,7 @@ how it went, never what it carried: arguments and results are described, message
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from snakepit.errors import SnakepitError, ToolError
@@ -51,13 +51,13 @@ class CallSpan:
 
     def succeed(self, call: TracedCall, value: Any) -> None:
         """The call ended well."""
-        tracing.describe(self._span, self._redactor, result=value)
+        tracing.describe(self._span, self._redactor, self._redactor.glance(call.args), result=value)
         self._end(call)
 
     def fail(self, call: TracedCall, error: SnakepitError) -> None:
         """The call ended with an error; a cancelled one too."""
         kind = error.type if isinstance(error, ToolError) else type(error).__name__
-        tracing.note_failure(self._span, self._redactor, error.code, kind, error.message, call.args)
+        tracing.note_failure(self._span, self._redactor, error.code, kind, error.message, lambda: self._redactor.secrets_in(call.args))
         self._end(call)
 
     def _end(self, call: TracedCall) -> None:
@@ -98,10 +98,11 @@ def host_tool_span(
     name: str,
     attributes: Mapping[str, Any] | None = None,
     redactor: redaction.Redactor = redaction.DEFAULT,
+    known: Callable[[], Iterable[str]] = tuple,
 ) -> tracing.ServerSpan:
     """`tracing.server_span` around a host tool; makes none where the application does not trace."""
     api = tracing.imported() if trace else None
-    return tracing.server_span(trace if api is not None else None, name, attributes, redactor)
+    return tracing.server_span(trace if api is not None else None, name, attributes, redactor, known)
 
 
 def _tracer(api: Any) -> Any:
@@ -119,6 +120,7 @@ def _tracer(api: Any) -> Any:
 def _introduce(span: Any, call: TracedCall, run_id: str, redactor: redaction.Redactor) -> None:
     ids = {"run_id": run_id, "call_id": call.id, "correlation_id": call.correlation_id, "session_id": call.session_id}
     tracing.note(span, redactor, **ids, streaming=call.streaming)
-    tracing.describe(span, redactor, args=call.args)
+    known = redactor.glance(call.args)
+    tracing.describe(span, redactor, known, args=call.args)
     if call.binary:
-        tracing.describe(span, redactor, binary_parameters=dict(call.binary))
+        tracing.describe(span, redactor, known, binary_parameters=dict(call.binary))

@@ -25,6 +25,7 @@ from .instances import Instances, call_hook
 from .link import Link
 from .loading import LoadedAdapter
 from .main_loop import AsyncioLoop, QueueLoop
+from .own_secrets import OWN
 from .running import RunningCall
 from .sessions import HookFailed, Sessions
 from .streams import ChunkUnserialisable, stream, stream_async
@@ -170,7 +171,8 @@ class CallRunner:
             metadata["tainted"] = True
         if call.span is not None:
             call.span.note(chunks=metadata.get("chunks"))
-            call.span.describe(result=value)
+            OWN.remember_random(value)
+            call.span.describe(call.secrets, result=value)
         metadata.update(call.facts)
         logs.call_ended(call, "result", value)
         self._link.result(call.call_id, value, metadata)
@@ -229,11 +231,11 @@ class _Report:
 
     def _end_span(self, failure: Optional[Dict[str, Any]]) -> None:
         """Before its error frame: whoever reads that finds the span ended."""
-        call, span = self._call, self._call.span
+        span = self._call.span
         if span is not None:
             if failure is not None:
                 span.note(chunks=failure["chunk"])
-                span.note_failure(failure["code"], failure["type"] or failure["code"], failure["message"], call.args)
+                span.note_failure(failure["code"], failure["type"] or failure["code"], failure["message"])
             span.__exit__(None, None, None)
 
     def _info(self, error: BaseException) -> Dict[str, Any]:

@@ -16,6 +16,7 @@ from ..wire.frames import Chunks, Failure, Result
 from ..wire.plain import Unserialisable
 from .asks import Ask
 from .link import Link
+from .own_secrets import OWN
 
 
 class HostCalls:
@@ -52,6 +53,7 @@ class HostCalls:
         trace = tracing.inject()
         if trace is not None:
             sent["trace"] = trace
+            OWN.remember(kwargs, options.get("binary_parameters"))
         if options.get("binary_parameters"):
             sent["binary"] = options["binary_parameters"]
         try:
@@ -129,6 +131,8 @@ class HostItems(Iterator[Any]):
             self._ended = True
         if isinstance(event, Failure):
             raise _error(self._name, event.info)
+        if tracing.imported() is not None:
+            OWN.remember(event.payloads if isinstance(event, Chunks) else event.value)
         return event
 
     def _took(self, event: Any) -> None:

@@ -9,8 +9,8 @@ import sys
 import time
 from typing import Any
 
-from .. import redaction
 from ..call_context import _current
+from .own_secrets import OWN
 from .running import RunningCall
 
 #: Set by the host; see `snakepit.telemetry.logs`.
@@ -27,7 +27,7 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if not hasattr(record, "correlation_id"):
             record.correlation_id = getattr(_current.get(None), "correlation_id", "")
-        return redaction.mask(super().format(record))
+        return OWN.redactor.mask(super().format(record))
 
 
 def set_up_logging() -> None:
@@ -46,14 +46,14 @@ def set_up_logging() -> None:
 def call_received(call: RunningCall) -> None:
     """A call has come."""
     if log.isEnabledFor(logging.DEBUG):
-        log.debug("call %d received: %s %s", call.call_id, call.tool, redaction.describe(call.args), extra=_ids(call))
+        log.debug("call %d received: %s %s", call.call_id, call.tool, OWN.redactor.describe(call.args, call.secrets), extra=_ids(call))
 
 
 def call_ended(call: RunningCall, kind: str, value: Any = None) -> None:
     """A call has ended. `kind`: `result`, or the error's code; `value`: what is described beside it."""
     if log.isEnabledFor(logging.DEBUG):
         elapsed = (time.perf_counter() - call.began) * 1e3
-        words = (call.call_id, call.tool, kind, redaction.describe(value), elapsed)
+        words = (call.call_id, call.tool, kind, OWN.redactor.describe(value, call.secrets), elapsed)
         log.debug("call %d ended: %s %s %s in %.1f ms", *words, extra=_ids(call))
 
 

@@ -20,6 +20,7 @@ from .executor import Executor
 from .lifeline import Lifeline
 from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
 from .logs import set_up_logging
+from .own_secrets import OWN
 from .stream_server import StdioReport, take_stdio
 
 SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
@@ -60,6 +61,7 @@ def main(argv: List[str]) -> int:
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
     carrier, reporter = _carrier(options, secret)
     _prepare_process(reporter is not None)
+    OWN.set_up()
     set_up_logging()
     refs = options.adapter or [DEFAULT_REFERENCE]
     if options.check:

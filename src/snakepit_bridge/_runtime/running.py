@@ -1,11 +1,12 @@
 """One call while it runs in this worker: what was asked, its context, and how far it has come."""
 
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .. import tracing
 from ..call_context import CallContext
 from ..wire.frames import Call
+from .own_secrets import OWN
 from .sessions import HeldSession
 
 
@@ -68,11 +69,20 @@ class RunningCall:
     def enter_span(self) -> None:
         """In the thread or task that runs it: what runs from here on belongs to its span."""
         context = self.context
-        self.span = tracing.server_span(self.trace, self.tool).__enter__()
+        OWN.remember(self.args, self.binary)
+        self.span = tracing.server_span(self.trace, self.tool, None, OWN.redactor, self._known).__enter__()
         self.span.note(worker_id=context.worker_id, call_id=self.call_id, correlation_id=context.correlation_id, streaming=self.streaming)
-        self.span.describe(args=self.args)
+        self.span.describe(self.secrets, args=self.args)
         if self.session is not None:
             self.span.note(session_id=self.session.context.id)
+
+    @property
+    def secrets(self) -> Tuple[str, ...]:
+        """Those of its arguments, at a glance: keys of what is described may hold them."""
+        return OWN.redactor.glance(self.args)
+
+    def _known(self) -> Tuple[str, ...]:
+        return OWN.known(self.args, self.binary, dict(self.session.context.metadata) if self.session is not None else None)
 
     def is_cancelled(self) -> bool:
         """Has the caller given this call up?"""

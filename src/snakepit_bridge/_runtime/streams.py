@@ -12,6 +12,7 @@ from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
 from .cancel import async_border, border, border_next
 from .link import Link
+from .own_secrets import OWN
 from .running import RunningCall
 
 
@@ -75,7 +76,7 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
         ChunkUnserialisable: an item cannot travel; the generator is closed.
     """
     chunks, outflow = _Chunks(call, link), link.outflow(call.call_id)
-    following, encode, offer = items.__next__, link.encode, link.offer_chunk
+    following, encode, offer = items.__next__ if call.span is None else _remembered(items), link.encode, link.offer_chunk
     try:
         while True:
             try:
@@ -115,6 +116,8 @@ async def stream_async(
         while True:
             try:
                 item = await async_border(call, items.__anext__())
+                if call.span is not None:
+                    OWN.remember_random(item)
             except StopAsyncIteration:
                 may_go.clear()
                 while outflow.held is not None and not outflow.cancelled:
@@ -136,3 +139,14 @@ async def stream_async(
     finally:
         link.on_credit(call.call_id, None)
         await async_border(call, items.aclose())
+
+
+def _remembered(items: Iterator[Any]) -> Callable[[], Any]:
+    """`items.__next__` of a traced call: its error may quote what it has yielded."""
+
+    def following() -> Any:
+        item = items.__next__()
+        OWN.remember_random(item)
+        return item
+
+    return following

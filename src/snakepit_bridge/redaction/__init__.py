@@ -4,7 +4,7 @@ The functions are those of the default `Redactor`; a pool with `secret_names` or
 """
 
 from .redactor import Redactor
-from .shapes import MASK
+from .shapes import MASK, looks_random
 
 #: The one of pools that have no names or patterns of their own.
 DEFAULT = Redactor()
@@ -16,4 +16,4 @@ mask = DEFAULT.mask
 masked = DEFAULT.masked
 secrets_in = DEFAULT.secrets_in
 
-__all__ = ["DEFAULT", "MASK", "Redactor", "describe", "find_secret", "is_secret_name", "mask", "masked", "secrets_in"]
+__all__ = ["DEFAULT", "MASK", "Redactor", "describe", "find_secret", "is_secret_name", "looks_random", "mask", "masked", "secrets_in"]

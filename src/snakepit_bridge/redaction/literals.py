@@ -4,18 +4,23 @@ import base64
 import functools
 import json
 import re
-from typing import Iterator, List, Tuple
+from typing import Dict, Iterator, List, Tuple
 from urllib.parse import quote, quote_plus
 
 #: Shorter ones are not looked for: they would be found in the middle of words (characters).
 MIN_LENGTH = 6
 #: Longer ones are not learned (characters), nor more than so many at a time.
 MAX_LENGTH = 64 * 1024
-MAX_SECRETS = 256
+MAX_SECRETS = 1024
 #: A line of a secret of several lines is looked for alone from this length on (characters).
 _MIN_LINE = 12
-#: Beginnings of forms are kept up to this length (characters); longer ones are compared.
+#: Beginnings of forms are looked for up to this length (characters); of longer forms, more is compared.
 _BEGINNING = 64
+
+#: The forms of secrets up to this length are kept for the next time (characters).
+_KEPT = 1024
+#: So many forms are looked for one by one.
+_FEW_FORMS = 64
 
 _LINE_ENDS = re.compile(r"[\r\n]+")
 
@@ -27,20 +32,22 @@ _COMMON = (
 
 
 class Literals:
-    """Known secrets in all their forms, the longest first."""
+    """Known secrets in all their forms. A busy worker's change with each call, so most of the work is done once per secret."""
 
     def __init__(self, secrets: Tuple[str, ...]) -> None:
         learned = [item for item in dict.fromkeys(secrets) if _is_learned(item)][:MAX_SECRETS]
-        forms = {form for secret in learned for form in _forms_of(secret) if len(form) >= MIN_LENGTH}
-        self._forms = sorted(forms, key=len, reverse=True)
+        known = [_kept_secret(item) if len(item) <= _KEPT else _Secret(item) for item in learned]
+        self._forms = list(dict.fromkeys(form for secret in known for form in secret.forms))
         self._long = [form for form in self._forms if len(form) > _BEGINNING]
-        self._beginnings = {form[:size] for form in self._forms for size in range(1, min(_BEGINNING, len(form) - 1) + 1)}
-        self._last_characters = {beginning[-1] for beginning in self._beginnings}
+        self._by_start: Dict[str, List[str]] = {}
+        for form in self._forms:
+            self._by_start.setdefault(form[:MIN_LENGTH], []).append(form)
+        self._starts = frozenset().union(*(secret.starts for secret in known))
 
     def spans(self, text: str, border: int = 0) -> List[Tuple[int, int]]:
         """Where any of the forms stands in the text, joined where they overlap or touch; what only touches at the border is not."""
         joined: List[Tuple[int, int]] = []
-        for start, end in sorted(place for form in self._forms for place in _places(text, form)):
+        for start, end in sorted(place for form in self._candidates(text) for place in _places(text, form)):
             if joined and (start < joined[-1][1] or start == joined[-1][1] != border):
                 joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
             else:
@@ -52,10 +59,34 @@ class Literals:
         if not text:
             return 0
         longest = max((_begun(text, form) for form in self._long), default=0)
-        if not longest and text[-1] in self._last_characters:
-            sizes = range(min(_BEGINNING, len(text)), 0, -1)
-            longest = next((size for size in sizes if text[-size:] in self._beginnings), 0)
-        return longest
+        return longest or self._short_unfinished(text[-_BEGINNING:])
+
+    def _candidates(self, text: str) -> List[str]:
+        """The forms that may stand in the text. Of many, few begin with what is in it, which is faster to find than each of them."""
+        if len(self._forms) <= _FEW_FORMS:
+            return self._forms
+        grams = {text[at : at + MIN_LENGTH] for at in range(len(text) - MIN_LENGTH + 1)}
+        return [form for start in grams.intersection(self._by_start) for form in self._by_start[start]]
+
+    def _short_unfinished(self, text: str) -> int:
+        for at in range(len(text) - MIN_LENGTH + 1):
+            forms = self._by_start.get(text[at : at + MIN_LENGTH])
+            if forms is not None and any(len(form) > len(text) - at and form.startswith(text[at:]) for form in forms):
+                return len(text) - at
+        return next((size for size in range(min(MIN_LENGTH - 1, len(text)), 0, -1) if text[-size:] in self._starts), 0)
+
+
+class _Secret:
+    """One secret: its forms, and how they begin, up to the length by which they are found."""
+
+    __slots__ = ("forms", "starts")
+
+    def __init__(self, secret: str) -> None:
+        self.forms = list(dict.fromkeys(form for form in _forms_of(secret) if len(form) >= MIN_LENGTH))
+        self.starts = frozenset(form[:size] for form in self.forms for size in range(1, MIN_LENGTH))
+
+
+_kept_secret = functools.lru_cache(maxsize=1024)(_Secret)
 
 
 def _places(text: str, form: str) -> Iterator[Tuple[int, int]]:

@@ -4,9 +4,10 @@ import base64
 import binascii
 import functools
 import re
-from typing import Any, Iterable, List, Optional, Tuple
+from typing import Any, Iterable, List, Mapping, Optional, Set, Tuple
 
 from . import assignments, describing, nested, shapes
+from .colours import with_colours, without_colours
 from .literals import Literals, literals
 from .names import further_names, is_secret, words_of
 from .shapes import MASK
@@ -14,6 +15,10 @@ from .shapes import MASK
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){8,}\Z")
 _URL_SAFE = str.maketrans("-_", "+/")
+#: So many keys are remembered (number).
+_HARMLESS = 1024
+#: Variables of every shell, whose names end like a password's.
+_DIRECTORIES = frozenset(("PWD", "OLDPWD"))
 #: What is masked may uncover more (base64 in base64, a quote that closes elsewhere): looked at again, at most so often.
 _ROUNDS = 6
 _DEPTH = 2
@@ -35,11 +40,16 @@ class Redactor:
         self._shapes = shapes.Shapes(tuple(patterns))
         self._hints = tuple(words[-1] for words in self._names)
         self._find: Any = None
+        self._harmless: Set[str] = set()  # keys that `glance` has met, and that name no secrets
         self.is_secret_name = functools.lru_cache(maxsize=4096)(self._is_secret_name)
 
-    def describe(self, value: Any) -> str:
-        """What a value is, never what it holds; its cost does not grow with the value. Never raises."""
-        return describing.describe(value, self.mask)
+    def describe(self, value: Any, extra: Iterable[str] = ()) -> str:
+        """What a value is, never what it holds; its cost does not grow with the value. Never raises.
+
+        Args:
+            extra: secrets that are known, as `mask` takes them: names of keys are shown, and one may hold a secret.
+        """
+        return describing.describe(value, functools.partial(self.mask, extra=extra) if extra else self.mask)
 
     def mask(self, text: str, extra: Iterable[str] = ()) -> str:
         """The text without its secrets: `***` stands for each.
@@ -55,9 +65,13 @@ class Redactor:
             text = masked
         return text
 
-    def unfinished_shape(self, text: str) -> int:
-        """How many characters at the end of a text that goes on may be the beginning of a shape that is not seen as one yet."""
-        return shapes.unfinished(text)
+    def unfinished_shape(self, text: str, *, waited: bool = False) -> int:
+        """How many characters at the end of a text that goes on may be the beginning of a shape that is not seen as one yet.
+
+        Args:
+            waited: it has waited for long: a user's own patterns, which may begin with anything, hold it no longer.
+        """
+        return max(shapes.unfinished(text), 0 if waited else self._shapes.unfinished_own(text))
 
     def unfinished_known(self, text: str, extra: Iterable[str]) -> int:
         """How many characters at the end of a text may be the beginning of one of these secrets."""
@@ -66,6 +80,10 @@ class Redactor:
     def known_spans(self, text: str, extra: Iterable[str], border: int = 0) -> List[Tuple[int, int]]:
         """Where these secrets stand whole, in order; those that overlap or touch are one, unless they only touch at the border."""
         return literals(tuple(extra)).spans(text, border) if extra else []
+
+    def goes_on(self, line: str) -> Tuple[str, bool]:
+        """(a secret's name at the end of a line, with what is behind it, if the value follows in the next; is that a block of lines?)."""
+        return assignments.goes_on(line, self.is_secret_name)
 
     def masked(self, value: Any, extra: Iterable[str] = (), name: str = "") -> Any:
         """A copy of nested dicts, lists and tuples with their texts masked; what stands below a secret's name is `***`."""
@@ -76,6 +94,24 @@ class Redactor:
         """The texts that stand below secret names in nested values, for the `extra` of `mask`."""
         return nested.secrets_in(value, self.is_secret_name)
 
+    def glance(self, value: Any) -> Tuple[str, ...]:
+        """`secrets_in` of the outermost items alone, for each value that passes by. Never raises.
+
+        A flat dict with keys that have been seen before, as most chunks are, costs a fraction of a microsecond, others some of them.
+        """
+        if type(value) is not dict:
+            return nested.glance(value, self.is_secret_name)
+        if value.keys() <= self._harmless and nested.LEAVES.issuperset(map(type, value.values())):
+            return ()
+        found = nested.glance(value, self.is_secret_name)
+        if not found and len(value) + len(self._harmless) <= _HARMLESS:
+            self._harmless.update(key for key in value if isinstance(key, str) and not self.is_secret_name(key))
+        return found
+
+    def secrets_of(self, variables: Mapping[str, str]) -> List[str]:
+        """Of environment variables, the values of those with secret names; the working directory is none."""
+        return [value for name, value in variables.items() if name not in _DIRECTORIES and self.is_secret_name(name)]
+
     def find_secret(self, value: Any, name: str = "") -> Optional[str]:
         """The path of the first thing that looks like a secret, such as `metadata['db']['password']`; None if nothing does."""
         return nested.find_secret(value, name, self.is_secret_name, lambda text: self.mask(text) != text)
@@ -84,6 +120,11 @@ class Redactor:
         return is_secret(words_of(name), self._names)
 
     def _mask_once(self, text: str, known: Optional[Literals], depth: int) -> str:
+        if "\x1b[" in text:
+            plain, codes = without_colours(text)
+            masked = self._mask_once(plain, known, depth)
+            if masked != plain:
+                text = with_colours(masked, codes, plain, MASK)
         if known is not None:
             text = _cut(text, known.spans(text))
         text = shapes.without_key_lines(self._shapes.own(text))

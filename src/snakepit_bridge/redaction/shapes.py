@@ -18,6 +18,7 @@ _SHAPES: List[Tuple[str, str]] = [
     (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{2,}(?:\.[\w-]{0,4096})?", MASK),
     (r"(?<![A-Za-z0-9])(?:sk|rk)[-_](?=[A-Za-z_-]{0,80}\d)[\w-]{16,256}", MASK),
     (r"(?<![A-Za-z0-9])(?:gh[pousr]_|github_pat_|glpat-|hf_|npm_|pypi-|dop_v1_|xox[a-z]-|AIza|ya29\.|SG\.)[\w.-]{16,512}", MASK),
+    (r"(\bcurl\b[^\n]{0,200}?[ \t](?:-u|--user)(?:[ \t=]{1,4}|(?=\S))['\"]?[^\s:'\"]{1,64}:)[^\s'\"]{1,200}", r"\1" + MASK),
     (r"(?i)(\bbearer[ \t]{1,4})(?=[A-Za-z._~+/=-]{0,256}\d|\S{24})[\w.~+/=-]{6,8192}", r"\1" + MASK),
 ]
 
@@ -30,7 +31,7 @@ _KEY_LINE = (
 #: One of these must be in the text (in small letters) for a shape or a name to be there.
 HINTS = ("pass", "pwd", "secret", "token", "auth", "credential", "cookie", "key", "signature", "bearer", "://", "private", "akia", "asia")
 _MORE_HINTS = ("abia", "acca", "aroa", "aida", "eyj", "sk-", "sk_", "rk-", "rk_", "gh", "glpat-", "hf_", "npm_", "pypi-", "dop_v1_", "xox")
-_ALL_HINTS = (*HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.")
+_ALL_HINTS = (*HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.", "curl")
 
 
 #: The beginning of a shape at the end of a text that goes on; a run of base64 looks mixed, so that a bar of `---` is none.
@@ -42,6 +43,11 @@ _UNFINISHED = (
 )
 #: How far back it may begin (characters).
 _LOOK_BACK = 4200
+#: What a user's expression may begin with; no bar or row of dots.
+_LAST_WORD = r"(?=\S*[^\W_])\S+\Z"
+_LONGEST_WORD = 256
+#: Whether something looks random shows in so many characters.
+_LONGEST_KEY = 4096
 
 
 class Shapes:
@@ -56,6 +62,11 @@ class Shapes:
         for pattern in self._own:
             text = pattern.sub(lambda found: MASK if found.group() else "", text)
         return text
+
+    def unfinished_own(self, text: str) -> int:
+        """How many characters at the end of a text that goes on a user's expression may begin with: its last word, whatever it is."""
+        word = _expression(_LAST_WORD).search(text, max(0, len(text) - _LONGEST_WORD)) if self._own else None
+        return len(text) - word.start() if word else 0
 
     def known(self, text: str) -> str:
         """Mask what the well-known shapes find."""
@@ -83,6 +94,14 @@ def unfinished(text: str) -> int:
     return len(text) - found.start() if found else 0
 
 
-@functools.lru_cache(maxsize=2)
+def looks_random(text: str) -> bool:
+    """Is this rather a key than a word? Streams of language models bring words under the name `token`, one by one."""
+    if len(text) < 8 or any(character.isspace() for character in text[:_LONGEST_KEY]):
+        return False
+    digits = sum(character.isdigit() for character in text[:_LONGEST_KEY])
+    return len(text) >= 20 or 0 < digits < len(text)
+
+
+@functools.lru_cache(maxsize=3)
 def _expression(pattern: str) -> Any:
     return re.compile(pattern)

@@ -16,11 +16,11 @@ from typing import Any
 
 from snakepit._channel.connection import Connection
 from snakepit.errors import SnakepitError
-from snakepit.telemetry import spans
 from snakepit_bridge import redaction
 from snakepit_bridge.wire.plain import Unserialisable, find_culprit
 
 from .context import CURRENT, HostCallContext
+from .masking import Masking
 
 #: How far a host tool may yield ahead of what the channel takes, beside the window (items).
 _AHEAD = 64
@@ -42,7 +42,7 @@ class Run:
         parent: int,
         context: HostCallContext,
         function: Callable[[], Any],
-        trace: Any,
+        masking: Masking,
         ended: Callable[[Run], None],
     ) -> None:
         self.call_id = call_id
@@ -51,7 +51,7 @@ class Run:
         self.task: asyncio.Task[None] | None = None
         self._connection = connection
         self._function = function
-        self._trace = trace
+        self._masking = masking
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._items: collections.deque[bytes] = collections.deque()
@@ -86,7 +86,7 @@ class Run:
     async def _send_all(self, items: AsyncIterator[Any]) -> None:
         try:
             async for item in items:
-                self._put(self._encoded(item))
+                self._put(self._encoded(item), self._masking.find(item))
                 while len(self._items) >= _AHEAD and not self._over:
                     self._drained.clear()
                     await self._drained.wait()
@@ -126,7 +126,7 @@ class Run:
                 self._room.acquire()
                 if self.context.cancelled:
                     raise _Left
-                self._post(self._put, self._encoded(item))
+                self._post(self._put, self._encoded(item), self._masking.find(item))
             for _ in range(_AHEAD):  # all of it has been taken
                 self._room.acquire()
             if self.context.cancelled:
@@ -176,7 +176,9 @@ class Run:
             self.task.cancel()
         self._fail("cancelled", "", "the host tool was cancelled", "")
 
-    def _put(self, item: bytes) -> None:
+    def _put(self, item: bytes, found: tuple[str, ...] = ()) -> None:
+        """Send an item as soon as there is credit; `found` are the secrets in it."""
+        self._masking.learn(found)
         if self._over:
             self._room.release()
             return
@@ -191,6 +193,7 @@ class Run:
 
     def _answer(self, value: Any, *, streamed: bool) -> None:
         if not self._over:
+            self._masking.learn(self._masking.find(value))
             self._connection.answer(self.call_id, value, {"streamed": streamed})
             self._over = True
 
@@ -211,11 +214,10 @@ class Run:
             return
         self._over = True
         self._items.clear()
-        self._connection.answer_error(self.call_id, failure(code, message, kind=kind, stack=stack))
+        self._connection.answer_error(self.call_id, self._masking.masked(failure(code, message, kind=kind, stack=stack)))
 
     def _span(self) -> Any:
-        facts = {"snakepit.worker_id": self.context.worker_id, "snakepit.correlation_id": self.context.correlation_id}
-        return spans.host_tool_span(self._trace, self.context.tool, facts, redaction.DEFAULT)
+        return self._masking.span(self.context)
 
 
 class _Left(BaseException):

@@ -12,10 +12,13 @@ from snakepit._pool.arguments import bind, check
 from snakepit._pool.binary import check_binary
 from snakepit._pool.call import Call
 from snakepit._pool.tools import ToolSpec, did_you_mean
+from snakepit._workers.known_secrets import KnownSecrets
 from snakepit.errors import InvalidParameter
+from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
 
 from .context import HostCallContext
+from .masking import Masking
 from .offers import Function, Offers
 from .run import Run, failure
 from .threads import HostThreads
@@ -31,20 +34,26 @@ class HostTools:
         offers: the functions.
         run_id: names this run of the pool.
         threads: how many sync host tools may run at once, per depth.
+        redactor: masks what is told of them.
     """
 
-    def __init__(self, offers: Offers, run_id: str, threads: int) -> None:
+    def __init__(self, offers: Offers, run_id: str, threads: int, redactor: Redactor) -> None:
         self._offers = offers
         self._run_id = run_id
         self._threads = HostThreads(threads)
+        self._redactor = redactor
         self._runs: dict[tuple[str, int], Run] = {}  # (worker, its number for the call)
         self._of_parent: dict[int, set[tuple[str, int]]] = {}
 
     # Running ----------------------------------------------------------------------------------------------------------------------
 
-    def begin(self, worker_id: str, connection: Connection, event: frames.HostCall, parent: Call | None) -> None:
-        """A tool asks. It gets exactly one answer."""
-        refuse = functools.partial(connection.answer_error, event.call_id)
+    def begin(self, worker_id: str, connection: Connection, event: frames.HostCall, parent: Call | None, secrets: KnownSecrets) -> None:
+        """A tool asks. It gets exactly one answer. `secrets`: what the worker knows, and learns by it."""
+        masking = Masking(self._redactor, secrets, event)
+
+        def refuse(info: dict[str, Any]) -> None:
+            connection.answer_error(event.call_id, masking.masked(info))
+
         if parent is None or parent.over:
             refuse(failure("cancelled", "the call that asks has ended"))
             return
@@ -64,7 +73,7 @@ class HostTools:
         ancestors = (*parent.ancestors, (self._run_id, parent.id))
         context = HostCallContext(spec.name, parent.tool, worker_id, parent.session_id, parent.correlation_id, ancestors)
         key = worker_id, event.call_id
-        run = Run(connection, event.call_id, parent.id, context, function, event.options.get("trace"), functools.partial(self._ended, key))
+        run = Run(connection, event.call_id, parent.id, context, function, masking, functools.partial(self._ended, key))
         self._runs[key] = run
         self._of_parent.setdefault(parent.id, set()).add(key)
         if spec.asynchronous:

@@ -15,6 +15,9 @@ MAX_LINE = 64 * 1024
 #: How long text without a line end waits for one (seconds).
 UNFINISHED_SECONDS = 0.5
 
+#: How long what may be the beginning of a secret waits for its rest, where anything may be one (seconds).
+WAITED_SECONDS = 10.0
+
 #: The beginning of a character in UTF-8 whose rest has not come.
 _HALF_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
@@ -26,7 +29,8 @@ class Lines(asyncio.Protocol):
 
     Args:
         on_output: called with the output's name, a text without its line end, and what it is: `line`: a line, or the rest of one;
-            `part`: it goes on; `redrawn`: the state of a line that is drawn anew; `overwritten`: the same, but not to be shown;
+            `part`: it goes on; `waited`: nothing more has come for long;
+            `redrawn`: the state of a line that is drawn anew; `overwritten`: the same, but not to be shown;
             `end`: nothing more comes. Who masks secrets must hear of all.
     """
 
@@ -37,6 +41,7 @@ class Lines(asyncio.Protocol):
         self._pending = b""  # no line end has come after it
         self._overwritten = b""  # a carriage return has; shown only if nothing newer is there when the time comes
         self._timer: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._transport: asyncio.ReadTransport | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
 
@@ -82,6 +87,7 @@ class Lines(asyncio.Protocol):
         if told:
             self._overwrite()
             self._say(told, "part")
+            self._patience = self._loop.call_later(WAITED_SECONDS, self._say, b"", "waited")
         elif self._overwritten:
             self._say(self._overwritten, "redrawn")
         self._pending, self._overwritten = left, b""
@@ -100,9 +106,10 @@ class Lines(asyncio.Protocol):
             self._overwritten = b""
 
     def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._patience):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._patience = None
 
     def _in_parts(self, line: bytes) -> bytes:
         """Hand on what a line has too much; the rest of it."""
