@@ -8,6 +8,7 @@ They run in the host, over the channel of the call, while the call runs; what be
 """
 
 import asyncio
+import math
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 try:
@@ -67,6 +68,9 @@ class HostTools:
         self._specs: Optional[List[Dict[str, Any]]] = None
 
     def __getitem__(self, name: str) -> "HostTool":
+        if not isinstance(name, str) or not _is_text(name):
+            came = "%r, which is no Unicode text" % name if isinstance(name, str) else "a %s" % type(name).__name__
+            raise TypeError('a host tool\'s name is %s; allowed is text: self.host_tools["name"](...)' % came)
         if self._asker is None:
             raise RuntimeError("there is no host here: host tools can be called by a tool that a pool runs")
         return HostTool(self._context, self._asker, name, {})
@@ -96,6 +100,10 @@ class HostTools:
         return "<host tools of the call of %r>" % self._context.tool
 
 
+#: Stands for an option that was not given.
+_UNCHANGED = object()  # type: Any
+
+
 class HostTool:
     """One function of the host. Calling it gives its result; of a generator, an iterator whose end cancels it when left early."""
 
@@ -105,20 +113,23 @@ class HostTool:
         self._name = name
         self._options = options
 
-    def options(self, *, timeout: Optional[float] = None, binary_parameters: Optional[Dict[str, bytes]] = None) -> "HostTool":
-        """The same function with options.
+    def options(self, *, timeout: Optional[float] = _UNCHANGED, binary_parameters: Optional[Dict[str, bytes]] = _UNCHANGED) -> "HostTool":
+        """The same function with options; those that are not given stay as they are.
 
         Args:
-            timeout: seconds it may take until its answer, or its next item, comes; the call's own deadline holds anyway.
-            binary_parameters: arguments that travel untouched: bytes by parameter name.
+            timeout: seconds it may take until its answer, or its next item, comes; None: as long as it takes. The call's own
+                deadline holds anyway.
+            binary_parameters: arguments that travel untouched: bytes by parameter name; None: none.
+
+        Raises:
+            ValueError, TypeError: an option is of the wrong kind; the message says what is allowed.
         """
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
-            raise ValueError("timeout is %r; allowed is a number of seconds above 0, or None" % (timeout,))
-        for key, value in (binary_parameters or {}).items():
-            if not isinstance(key, str) or not isinstance(value, (bytes, bytearray, memoryview)):
-                raise TypeError("binary_parameters[%r] is a %s; allowed are bytes by name" % (key, type(value).__name__))
-        given = {"timeout": timeout, "binary_parameters": {key: bytes(value) for key, value in (binary_parameters or {}).items()}}
-        return HostTool(self._context, self._asker, self._name, {**self._options, **given})
+        given = dict(self._options)  # type: Dict[str, Any]
+        if timeout is not _UNCHANGED:
+            given["timeout"] = _checked_timeout(timeout)
+        if binary_parameters is not _UNCHANGED:
+            given["binary_parameters"] = _checked_binary(binary_parameters)
+        return HostTool(self._context, self._asker, self._name, given)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it: its result; in an event loop, an awaitable of it.
@@ -137,3 +148,45 @@ class HostTool:
 
 def _in_loop() -> bool:
     return asyncio._get_running_loop() is not None
+
+
+def _is_text(name: str) -> bool:
+    """Can it travel? Lone surrogates cannot."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _checked_timeout(timeout: Any) -> Optional[float]:
+    if timeout is None:
+        return None
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    try:
+        fits = number and timeout > 0 and math.isfinite(timeout)
+    except OverflowError:  # an int beyond all floats
+        fits = False
+    if not fits:
+        raise ValueError("timeout is %.60r; allowed is a finite number of seconds above 0, or None for no limit" % (timeout,))
+    return float(timeout)
+
+
+def _checked_binary(parameters: Any) -> Dict[str, bytes]:
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise TypeError("binary_parameters is a %s; allowed is a dict of bytes by parameter name" % type(parameters).__name__)
+    given = {}
+    for key, value in parameters.items():
+        if not isinstance(key, str) or not _is_text(key):
+            came = "%r, which is no Unicode text" % key if isinstance(key, str) else "a %s" % type(key).__name__
+            raise TypeError("a key of binary_parameters is %s; allowed are names of parameters" % came)
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            kind = type(value).__name__
+            raise TypeError("binary_parameters[%r] is a %s; allowed are bytes, bytearray and memoryview" % (key, kind))
+        try:
+            given[key] = bytes(value)
+        except ValueError:
+            raise TypeError("binary_parameters[%r] is a memoryview that has been released; give it before its release" % key) from None
+    return given

@@ -125,3 +125,18 @@ def test_annotations_that_take_none(name: str, annotation: str) -> None:
     others = {key: value for key, value in NEEDED.items() if key != name}
     with pytest.raises(InvalidBinaryParameter, match=f"annotated\\(\\): '{name}' is annotated .*{annotation}, which takes no bytes"):
         _call(others, {name: b"abc"}, "annotated")
+
+
+def test_a_released_view_is_refused() -> None:
+    """By name, instead of the bare error of `memoryview`."""
+    view = memoryview(b"x")
+    view.release()
+    with pytest.raises(InvalidBinaryParameter, match="binary parameter 'blob' is a memoryview that has been released") as caught:
+        _call({"name": "n"}, {"blob": view})
+    assert caught.value.code == "invalid_binary_parameter"
+
+
+def test_a_key_that_is_no_text_is_named() -> None:
+    """A lone surrogate cannot travel; it is refused before anything is sent, also where any name is taken."""
+    with pytest.raises(InvalidParameter, match=r"a key of binary_parameters is '\\ud800', which is no Unicode text"):
+        _call({}, {"\ud800": b"x"}, "anything")

@@ -31,9 +31,10 @@ def check_binary(spec: ToolSpec, args: Any, binary: Any) -> dict[str, bytes]:
     takes_any = any(item.kind == "var_keyword" for item in spec.parameters)
     sent = {}
     for name, value in binary.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not _is_text(name):
             kind = type(name).__name__
-            message = f"{spec.name}(): a key of binary_parameters is a {kind}; allowed are names of parameters"
+            came = f"{name!r}, which is no Unicode text" if isinstance(name, str) else f"a {kind}"
+            message = f"{spec.name}(): a key of binary_parameters is {came}; allowed are names of parameters"
             raise InvalidParameter(message, tool=spec.name, parameter="binary_parameters", expected="text", got=kind)
         if name not in named and not takes_any:
             raise unknown_name(spec, name)
@@ -57,10 +58,28 @@ def _not_binary(spec: ToolSpec, name: str) -> InvalidBinaryParameter:
 def _bytes_of(spec: ToolSpec, name: str, value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
-    if isinstance(value, bytearray) or (isinstance(value, memoryview) and value.contiguous):
+    kind, fault = type(value).__name__, ""
+    if isinstance(value, memoryview):
+        fault = _fault_of(value)
+    if isinstance(value, (bytearray, memoryview)) and not fault:
         return bytes(value)
-    kind = type(value).__name__
-    got = "a memoryview that is not contiguous" if isinstance(value, memoryview) else f"a {kind}"
+    got = f"a {kind}{fault}"
     hint = "give its bytes, for example array.tobytes() or text.encode(); what is not binary goes into args"
     message = f"{spec.name}(): binary parameter {name!r} is {got}; allowed are bytes, bytearray and contiguous memoryview"
     raise InvalidBinaryParameter(message, hint=hint, tool=spec.name, parameter=name, expected="bytes", got=kind)
+
+
+def _fault_of(view: memoryview) -> str:
+    try:
+        return "" if view.contiguous else " that is not contiguous"
+    except ValueError:
+        return " that has been released"
+
+
+def _is_text(name: str) -> bool:
+    """Lone surrogates cannot travel."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

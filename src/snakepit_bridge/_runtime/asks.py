@@ -40,7 +40,7 @@ class Ask:
 
     def wait(self, seconds: Optional[float]) -> bool:
         """Wait for news; False if none came in time."""
-        return self._news.acquire(timeout=seconds)
+        return self._news.acquire(timeout=None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
 
 
 class Asks:

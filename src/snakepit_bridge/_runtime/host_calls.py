@@ -59,8 +59,7 @@ class HostCalls:
         try:
             ask = self._link.ask(context.call_id, name, {"args": list(args), "kwargs": kwargs}, sent)
         except Unserialisable as error:
-            where = error.path.replace("[3]['args']", "argument ").replace("[3]['kwargs']", "")
-            raise TypeError("host tool %r: %s is a %s, which cannot travel: %s" % (name, where, error.type_name, error.reason)) from None
+            raise TypeError("host tool %r: %s, which cannot travel: %s" % (name, _what(error), error.reason)) from None
         if context.ended:  # in a thread that outlived the call: nobody else would end it
             self._link.give_up(ask, "the tool that asked has ended")
         return ask
@@ -161,6 +160,7 @@ class AsyncHostItems(HostItems, AsyncIterator[Any]):
         super().__init__(link, context, name, ask, timeout)
         self._loop = asyncio.get_event_loop()
         self._woken: Optional[asyncio.Future[None]] = None
+        self._read = False  # somebody waits for the next item
         ask.on_news = functools.partial(_tell, weakref.ref(self))  # the open ask must not keep an iterator that was dropped
         self._wake()  # it may have come before
 
@@ -174,14 +174,19 @@ class AsyncHostItems(HostItems, AsyncIterator[Any]):
         return self._event()
 
     async def __anext__(self) -> Any:
+        if self._read:  # the two would wake each other's future, and one would sleep for ever
+            raise RuntimeError("host tool %r: another task is waiting for its next item; only one may read" % self._name)
         while not self._items:
             if self._ended:
                 raise StopAsyncIteration
+            self._read = True
             try:
                 self._took(await self.next_async())
             except BaseException:
                 self.close()
                 raise
+            finally:
+                self._read = False
         return self._items.pop()
 
     async def aclose(self) -> None:
@@ -203,6 +208,12 @@ def _tell(answer: "weakref.ReferenceType[AsyncHostItems]") -> None:
     alive = answer()
     if alive is not None:
         alive._on_news()
+
+
+def _what(error: Unserialisable) -> str:
+    """Which argument, by the path to it in the frame."""
+    where = error.path.replace("[3]['args']", "argument ").replace("[3]['kwargs']", "")
+    return "%s is a %s" % (where, error.type_name) if where else "something in its arguments"
 
 
 def _error(name: str, info: Dict[str, Any]) -> HostToolError:
