@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
 
 from .. import call_context
+from ..binary_parameters import received
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
 from . import failures, logs
-from .binary import received
 from .cancel import Interrupter, async_border, border
 from .conversion import InvalidArgument
 from .host_calls import HostItems

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextvars
 
+from .offspring import Offspring
+
 
 class HostCallContext:
     """One running call of a host tool.
@@ -14,12 +16,20 @@ class HostCallContext:
         correlation_id: that of the caller; calls made from here keep it.
         depth: how many calls are above it: 1 for a host tool whose caller was called by the application itself.
         ancestors: those calls by (run of the pool, number), outermost first.
+        offspring: the open calls that the caller's host tools have made.
     """
 
-    __slots__ = ("_cancelled", "ancestors", "caller", "correlation_id", "depth", "session_id", "tool", "worker_id")
+    __slots__ = ("_cancelled", "ancestors", "caller", "correlation_id", "depth", "offspring", "session_id", "tool", "worker_id")
 
     def __init__(
-        self, tool: str, caller: str, worker_id: str, session_id: str, correlation_id: str, ancestors: tuple[tuple[str, int], ...]
+        self,
+        tool: str,
+        caller: str,
+        worker_id: str,
+        session_id: str,
+        correlation_id: str,
+        ancestors: tuple[tuple[str, int], ...],
+        offspring: Offspring,
     ) -> None:
         self.tool = tool
         self.caller = caller
@@ -27,6 +37,7 @@ class HostCallContext:
         self.session_id = session_id
         self.correlation_id = correlation_id
         self.ancestors = ancestors
+        self.offspring = offspring
         self.depth = len(ancestors)
         self._cancelled = False
 
@@ -36,8 +47,9 @@ class HostCallContext:
         return self._cancelled
 
     def mark_cancelled(self) -> None:
-        """For the pool alone: nobody waits for it any more."""
+        """For the pool alone: nobody waits for it any more, nor for the calls it has made."""
         self._cancelled = True
+        self.offspring.cancel(self)
 
     def __repr__(self) -> str:
         return f"<call of host tool {self.tool!r} by {self.caller!r} on {self.worker_id}>"

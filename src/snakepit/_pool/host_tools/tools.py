@@ -14,13 +14,17 @@ from snakepit._pool.call import Call
 from snakepit._pool.tools import ToolSpec, did_you_mean
 from snakepit._workers.known_secrets import KnownSecrets
 from snakepit.errors import InvalidParameter
+from snakepit_bridge.binary_parameters import received
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
 
 from .context import HostCallContext
+from .endings import described, failure
 from .masking import Masking
 from .offers import Function, Offers
-from .run import Run, failure
+from .offspring import Offspring
+from .run import AsyncRun, Run
+from .thread_run import ThreadRun
 from .threads import HostThreads
 
 #: How long the pool's end waits for host tools that are being cancelled (seconds).
@@ -44,6 +48,7 @@ class HostTools:
         self._redactor = redactor
         self._runs: dict[tuple[str, int], Run] = {}  # (worker, its number for the call)
         self._of_parent: dict[int, set[tuple[str, int]]] = {}
+        self._offspring: dict[int, Offspring] = {}  # by the call whose host tools have made it
 
     # Running ----------------------------------------------------------------------------------------------------------------------
 
@@ -64,23 +69,31 @@ class HostTools:
         if found is None:
             refuse(self._unknown(event.name, parent.session_id))
             return
+        spec = found[0]
         try:
             function = _bound(*found, event)
         except InvalidParameter as error:
             refuse(failure(error.code, str(error)))
             return
-        spec = found[0]
-        ancestors = (*parent.ancestors, (self._run_id, parent.id))
-        context = HostCallContext(spec.name, parent.tool, worker_id, parent.session_id, parent.correlation_id, ancestors)
+        except Exception as error:  # a fault here, or in what the function's annotations name, must not cost the worker its channel
+            refuse(described(error))
+            return
         key = worker_id, event.call_id
-        run = Run(connection, event.call_id, parent.id, context, function, masking, functools.partial(self._ended, key))
+        kind = AsyncRun if spec.asynchronous else ThreadRun
+        context = self._context(spec, worker_id, parent)
+        run = kind(connection, event.call_id, parent.id, context, function, masking, functools.partial(self._ended, key))
         self._runs[key] = run
         self._of_parent.setdefault(parent.id, set()).add(key)
-        if spec.asynchronous:
+        if isinstance(run, AsyncRun):
             run.start()
-        elif not self._threads.submit(context.depth, run.thread_work()):
+        elif not self._threads.submit(context.depth, run.work()):
             refuse(failure("too_many_host_calls", "too many calls of host tools wait for a thread; raise host_tool_threads"))
             self._ended(key, run)
+
+    def _context(self, spec: ToolSpec, worker_id: str, parent: Call) -> HostCallContext:
+        ancestors = (*parent.ancestors, (self._run_id, parent.id))
+        offspring = self._offspring.setdefault(parent.id, Offspring())
+        return HostCallContext(spec.name, parent.tool, worker_id, parent.session_id, parent.correlation_id, ancestors, offspring)
 
     def credit(self, worker_id: str, event: frames.Credit) -> None:
         """A tool has taken items of a host tool."""
@@ -95,15 +108,22 @@ class HostTools:
             run.cancel()
 
     def parent_ended(self, call_id: int) -> None:
-        """A call has ended, or nobody waits for it: so do its calls of host tools."""
+        """A call has ended, or nobody waits for it: so do its calls of host tools, and what those have called."""
         for key in tuple(self._of_parent.get(call_id, ())):
             self._runs[key].cancel()
+        offspring = self._offspring.pop(call_id, None)
+        if offspring is not None:
+            offspring.end()
+
+    def cancel_all(self) -> None:
+        """Nobody waits for anything any more."""
+        for run in list(self._runs.values()):
+            run.cancel()
 
     async def close(self) -> None:
         """Cancel what runs. Sync functions cannot be interrupted: those still at it are left to their (daemon) threads."""
-        for run in list(self._runs.values()):
-            run.cancel()
-        tasks = [run.task for run in self._runs.values() if run.task is not None]
+        self.cancel_all()
+        tasks = [run.task for run in self._runs.values() if isinstance(run, AsyncRun) and run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
         threads = self._threads.close()
@@ -140,7 +160,7 @@ def _bound(spec: ToolSpec, function: Function, event: frames.HostCall) -> Callab
     named = bind(spec, args, kwargs)
     sent = {} if binary is None else check_binary(spec, named, binary)
     check(spec, named, sent)
-    return functools.partial(function, *args, **kwargs, **sent)
+    return functools.partial(function, *args, **kwargs, **received(sent, function))
 
 
 def _shown(spec: ToolSpec) -> dict[str, Any]:

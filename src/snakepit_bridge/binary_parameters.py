@@ -1,8 +1,11 @@
-"""Binary parameters as a tool gets them: the bytes that were sent, or a view of them where its signature asks for that."""
+"""Binary parameters as a tool gets them: the bytes that were sent, or a view of them where its signature asks for that.
+
+For tools in workers and for those of the host alike.
+"""
 
 from typing import Any, Callable, Dict
 
-from ..tool_specs import annotations_of
+from .tool_specs import annotations_of
 
 
 def received(binary: Dict[str, bytes], function: Callable[..., Any]) -> Dict[str, Any]:
