@@ -29,9 +29,8 @@ def main() -> None:
             for session in (small, large):
                 for chunk in session.stream("train_model", {"epochs": options.epochs}):
                     if not chunk["is_final"]:
-                        print(
-                            f"📈 {chunk['session']:>5}  epoch {chunk['epoch']}: loss={chunk['loss']:.3f}, accuracy={chunk['accuracy']:.1%}"
-                        )
+                        figures = f"loss={chunk['loss']:.3f}, accuracy={chunk['accuracy']:.1%}"
+                        print(f"📈 {chunk['session']:>5}  epoch {chunk['epoch']} on {chunk['worker_id']}: {figures}")
 
 
 if __name__ == "__main__":

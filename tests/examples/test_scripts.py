@@ -62,10 +62,12 @@ def test_session_training(run: Run) -> None:
     lines = run("session_training.py", "--rounds", "2", "--epochs", "2", libraries=("numpy", "sklearn"))
     made = [re.fullmatch(r"🧠 (small|large): (\d+) parameters, on (worker-\d)", line) for line in lines[:2]]
     assert [match.groups()[:2] for match in made if match] == [("small", "610"), ("large", "4810")]
-    epochs = [re.fullmatch(r"📈 +(small|large)  epoch (\d): loss=(\d\.\d+), accuracy=\d+\.\d%", line) for line in lines[2:]]
+    epochs = [re.fullmatch(r"📈 +(small|large)  epoch (\d) on (worker-\d): loss=(\d\.\d+), accuracy=\d+\.\d%", line) for line in lines[2:]]
     told = [match.groups() for match in epochs if match]
-    assert [(name, epoch) for name, epoch, _ in told] == [(name, str(n + e)) for n in (1, 3) for name in ("small", "large") for e in (0, 1)]
-    assert float(told[0][2]) > float(told[5][2])
+    assert [line[:2] for line in told] == [(name, str(n + e)) for n in (1, 3) for name in ("small", "large") for e in (0, 1)]
+    homes = {match[1]: match[3] for match in made if match}
+    assert all(worker == homes[name] for name, _, worker, _ in told)
+    assert float(told[0][3]) > float(told[5][3])
 
 
 def test_batch_inference(run: Run, tmp_path: Path) -> None:
