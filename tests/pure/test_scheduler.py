@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
 
-from snakepit._pool.scheduler import Assignment, QueueIsFull, Scheduler
+from snakepit._pool.scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
 
 
 class SchedulerAgainstModel(RuleBasedStateMachine):
@@ -25,17 +25,21 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         self.running: dict[int, tuple[str, bool]] = {}
         self.assigned: list[int] = []
         self.refused: set[int] = set()
+        self.threaded: set[str] = set()
+        self.blocking: set[int] = set()
         self.gone: set[int] = set()  # finished, withdrawn, or lost with their worker
         self.names = 0
 
     # What can happen
 
-    @rule(target=workers, slots=st.integers(1, 3))
-    def add_worker(self, slots: int) -> str:
+    @rule(target=workers, slots=st.integers(1, 3), threaded=st.booleans())
+    def add_worker(self, slots: int, threaded: bool) -> str:
         self.names += 1
         name = f"worker-{self.names}"
         self.slots[name] = slots
-        self._made(self.scheduler.add_worker(name, slots))
+        if threaded:
+            self.threaded.add(name)
+        self._made(self.scheduler.add_worker(name, slots, threaded=threaded))
         return name
 
     @rule(worker=consumes(workers))
@@ -50,18 +54,20 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             self.gone.add(call)
         self._made(assignments)
 
-    @rule(target=calls, streaming=st.booleans())
-    def submit(self, streaming: bool):
+    @rule(target=calls, streaming=st.booleans(), blocking=st.booleans())
+    def submit(self, streaming: bool, blocking: bool):
         self.names += 1
         call = self.names
         servable = self._may_run(streaming=streaming) and self._free() > 0
         if not servable and len(self.waiting) >= self.max_queue:
             with pytest.raises(QueueIsFull):
-                self.scheduler.submit(call, streaming=streaming)
+                self.scheduler.submit(call, streaming=streaming, blocking=blocking)
             self.refused.add(call)
             return multiple()
         self.waiting.append((call, streaming))
-        self._made(self.scheduler.submit(call, streaming=streaming))
+        if blocking:
+            self.blocking.add(call)
+        self._made(self.scheduler.submit(call, streaming=streaming, blocking=blocking))
         return call
 
     @rule(call=calls)
@@ -122,6 +128,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             first = next((item for item in self.waiting if self._may_run(streaming=item[1])), None)
             assert first is not None, "a call was served although none may be"
             assert call == first[0], "a younger call was served before an older one"
+            assert self._room(worker) > 0, "a full worker was given a call"
             self.waiting.remove(first)
             self.running[call] = worker, first[1]
             self.assigned.append(call)
@@ -133,7 +140,25 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
         return sum(streaming for _, streaming in self.running.values())
 
     def _free(self) -> int:
-        return sum(self.slots.values()) - len(self.running)
+        return sum(map(self._room, self.slots))
+
+    def _room(self, worker: str) -> int:
+        """How many calls it can take: none beside one that blocks its main thread."""
+        here = {call for call, (name, _) in self.running.items() if name == worker}
+        if worker not in self.threaded and here & self.blocking:
+            return 0
+        return self.slots[worker] - len(here)
+
+    def teardown(self) -> None:
+        """When all is over, nothing is kept."""
+        if not hasattr(self, "scheduler"):
+            return
+        for call, _ in self.waiting:
+            self.scheduler.withdraw(call)
+        for worker in self.slots:
+            self.scheduler.remove_worker(worker)
+        assert not self.scheduler._blocking
+        assert not self.scheduler.seats
 
 
 class TestScheduler(SchedulerAgainstModel.TestCase):
@@ -152,6 +177,32 @@ def test_idle_longest_serves_next() -> None:
         served += [worker for _, worker, _ in scheduler.submit(call, streaming=False)]
         scheduler.finish(call)
     assert served == ["a", "b", "a", "b"]
+
+
+def test_a_blocking_call_has_the_main_thread_to_itself() -> None:
+    """A call given to that worker would wait, beside an idle one; on threads it does not. What runs there already runs on."""
+    scheduler = Scheduler(10)
+    scheduler.add_worker("a", 4)
+    assert scheduler.submit(1, streaming=False) == [Assignment(1, "a")]
+    assert scheduler.submit(2, streaming=False, blocking=True) == [Assignment(2, "a")]
+    assert scheduler.submit(3, streaming=False) == []
+    assert scheduler.finish(1) == []
+    assert scheduler.add_worker("b", 4, threaded=True) == [Assignment(3, "b")]
+    assert scheduler.submit(4, streaming=False, blocking=True) == [Assignment(4, "b")]
+    assert scheduler.submit(5, streaming=False, blocking=True) == [Assignment(5, "b")]
+    assert [scheduler.submit(call, streaming=False) for call in (6, 7)] == [[Assignment(6, "b")], []]
+    assert scheduler.finish(2) == [Assignment(7, "a")]
+
+
+def test_a_session_does_not_wait_for_a_blocked_worker_in_vain() -> None:
+    """A call that must not wait is refused where the session's worker is blocked; one that may go elsewhere does."""
+    scheduler = Scheduler(10)
+    scheduler.add_worker("a", 4)
+    scheduler.add_worker("b", 4)
+    assert scheduler.submit(1, streaming=False, session="s", blocking=True) == [Assignment(1, "a")]
+    with pytest.raises(SessionBusy):
+        scheduler.submit(2, streaming=False, session="s", affinity="strict_fail_fast")
+    assert scheduler.submit(3, streaming=False, session="s") == [Assignment(3, "b", moved_from="a")]
 
 
 def test_unary_call_passes_streams_that_may_not_run() -> None:

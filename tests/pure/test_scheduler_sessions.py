@@ -139,7 +139,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
     def figures_agree(self) -> None:
         assert self.scheduler.waiting == len(self.waiting)
         assert self.scheduler.running == len(self.running)
-        assert self.scheduler.seats == len(self.slots)
+        assert self.scheduler.seats.keys() == self.slots.keys()
         assert {call: self.scheduler.worker_of(call) for call in self.running} == {call: name for call, (name, _) in self.running.items()}
 
     @invariant()
@@ -169,17 +169,13 @@ class SchedulerWithSessions(RuleBasedStateMachine):
                 assert not free, f"call {call.call} could run on {free}"
 
     @invariant()
-    def saturation_is_what_it_says(self) -> None:
-        taken = set(self.running)
+    def where_calls_may_run_is_what_it_says(self) -> None:
         for session in SESSIONS:
             for affinity in ("hint", "strict_queue"):
                 bound = self.bound.get(session, "") if affinity != "hint" or self._must_stay(session) else ""
-                seats = [bound] if bound else list(self.slots)
-                full = bool(seats) and all(self._load(name) >= self._capacity(name) for name in seats)
-                assert self.scheduler.saturated_by(taken, session=session, affinity=affinity, streaming=False) is full
-                if taken and full and not bound:
-                    some = taken - {min(taken)}
-                    assert not self.scheduler.saturated_by(some, session=session, affinity=affinity, streaming=False)
+                assert self.scheduler.only_worker_for(session, affinity) == bound
+        assert {name: len(seat.running) for name, seat in self.scheduler.seats.items()} == {name: self._load(name) for name in self.slots}
+        assert all(seat.is_full is (self._load(name) >= self._capacity(name)) for name, seat in self.scheduler.seats.items())
 
     def teardown(self) -> None:
         """When all is over, nothing is kept."""
@@ -348,7 +344,7 @@ def test_a_hint_call_does_not_move_a_session_from_under_a_strict_one(two: Schedu
     two.submit(1, streaming=False, session="s", affinity="strict_queue")
     two.submit(2, streaming=False, session="s", affinity="strict_queue")
     assert two.submit(3, streaming=False, session="s") == []
-    assert two.saturated_by({1}, session="s", affinity="hint", streaming=False)
+    assert two.only_worker_for("s", "hint") == "a"
     assert two.finish(1) == [Assignment(2, "a")]
     assert two.finish(2) == [Assignment(3, "a")]
     assert two.submit(4, streaming=False, session="s") == [Assignment(4, "b", moved_from="a")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from snakepit._pool.call import Call, Ended, Failed, Item
@@ -22,7 +22,7 @@ class CallFuture(concurrent.futures.Future[Any]):
         self._first_cancel = threading.Lock()
         #: Facts about the run, once it has ended well: `execution_time_ms`, `worker_id`, for a session `session_id`, `session_moved`.
         self.metadata: dict[str, Any] = {}
-        self.on_wait: Callable[[], None] | None = None
+        self._waits: _Waits | None = None
         self.on_cancel: Callable[[], None] = lambda: None
         self.call: Call | None = None
         self.check_process: Callable[[], None] = lambda: None
@@ -38,20 +38,31 @@ class CallFuture(concurrent.futures.Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         """The call's result; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""
-        if not self.done():
-            self._will_wait()
-        return super().result(timeout)
+        with self._waiting(timeout):
+            return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None."""
-        if not self.done():
-            self._will_wait()
-        return super().exception(timeout)
+        with self._waiting(timeout):
+            return super().exception(timeout)
 
-    def _will_wait(self) -> None:
+    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[Any]], object]) -> None:
+        """Call `fn` with this future once it is done. In a host tool this counts as waiting: an event set by it may be waited for."""
+        if self._waits is not None and not self.done():
+            self._waits.begin()
+        super().add_done_callback(fn)
+
+    def report_waits(self, call: Call, tell: Callable[[], None]) -> None:
+        """Keep `call.waited`: somebody waits for the future now, in whichever way. `tell` is called when that changes."""
+        self._waits = _Waits(call, tell)
+        self._waiters: list[Any] = _Waiters(self._waits)  # the list to which `wait` and `as_completed` add what they wait with
+
+    def _waiting(self, timeout: float | None) -> contextlib.AbstractContextManager[None]:
+        if self.done():
+            return contextlib.nullcontext()
         self.check_process()
-        if self.on_wait is not None:
-            self.on_wait()
+        polls = timeout is not None and timeout <= 0
+        return self._waits.during() if self._waits is not None and not polls else contextlib.nullcontext()
 
     def running(self) -> bool:
         """Has a worker begun with the call, and not ended it?"""
@@ -66,3 +77,54 @@ class CallFuture(concurrent.futures.Future[Any]):
             self.on_cancel()
             self.set_running_or_notify_cancel()  # wakes `wait` and `as_completed`; a second time would be an error
         return True
+
+
+class _Waits:
+    """How many wait for a future. From any thread."""
+
+    def __init__(self, call: Call, tell: Callable[[], None]) -> None:
+        self._call = call
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def begin(self) -> None:
+        """Another waits."""
+        self._change(1)
+
+    def end(self) -> None:
+        """One has what it waited for, or has given up."""
+        self._change(-1)
+
+    @contextlib.contextmanager
+    def during(self) -> Iterator[None]:
+        """Around a wait."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._count += by
+            waited = self._count > 0
+            if waited != self._call.waited:
+                self._call.waited = waited
+                self._tell()  # under the lock: what is told last is what holds
+
+
+class _Waiters(list[Any]):
+    """A future's list of those that wait for it beside others."""
+
+    def __init__(self, waits: _Waits) -> None:
+        super().__init__()
+        self._waits = waits
+
+    def append(self, waiter: Any) -> None:
+        super().append(waiter)
+        self._waits.begin()
+
+    def remove(self, waiter: Any) -> None:
+        super().remove(waiter)
+        self._waits.end()

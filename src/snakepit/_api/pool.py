@@ -228,7 +228,8 @@ class Pool(PoolBase):
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, future, streaming=False, timeout=seconds, waited=False, **extra)
         future.call, future.check_process = call, engine.check_process
-        future.on_wait = functools.partial(engine.waited_for, call) if call.ancestors else None
+        if call.ancestors:
+            future.report_waits(call, functools.partial(engine.waited_for, call))
         future.on_cancel = lambda: engine.cancel_from_anywhere(call, "its future was cancelled")
         _submit(loop, engine, call)
         return future

@@ -12,6 +12,8 @@ from snakepit.errors import SnakepitError
 from snakepit.telemetry.spans import CallSpan
 from snakepit_bridge.wire.frames import Chunks, Window
 
+from .host_tools.offspring import Offspring
+
 
 class Ended(NamedTuple):
     """The call ended well: its value, and facts about the run."""
@@ -68,9 +70,11 @@ class Call:
         affinity: how it sticks to its session's worker.
         moved: its session went to another worker for it: from where and why.
         correlation_id: `<run>-<number>`, in every log line about it; a nested call keeps that of the call it came from.
-        waited: its caller waits for it from the start; a future's does so only once it asks for the result.
+        waited: its caller waits for it now; a future's does so only while it asks for the result.
+        blocking: it is not async: while it runs, a worker that runs such calls on its main thread can do nothing else.
         span: its span, where the application traces; ended by `finish`.
         ancestors: the calls from whose host tools this one was made, by (run of the pool, number), outermost first.
+        family: the open calls of the host tools of the innermost of these, this one among them.
     """
 
     id: int
@@ -96,7 +100,9 @@ class Call:
     moved: dict[str, Any] | None = None
     correlation_id: str = ""
     waited: bool = True
+    blocking: bool = False
     ancestors: tuple[tuple[str, int], ...] = ()
+    family: Offspring | None = None
     span: CallSpan | None = None
     timers: list[asyncio.TimerHandle] = dataclasses.field(default_factory=list)
 
@@ -132,6 +138,8 @@ class Call:
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
+        if self.family is not None:
+            self.family.remove(self)
         if self.span is not None:
             if isinstance(item, Failed):
                 self.span.fail(self, item.error)

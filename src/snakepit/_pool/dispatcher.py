@@ -21,6 +21,7 @@ from snakepit_bridge.wire.plain import Unserialisable
 from . import call_log, failures
 from .call import Call, Ended, Failed
 from .ledger import Ledger
+from .nesting import Nesting
 from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
 from .sessions.keeper import Keeper, ended
 
@@ -52,11 +53,10 @@ class Dispatcher:
         self._scheduler = scheduler
         self._sessions = sessions
         self._workers = workers
-        self._run_id = run_id
         self._redactor = redactor
         self._call_left = call_left
         self._loop = asyncio.get_running_loop()
-        self._nested: dict[int, Call] = {}  # waiting calls that host tools wait for
+        self._nesting = Nesting(scheduler, run_id, config.size)
 
     # From the callers ---------------------------------------------------------------------------------------------------------
 
@@ -80,6 +80,7 @@ class Dispatcher:
         self.ledger.tell(call, Failed(error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)))
         if self.ledger.get(call.id) is None or call.cancelling:
             return
+        self._nesting.left(call)
         if not call.worker_id:  # it waits for a slot, or for its session
             self._scheduler.withdraw(call.id)
             self._leave(call)
@@ -95,10 +96,11 @@ class Dispatcher:
             call.timers.append(self._loop.call_later(self._config.cancel_timeout, self._kill_for, call, worker))
 
     def waited_for(self, call: Call) -> None:
-        """A host tool waits for this call of its own, and would wait for ever if no worker can take it."""
-        if call.ancestors and not call.worker_id and not call.over:
-            self._nested[call.id] = call
-            self._fail_deadlocked()
+        """A host tool waits for this call of its own, and would wait for ever if no worker can take it; or waits no more."""
+        if self.ledger.get(call.id) is call:
+            self._nesting.note(call)
+            if call.waited:
+                self._end_deadlocks(call)
 
     def consumed(self, call: Call, chunks: int, nbytes: int) -> None:
         """The caller has taken chunks of a stream: as many more may come."""
@@ -110,8 +112,8 @@ class Dispatcher:
 
     def worker_ready(self, worker: Worker) -> None:
         """A worker takes calls from now on."""
-        self._give(self._scheduler.add_worker(worker.id, worker.concurrency))
-        self._fail_deadlocked()
+        self._give(self._scheduler.add_worker(worker.id, worker.concurrency, threaded=worker.threaded))
+        self._end_deadlocks()
 
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere."""
@@ -163,7 +165,9 @@ class Dispatcher:
 
     def _enqueue(self, call: Call) -> None:
         try:
-            assignments = self._scheduler.submit(call.id, streaming=call.streaming, session=call.session_id, affinity=call.affinity)
+            assignments = self._scheduler.submit(
+                call.id, streaming=call.streaming, session=call.session_id, affinity=call.affinity, blocking=call.blocking
+            )
         except QueueIsFull as full:
             self._refuse(call, failures.queue_full(self._scheduler.waiting, self._config.queue_size))
             self._give(full.assignments)
@@ -173,8 +177,10 @@ class Dispatcher:
             self._give(busy.assignments)
             return
         self._give(assignments)
-        if call.waited:
-            self.waited_for(call)
+        if call.ancestors:
+            self._nesting.note(call)
+            if not call.worker_id:
+                self._end_deadlocks(call)
 
     def _refuse(self, call: Call, error: Exception) -> None:
         """It goes to no worker."""
@@ -187,7 +193,6 @@ class Dispatcher:
         while pending:
             call_id, worker_id, moved_from = pending.pop(0)
             call, worker = self._open(call_id), self._workers[worker_id]
-            self._nested.pop(call_id, None)
             call.began, call.worker_id = time.monotonic(), worker_id
             try:
                 self._send(call, worker, moved_from)
@@ -248,19 +253,16 @@ class Dispatcher:
     def _leave(self, call: Call) -> None:
         """The last step of a call. What others make of it comes after our own books: they may ask what is not ours to vouch for."""
         self.ledger.leave(call)
-        self._nested.pop(call.id, None)
+        self._nesting.left(call)
         self._call_left(call)
         if call.session_id:
             self._sessions.left(call)
 
-    def _fail_deadlocked(self) -> None:
-        """Nested calls that no worker can ever take: each slot is held by a call that waits for such a one."""
-        if not self._nested or self._scheduler.seats < self._config.size:  # a worker that is to come may take them
-            return
-        for call in reversed(list(self._nested.values())):  # the newest first: each that fails lets those it came from go on
-            blocked = {number for other in self._nested.values() for run, number in other.ancestors if run == self._run_id}
-            if self._scheduler.saturated_by(blocked, session=call.session_id, affinity=call.affinity, streaming=call.streaming):
-                self.cancel(call, "every worker waits for it", failures.deadlock(call, self._config.size))
+    def _end_deadlocks(self, newest: Call | None = None) -> None:
+        """Fail nested calls that no worker can ever take."""
+        while (call := self._nesting.doomed(newest)) is not None:
+            self.cancel(call, "every worker waits for it", failures.deadlock(call, self._config.size))
+            newest = None
 
     def _deadline_passed(self, call: Call) -> None:
         self.cancel(call, "its deadline has passed", failures.deadline_passed(call))

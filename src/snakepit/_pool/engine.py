@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Iterable, Mapping
@@ -178,16 +179,21 @@ class Engine:
 
         Raises:
             NestingTooDeep: it was made by a host tool, too many levels deep.
+            CallCancelled: it was made by a host tool that nobody waits for any more.
         """
         number = next(self._ids)
         call = Call(number, tool, args, streaming, timeout, self._window, mailbox, **options)
+        spec = self.tools.get(tool)
+        call.blocking = spec is not None and not spec.asynchronous
         above = CURRENT.get()
         if above is None:
             call.correlation_id = f"{self.run_id}-{number}"
         elif above.depth >= self.config.max_call_depth:
             raise failures.too_deep(tool, above.depth + 1, self.config.max_call_depth)
         else:
-            call.correlation_id, call.ancestors = above.correlation_id, above.ancestors
+            call.correlation_id, call.ancestors, call.family = above.correlation_id, above.ancestors, above.offspring
+            if not call.family.add(call, above, functools.partial(self.cancel_from_anywhere, call, "the call that led to it has ended")):
+                raise failures.made_too_late(tool, above.tool, above.caller)
         call.span = spans.begin(call, self.run_id, self._redactor)
         return call
 
@@ -196,6 +202,9 @@ class Engine:
         refusal = self._refusal()
         if refusal is not None:
             call.finish(Failed(refusal))
+        elif call.over:  # cancelled before it got here: only the figures have to do with it
+            self._ledger.enter(call)
+            self._ledger.leave(call)
         else:
             self._calls.submit(call)
 
@@ -209,7 +218,7 @@ class Engine:
             self._loop.call_soon_threadsafe(self.cancel, call, reason)
 
     def waited_for(self, call: Call) -> None:
-        """A host tool waits for this call of its own; from any thread."""
+        """A host tool waits for this call of its own, or does so no more: `call.waited`. From any thread."""
         with contextlib.suppress(RuntimeError):  # as above
             self._loop.call_soon_threadsafe(self._calls.waited_for, call)
 
@@ -290,6 +299,7 @@ class Engine:
             self._closing = True
             for call in self._ledger.open_calls():
                 self.cancel(call, "the pool's loop has ended", failures.closed_under(call))
+            self._host_tools.cancel_all()
             return
         fault = main.exception()
         if fault is not None:

@@ -139,6 +139,15 @@ def deadlock(call: Call, size: int) -> PoolDeadlock:
     )
 
 
+def made_too_late(tool: str, host_tool: str, caller: str) -> CallCancelled:
+    """A host tool calls the pool although the tool that called it has ended, or was cancelled."""
+    return CallCancelled(
+        f"{tool!r} is not called: the call of {caller!r} that led to it, by host tool {host_tool!r}, has ended or was cancelled",
+        hint="start work that is to outlive the tool's call in a context of its own: contextvars.Context().run(...)",
+        tool=tool,
+    )
+
+
 def too_deep(tool: str, depth: int, limit: int) -> NestingTooDeep:
     """Tools and host tools have called each other too often."""
     message = f"{tool!r} would be call number {depth} inside each other, and max_call_depth is {limit}"

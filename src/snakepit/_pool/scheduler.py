@@ -2,15 +2,16 @@
 
 Calls wait, in the WaitingRoom, in the order they came. The worker that has been idle longest gets the next one; calls of a session
 go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed, further streams wait while
-other calls pass them. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
+other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as later calls go. Each decision
+costs the same whatever the numbers, but where one session mixes strict calls with others.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from .seat import Seat
 from .waiting import WaitingRoom
 
 
@@ -58,14 +59,6 @@ class SessionBusy(Refused):
         self.worker_id = worker_id
 
 
-@dataclasses.dataclass(slots=True)
-class _Seat:
-    """A worker's capacity, and what it runs."""
-
-    slots: int
-    running: set[int] = dataclasses.field(default_factory=set)
-
-
 class _Running(NamedTuple):
     """Who runs a call. `strict`: the session that must not move while it runs; empty: none."""
 
@@ -87,11 +80,12 @@ class Scheduler:
         self._max_streams = max_streams
         self._room = WaitingRoom(self._lined)
         # The mutable state.
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, Seat] = {}
         self._free: dict[str, None] = {}  # idle longest first
         self._wanted: dict[str, None] = {}  # free workers for which calls may wait that no other may take
         self._running: dict[int, _Running] = {}
         self._running_streams = 0
+        self._blocking: set[int] = set()  # of all calls known here, those that block a main thread
 
     @property
     def waiting(self) -> int:
@@ -104,9 +98,14 @@ class Scheduler:
         return len(self._running)
 
     @property
-    def seats(self) -> int:
-        """How many workers take calls."""
-        return len(self._seats)
+    def seats(self) -> Mapping[str, Seat]:
+        """The workers that take calls, for looking at."""
+        return self._seats
+
+    @property
+    def streams_at_limit(self) -> list[int] | None:
+        """The streams that run, when no further one may; else None."""
+        return None if self._streams_may_run else [call_id for call_id, run in self._running.items() if run.streaming]
 
     def worker_of(self, call_id: int) -> str | None:
         """Who runs this call, if anybody does."""
@@ -114,11 +113,11 @@ class Scheduler:
 
     # Workers ------------------------------------------------------------------------------------------------------------------
 
-    def add_worker(self, worker_id: str, slots: int) -> list[Assignment]:
-        """A worker is ready for `slots` calls at once."""
+    def add_worker(self, worker_id: str, slots: int, *, threaded: bool = False) -> list[Assignment]:
+        """A worker is ready for `slots` calls at once; `threaded`: also for blocking ones."""
         if worker_id in self._seats or slots < 1:
             raise ValueError(f"worker {worker_id!r} is known already, or has no slots ({slots})")
-        self._seats[worker_id] = _Seat(slots)
+        self._seats[worker_id] = Seat(slots, threaded)
         self._free[worker_id] = None
         return self._assign()
 
@@ -144,12 +143,15 @@ class Scheduler:
 
     # Calls --------------------------------------------------------------------------------------------------------------------
 
-    def submit(self, call_id: int, *, streaming: bool, session: str = "", affinity: str = "hint") -> list[Assignment]:
+    def submit(
+        self, call_id: int, *, streaming: bool, session: str = "", affinity: str = "hint", blocking: bool = False
+    ) -> list[Assignment]:
         """A call has come.
 
         Args:
             session: the session it belongs to; empty: none.
             affinity: `hint`: rather on the session's worker. `strict_queue`: only there. `strict_fail_fast`: only there, and now.
+            blocking: it blocks the thread that runs it.
 
         Raises:
             QueueIsFull: it would have to wait, and there is no place.
@@ -159,10 +161,12 @@ class Scheduler:
         bound = self._room.bound_to(session) if now else ""
         if now and ((bound not in self._free) if bound else (not self._free or self._room.is_led(session))):
             raise SessionBusy(bound, self._assign())
+        if blocking:
+            self._blocking.add(call_id)
         self._room.enter(call_id, streaming=streaming, session=session, strict=affinity != "hint")
         assignments = self._assign()
         if call_id not in self._running and (now or self.waiting > self._max_queue):
-            self._room.leave(call_id)
+            self.withdraw(call_id)
             assignments += self._assign()  # a call that waited behind this one may be first now
             if now:  # a limit of streams keeps it from a worker that is free
                 raise SessionBusy(self._room.bound_to(session), assignments)
@@ -181,8 +185,8 @@ class Scheduler:
         worker_id = self._running[call_id].worker_id
         self._forget(call_id)
         seat = self._seats[worker_id]
-        seat.running.discard(call_id)
-        if len(seat.running) < seat.slots:
+        seat.release(call_id)
+        if not seat.is_full:
             self._free[worker_id] = None
             if self._room.waits_for(worker_id):
                 self._wanted[worker_id] = None
@@ -190,6 +194,7 @@ class Scheduler:
 
     def withdraw(self, call_id: int) -> bool:
         """A waiting or stranded call is given up. False if it does not wait. Others may run now: `next_assignments`."""
+        self._blocking.discard(call_id)
         return self._room.leave(call_id)
 
     def next_assignments(self) -> list[Assignment]:
@@ -210,16 +215,10 @@ class Scheduler:
         """A session is over, or may go elsewhere. Its calls that wait for its worker wait for any; see `next_assignments`."""
         self._room.unbind(session)
 
-    def saturated_by(self, call_ids: Collection[int], *, session: str, affinity: str, streaming: bool) -> bool:
-        """Is every slot on which such a call could run taken by one of these calls?"""
-        strict = affinity != "hint" or self._room.is_strict(session)
-        bound = self._room.bound_to(session) if strict else ""
-        seats = [self._seats[bound]] if bound else list(self._seats.values())
-        if not seats:
-            return False
-        if streaming and not self._streams_may_run:
-            return all(call_id in call_ids for call_id, run in self._running.items() if run.streaming)
-        return all(len(seat.running) >= seat.slots and all(item in call_ids for item in seat.running) for seat in seats)
+    def only_worker_for(self, session: str, affinity: str) -> str:
+        """The worker for which a call of this session must wait; empty: it may run on any."""
+        strict = bool(session) and (affinity != "hint" or self._room.is_strict(session))
+        return self._room.bound_to(session) if strict else ""
 
     # Inside -------------------------------------------------------------------------------------------------------------------
 
@@ -234,6 +233,7 @@ class Scheduler:
     def _forget(self, call_id: int) -> None:
         run = self._running.pop(call_id)
         self._running_streams -= run.streaming
+        self._blocking.discard(call_id)
         if run.strict:
             self._room.strict_ended(run.strict)
 
@@ -270,9 +270,9 @@ class Scheduler:
             if worker_id not in self._free:
                 worker_id = next(iter(self._free))
         seat = self._seats[worker_id]
-        seat.running.add(call_id)
+        seat.take(call_id, blocking=call_id in self._blocking)
         del self._free[worker_id]
-        if len(seat.running) < seat.slots:
+        if not seat.is_full:
             self._free[worker_id] = None  # behind the others
         self._running[call_id] = _Running(worker_id, streaming, wish.session if wish is not None and wish.strict else "")
         self._running_streams += streaming

@@ -245,6 +245,12 @@ class Worker:
         assert self._connection is not None, "a worker that is not ready has no channel"
         return self._connection
 
+    @property
+    def threaded(self) -> bool:
+        """Do its sync tools run on threads, beside each other? Else each of them blocks its main thread, its async tools too."""
+        threads = self._info.get("threads")
+        return type(threads) is int and threads > 0
+
     def condemn(self, reason: str) -> None:
         """Kill it; `lost` will say the reason."""
         if not self._condemned and self._process is not None:
