@@ -20,7 +20,7 @@ from snakepit_bridge.wire.codecs import available_codecs
 #: What `protocol="auto"` tries, best first.
 AUTO = ("grpc", "msgpack", "json")
 
-_NEEDS = {"grpc": ("grpcio", "'snakepit-bridge[grpc]'"), "msgpack": ("msgspec or msgpack", "msgspec")}
+_NEEDS = {"grpc": ("grpcio", "grpcio"), "msgpack": ("msgspec or msgpack", "msgspec")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

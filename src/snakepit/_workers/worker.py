@@ -186,7 +186,7 @@ class Worker:
         except ProtocolUnavailable as error:
             raise StartFailure("protocol", error.message, hint=error.hint, code=error.code) from error
         except ImportError as error:
-            hint = f"{sys.executable} -m pip install --force-reinstall 'snakepit-bridge[grpc]'"
+            hint = f"{sys.executable} -m pip install --force-reinstall grpcio"
             raise StartFailure("protocol", f"grpc cannot be imported by {sys.executable}: {error}", hint=hint) from error
         self._step(Event.ATTACHED)
 

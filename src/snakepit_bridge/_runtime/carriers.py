@@ -46,7 +46,7 @@ class GrpcCarrier:
         try:
             from .grpc_server import GrpcServer, Listen
         except ImportError as error:
-            hint = "%s -m pip install 'snakepit-bridge[grpc]'" % sys.executable
+            hint = "%s -m pip install grpcio" % sys.executable
             raise CarrierError("protocol", "%s cannot import grpc: %s" % (sys.executable, error), hint) from error
         try:
             address = Listen(self._listen)
