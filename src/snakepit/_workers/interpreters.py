@@ -11,13 +11,16 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import snakepit_bridge
 from snakepit._channel.grpc_loading import forked_from
 from snakepit._channel.negotiate import Interpreter
 from snakepit.errors import ConfigurationError
 from snakepit_bridge.wire.codecs import available_codecs
+
+T = TypeVar("T")
 
 #: The oldest Python that the worker's half runs on.
 OLDEST = (3, 8)
@@ -35,6 +38,23 @@ def has(name):
         return False
 print(json.dumps({"python": list(sys.version_info[:3]), "implementation": platform.python_implementation(),
     "grpc": has("grpc"), "msgpack": has("msgspec") or has("msgpack")}))
+"""
+
+#: What a channel or its frames need: by distribution, the module.
+_MODULES = {"grpcio": "grpc", "msgspec": "msgspec", "msgpack": "msgpack"}
+#: Imports them, as the libraries of a broken installation lie there and do not import. The last line is the answer.
+_IMPORT = """
+import importlib, json, sys
+modules, paths = map(json.loads, sys.argv[1:])
+sys.path += [path for path in paths if path not in sys.path]
+had, broken = {}, {}
+for name, module in modules.items():
+    try:
+        had[name] = str(getattr(importlib.import_module(module), "__version__", ""))
+    except BaseException as error:
+        if not isinstance(error, ImportError) or error.name != module:
+            broken[name] = "%s: %s" % (type(error).__name__, error)
+print(json.dumps([had, broken]))
 """
 
 
@@ -55,11 +75,40 @@ def ask(python: str, env: Mapping[str, str], cwd: str | None) -> Interpreter:
     Raises:
         ConfigurationError: it is no CPython of 3.8 or later, or does not run.
     """
+    version, implementation, grpc, msgpack = _answered(_facts, python, [_QUESTION], {**os.environ, **env}, cwd)
+    if version < OLDEST or implementation != "CPython":
+        raise _refused(python, f"is {implementation} {'.'.join(map(str, version))}")
+    return Interpreter(python, ".".join(map(str, version)), grpc, msgpack)
+
+
+def _facts(told: Any) -> tuple[tuple[int, ...], str, bool, bool]:
+    return tuple(told["python"]), str(told["implementation"]), bool(told["grpc"]), bool(told["msgpack"])
+
+
+def libraries(python: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The versions of the libraries that an interpreter can import; and the errors of those that lie there and do not import.
+
+    Takes as long as their imports. What this process can import, this interpreter can here too, as in its workers.
+
+    Raises:
+        ConfigurationError: it does not answer.
+    """
+    paths = [entry for entry in sys.path if entry] if python == sys.executable else []
+    program = [_IMPORT, json.dumps(_MODULES), json.dumps(paths)]
+    return _answered(lambda told: (dict(told[0]), dict(told[1])), python, program, dict(os.environ), None)
+
+
+def _answered(read: Callable[[Any], T], python: str, program: list[str], env: dict[str, str], cwd: str | None) -> T:
+    """What a program prints as its last line of JSON, taken apart by `read`.
+
+    Raises:
+        ConfigurationError: the interpreter does not run, or gives no such answer in time.
+    """
     done = subprocess.CompletedProcess[str]([], 0, "", "")
     try:
         done = subprocess.run(
-            [python, "-c", _QUESTION],
-            env={**os.environ, **env},
+            [python, "-c", *program],
+            env=env,
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -67,8 +116,7 @@ def ask(python: str, env: Mapping[str, str], cwd: str | None) -> Interpreter:
             timeout=_ANSWER_SECONDS,
             check=False,
         )
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        version = tuple(told["python"])
+        return read(json.loads(done.stdout.strip().splitlines()[-1]))
     except subprocess.TimeoutExpired:
         raise _refused(python, f"did not answer within {_ANSWER_SECONDS:g} s") from None
     except OSError as error:
@@ -76,9 +124,6 @@ def ask(python: str, env: Mapping[str, str], cwd: str | None) -> Interpreter:
     except (ValueError, LookupError, TypeError):
         last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and printed {done.stdout[:80]!r}"])[-1]
         raise _refused(python, f"is no Python that answers: {last}") from None
-    if version < OLDEST or told["implementation"] != "CPython":
-        raise _refused(python, f"is {told['implementation']} {'.'.join(map(str, version))}")
-    return Interpreter(python, ".".join(map(str, version)), bool(told["grpc"]), bool(told["msgpack"]))
 
 
 def hand_over_sdk(directory: pathlib.Path) -> str:

@@ -12,6 +12,7 @@ import typer
 from snakepit import __version__
 
 from . import help_text
+from .doctor_command import DoctorCommand
 from .run_command import RunCommand
 from .tools_command import ToolsCommand
 
@@ -76,3 +77,25 @@ def run(
 def tools(adapter: AdapterOption = None, json: JsonOption = False) -> None:
     """`snakepit tools`."""
     raise typer.Exit(ToolsCommand(adapter, 1, json).run())
+
+
+@app.command(help=help_text.DOCTOR, context_settings=_CONTEXT)
+def doctor(
+    python: Annotated[
+        list[str] | None,
+        typer.Option("--python", metavar="P", help="The workers' Python: a path, a name on PATH, a virtual environment; may be repeated."),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", metavar="NAME", help="grpc, msgpack or json, or several with commas, best first.  [default: auto]"),
+    ] = None,
+    command: Annotated[
+        str, typer.Option("--command", metavar="WORDS", help="Starts a worker on its stdin and stdout, here or elsewhere; one is started.")
+    ] = "",
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", "-a", metavar="A", help="Start one worker with these tools too; it runs none of them.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit doctor`."""
+    raise typer.Exit(DoctorCommand(adapter, python or [], protocol or [], command, json).run())

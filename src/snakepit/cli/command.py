@@ -5,7 +5,7 @@ A command is a subclass with `work`. `run` calls that with interrupts armed, rai
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import SnakepitError
 
@@ -40,6 +40,8 @@ class Command:
         self.output = Output()
         #: The tool that is called, for what is said about errors.
         self.tool = ""
+        #: What has been told on standard output of what went wrong.
+        self.told = ""
 
     def work(self) -> None:
         """Do it; called by `run`."""
@@ -49,7 +51,7 @@ class Command:
         """Do it, and tell what went wrong if something did. Gives the exit code."""
         with Notes() as notes:
             told, code = self._attempt()
-        for line in notes.untold(told):
+        for line in notes.untold(self.told + told):
             say(f"snakepit: {line}")
         if told:
             say(told)
@@ -71,12 +73,12 @@ class Command:
             return error_text(error), exit_code(error)
         return "", DONE
 
-    def pool(self) -> snakepit.Pool:
+    def pool(self, **settings: Any) -> snakepit.Pool:
         """A pool of this command's adapter, not started yet."""
         import snakepit  # Late: `--help` and a malformed command need none of it.
 
         # "auto" would take our own logging handler for a log that the user has set up.
-        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr", start_timeout=_START_TIMEOUT)
+        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr", start_timeout=_START_TIMEOUT, **settings)
 
     def _interrupted(self, interruption: Interrupted) -> str:
         if interruption.quiet:

@@ -14,6 +14,7 @@ Try:
   snakepit tools
   snakepit tools --adapter ./my_tools.py
   snakepit run train epochs=5 --adapter ./my_tools.py
+  snakepit doctor
 
 `snakepit run --help` tells all about arguments, output and exit codes.
 """
@@ -55,4 +56,21 @@ Examples:
   snakepit tools
   snakepit tools --adapter my_app.tools:MyAdapter
   snakepit tools --adapter ./my_tools.py --json
+"""
+
+DOCTOR = """Say whether a pool would work here, and if not, why and what mends it.
+
+Workers are those of this Python unless --python or --command names others. None is started without
+--adapter or --command.
+
+\b
+Examples:
+  snakepit doctor
+  snakepit doctor --adapter ./my_tools.py
+  snakepit doctor --python python3.9 --python ./venv --protocol grpc,json
+  snakepit doctor --command "ssh gpu-1 python3 -m snakepit_bridge --stdio"
+
+\b
+Exit codes:
+  0 a pool would start   1 it would not   2 wrong option
 """
