@@ -140,7 +140,7 @@ class BaseAdapter:
 
     @property
     def session(self) -> SessionContext:
-        """The session of the call that runs here: id, metadata, state. False (`if self.session:`) for a call without one."""
+        """The session of the call that runs here, with its id, metadata and state; false (`if self.session`) for a call without one."""
         return current_call().session
 
     def progress(self, done: float, total: Optional[float] = None, **info: Any) -> None:

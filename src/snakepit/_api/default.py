@@ -123,7 +123,7 @@ def execute_stream(
     """Run a tool on the default pool and call back with each chunk, in this thread; returns after the final one.
 
     Args:
-        tool, args, timeout, chunk_timeout, **options: as for `Pool.stream`.
+        tool, args, timeout, chunk_timeout, options: as for `Pool.stream`.
         callback: gets each chunk. If it raises, the call is cancelled and its exception comes out unchanged, with a note.
     """
     check_callback("callback", callback, optional=False)
