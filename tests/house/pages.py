@@ -1,10 +1,10 @@
 """Pages of documentation as programs: what in them is a script, what is a file, what is typed into a shell. Used by tests of this folder.
 
-    ```python          joined with the others of the page into one script; a ```text block directly below is what it prints
-    ```python          whose first line is `# name.py`: saved under that name, before anything runs
-    ```console         lines that begin with `$ ` are typed into a shell, in order; the lines below each are what it prints,
-                       `...` standing for anything. A block without such lines only shows something
-    ```py, ```sh       only to be read: fragments, and what would install something
+```python          joined with the others of the page into one script; a ```text block directly below is what it prints
+```python          whose first line is `# name.py`: saved under that name, before anything runs
+```console         lines that begin with `$ ` are typed into a shell, in order; the lines below each are what it prints,
+                   `...` standing for anything. A block without such lines only shows something
+```py, ```sh       only to be read: fragments, and what would install something
 """
 
 from __future__ import annotations
