@@ -128,7 +128,9 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
             first = next((item for item in self.waiting if self._may_run(streaming=item[1])), None)
             assert first is not None, "a call was served although none may be"
             assert call == first[0], "a younger call was served before an older one"
-            assert self._room(worker) > 0, "a full worker was given a call"
+            loads = {name: self._load(name) for name in self.slots if self._room(name) > 0}
+            assert worker in loads, "a full worker was given a call"
+            assert loads[worker] == min(loads.values()), "a busier worker was given the call"
             self.waiting.remove(first)
             self.running[call] = worker, first[1]
             self.assigned.append(call)
@@ -141,6 +143,9 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     def _free(self) -> int:
         return sum(map(self._room, self.slots))
+
+    def _load(self, worker: str) -> int:
+        return sum(name == worker for name, _ in self.running.values())
 
     def _room(self, worker: str) -> int:
         """How many calls it can take: none beside one that blocks its main thread."""
@@ -177,6 +182,31 @@ def test_idle_longest_serves_next() -> None:
         served += [worker for _, worker, _ in scheduler.submit(call, streaming=False)]
         scheduler.finish(call)
     assert served == ["a", "b", "a", "b"]
+
+
+def test_the_least_loaded_worker_serves_next() -> None:
+    """Calls spread over workers with several slots; where a call has ended, the next one goes."""
+    scheduler = Scheduler(10)
+    for name in ("a", "b", "c"):
+        scheduler.add_worker(name, 3)
+    served = [worker for call in range(6) for _, worker, _ in scheduler.submit(call, streaming=False)]
+    assert served == ["a", "b", "c", "a", "b", "c"]
+    scheduler.finish(1)
+    assert scheduler.submit(6, streaming=False) == [Assignment(6, "b")]
+    scheduler.add_worker("d", 3)
+    assert [scheduler.submit(call, streaming=False)[0].worker_id for call in (7, 8)] == ["d", "d"]
+
+
+def test_of_equally_loaded_workers_the_one_that_waits_longest_serves_next() -> None:
+    """The slot that has been free longest among the least loaded is taken first."""
+    scheduler = Scheduler(10)
+    for name in ("a", "b", "c"):
+        scheduler.add_worker(name, 2)
+    for call in range(6):
+        scheduler.submit(call, streaming=False)
+    for call in (4, 3, 5):  # on b, a, c
+        scheduler.finish(call)
+    assert [scheduler.submit(call, streaming=False)[0].worker_id for call in (6, 7, 8)] == ["b", "a", "c"]
 
 
 def test_a_blocking_call_has_the_main_thread_to_itself() -> None:

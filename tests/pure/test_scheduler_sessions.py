@@ -205,6 +205,8 @@ class SchedulerWithSessions(RuleBasedStateMachine):
                 assert worker == bound, "a hint call moved a session from under its strict calls"
             elif bound in free:
                 assert worker == bound, "the session's own worker was free"
+            else:
+                assert self._load(worker) == min(map(self._load, free)), "a busier worker was given the call"
             assert moved_from == (bound if bound and bound != worker else "")
             self._is_next(call, worker, free)
             if call.session:

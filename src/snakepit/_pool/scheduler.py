@@ -1,7 +1,7 @@
 """Who is served next, and by whom. Plain state: `(event) -> assignments`; knows no clock, no process, no loop.
 
-Calls wait, in the WaitingRoom, in the order they came. The worker that has been idle longest gets the next one; calls of a session
-go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed, further streams wait while
+Calls wait, in the WaitingRoom, in the order they came. The least loaded worker gets the next one, of several the one that has been
+so longest; calls of a session go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed, further streams wait while
 other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as later calls go. Each decision
 costs the same whatever the numbers, but where one session mixes strict calls with others.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .free_workers import FreeWorkers
 from .seat import Seat
 from .waiting import WaitingRoom
 
@@ -81,7 +82,7 @@ class Scheduler:
         self._room = WaitingRoom(self._lined)
         # The mutable state.
         self._seats: dict[str, Seat] = {}
-        self._free: dict[str, None] = {}  # idle longest first
+        self._free = FreeWorkers()
         self._wanted: dict[str, None] = {}  # free workers for which calls may wait that no other may take
         self._running: dict[int, _Running] = {}
         self._running_streams = 0
@@ -118,7 +119,7 @@ class Scheduler:
         if worker_id in self._seats or slots < 1:
             raise ValueError(f"worker {worker_id!r} is known already, or has no slots ({slots})")
         self._seats[worker_id] = Seat(slots, threaded)
-        self._free[worker_id] = None
+        self._free.put(worker_id, 0)
         return self._assign()
 
     def retire_worker(self, worker_id: str) -> Removal:
@@ -127,7 +128,7 @@ class Scheduler:
         if seat is None:
             return Removal([], [], [], [])
         seat.slots = 0
-        self._free.pop(worker_id, None)
+        self._free.discard(worker_id)
         self._wanted.pop(worker_id, None)
         stranded, lost = self._room.strand(worker_id)
         return Removal([], stranded, lost, [])
@@ -187,7 +188,7 @@ class Scheduler:
         seat = self._seats[worker_id]
         seat.release(call_id)
         if not seat.is_full:
-            self._free[worker_id] = None
+            self._free.put(worker_id, len(seat.running))
             if self._room.waits_for(worker_id):
                 self._wanted[worker_id] = None
         return self._assign()
@@ -268,12 +269,13 @@ class Scheduler:
         if not worker_id:
             worker_id = self._room.bound_to(wish.session) if wish is not None else ""
             if worker_id not in self._free:
-                worker_id = next(iter(self._free))
+                worker_id = self._free.least_loaded()
         seat = self._seats[worker_id]
         seat.take(call_id, blocking=call_id in self._blocking)
-        del self._free[worker_id]
-        if not seat.is_full:
-            self._free[worker_id] = None  # behind the others
+        if seat.is_full:
+            self._free.discard(worker_id)
+        else:
+            self._free.put(worker_id, len(seat.running))
         self._running[call_id] = _Running(worker_id, streaming, wish.session if wish is not None and wish.strict else "")
         self._running_streams += streaming
         moved_from = self._room.bind(wish.session, worker_id) if wish is not None else ""
