@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 FLAG_SECONDS = 0.02  # the flag and the generator's close have this long before the first knock
 KNOCK_SECONDS = 0.02  # between two knocks
+SHORTEST_PAUSE = 0.001  # between two looks at the calls to be interrupted
 GRACE_SHARE = 0.8  # of the time after which the host kills: no second exception before it, so `finally` blocks run to their end
 FORCE_SECONDS = 0.5  # a tool that stays this long in code that should not be interrupted is interrupted all the same
 
@@ -29,12 +30,14 @@ _OURS = (__name__.rpartition(".")[0], "snakepit_bridge.wire", "snakepit_bridge.c
 
 def border(call: Any, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run tool code for `call`: what is above this frame may be interrupted."""
-    return function(*args, **kwargs)
+    visit = call.visit_by
+    return function(*args, **kwargs) if visit is None else visit(call, function, args, kwargs)
 
 
 def border_next(call: Any, following: Callable[[], Any], /) -> Any:
     """`border` without arguments, for the next item of a stream: this is on the path of every chunk."""
-    return following()
+    visit = call.visit_by
+    return following() if visit is None else visit(call, following)
 
 
 async def async_border(call: Any, awaitable: Any, /) -> Any:
@@ -54,7 +57,7 @@ def uninterrupted(function: F) -> F:
     return function
 
 
-class _Target:
+class Target:
     """A call that is to be interrupted."""
 
     __slots__ = ("ended", "forced", "grace", "next_knock", "raised", "since", "spot")
@@ -68,23 +71,27 @@ class _Target:
         self.forced = False
         self.spot: Optional[Tuple[int, int]] = None
 
+    def has_raised(self, now: float) -> None:
+        """An exception is on its way, or the code cleans up anyway: its grace begins."""
+        self.raised += 1
+        self.next_knock = now + self.grace
 
-class Interrupter:
-    """Owns the signal and the thread that sends it. Make it on the main thread.
+
+class Knocker:
+    """Owns the thread that asks, again and again, for the end of calls that are cancelled. A subclass says how.
 
     Attributes:
+        visit_by: what `border` runs a call's tool code by; None: it just calls it.
         tainted: an exception was forced into code that may have held a lock; the worker should be replaced.
     """
 
     def __init__(self) -> None:
+        self.visit_by: Optional[Callable[..., Any]] = None
         self.tainted = False
-        self._targets: Dict[Any, _Target] = {}
-        self._main = threading.main_thread().ident or 0
-        self._ambushed: Optional[FrameType] = None
+        self._targets: Dict[Any, Target] = {}
         self._asked = threading.Event()
         self._stopped = False
         self._thread: Optional[threading.Thread] = None
-        signal.signal(signal.SIGURG, self._knocked)
 
     def interrupt(self, call: Any, ended: Callable[[], bool], kill_after: float) -> None:
         """Interrupt the tool code of `call` until `ended()`; returns at once. From any thread.
@@ -92,16 +99,15 @@ class Interrupter:
         Args:
             kill_after: seconds after which the host gives the worker up.
         """
-        self._targets.setdefault(call, _Target(ended, kill_after))
+        self._targets.setdefault(call, Target(ended, kill_after))
         if self._thread is None:
             self._thread = threading.Thread(target=self._knock, name="snakepit-interrupter", daemon=True)
             self._thread.start()
         self._asked.set()
 
     def call_ended(self, call: Any) -> None:
-        """On the main thread: the call's code has left the stack; nothing may wait there for it any more."""
-        if self._targets.pop(call, None) is not None:
-            self._lift_ambush()
+        """Where the call ran: its code has left the stack; nothing may wait there for it any more."""
+        self._targets.pop(call, None)
 
     def stop(self) -> None:
         """End the thread; nothing is interrupted any more."""
@@ -109,7 +115,6 @@ class Interrupter:
         self._asked.set()
         if self._thread is not None:
             self._thread.join(1.0)
-        signal.signal(signal.SIGURG, signal.SIG_DFL)
 
     def _knock(self) -> None:
         while not self._stopped:
@@ -121,11 +126,36 @@ class Interrupter:
                     if target.ended():
                         self._targets.pop(call, None)
                     elif now >= target.next_knock:
-                        target.next_knock = now + KNOCK_SECONDS
-                        target.forced = target.raised == 0 and now > target.since + FORCE_SECONDS
-                        signal.pthread_kill(self._main, signal.SIGURG)
-                self._asked.wait(KNOCK_SECONDS / 2)
+                        self._due(call, target, now)
+                soonest = min((target.next_knock for target in list(self._targets.values())), default=now)
+                self._asked.wait(min(KNOCK_SECONDS / 2, max(soonest - now, SHORTEST_PAUSE)))
                 self._asked.clear()  # else, once a second call is asked for, this would wait no more
+
+    def _due(self, call: Any, target: Target, now: float) -> None:
+        raise NotImplementedError
+
+
+class Interrupter(Knocker):
+    """Owns the signal, too. Make it on the main thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._main = threading.main_thread().ident or 0
+        self._ambushed: Optional[FrameType] = None
+        signal.signal(signal.SIGURG, self._knocked)
+
+    def call_ended(self, call: Any) -> None:
+        if self._targets.pop(call, None) is not None:
+            self._lift_ambush()
+
+    def stop(self) -> None:
+        super().stop()
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+
+    def _due(self, call: Any, target: Target, now: float) -> None:
+        target.next_knock = now + KNOCK_SECONDS
+        target.forced = target.raised == 0 and now > target.since + FORCE_SECONDS
+        signal.pthread_kill(self._main, signal.SIGURG)
 
     # On the main thread, in the signal handler ---------------------------------------------------------------------------
 
@@ -135,8 +165,7 @@ class Interrupter:
         if target is None or frame is None or target.ended():
             return
         if target.raised == 0 and getattr(call, "cleaning", False):
-            target.raised = 1  # the generator is being closed, or the task was cancelled: the same grace as after a raise
-            target.next_knock = time.monotonic() + target.grace
+            target.has_raised(time.monotonic())  # the generator is being closed, or the task was cancelled: the same grace
             return
         if deferred_by is not None:
             spot = id(frame), frame.f_lasti
@@ -148,12 +177,11 @@ class Interrupter:
             self._lift_ambush()
         self._raise(target)
 
-    def _raise(self, target: _Target) -> None:
-        target.raised += 1
-        target.next_knock = time.monotonic() + target.grace
+    def _raise(self, target: Target) -> None:
+        target.has_raised(time.monotonic())
         raise Cancelled("the call was cancelled")
 
-    def _ambush(self, call: Any, target: _Target, frame: FrameType) -> None:
+    def _ambush(self, call: Any, target: Target, frame: FrameType) -> None:
         """Raise on the next line of the tool's own frame, once what it called has returned."""
         if sys.gettrace() is not None:
             return  # a debugger or coverage traces; the knocks go on
@@ -185,15 +213,27 @@ def _find_border(frame: Optional[FrameType]) -> "Tuple[Any, Optional[FrameType],
     deferred_by: Optional[FrameType] = None
     deferring, only_names = False, True
     while frame is not None:
-        if frame.f_code in _HELD:
-            return None, None, True
         if frame.f_code in _BORDERS:
             return frame.f_locals.get("call"), deferred_by, only_names
-        module = frame.f_globals.get("__name__") or ""
-        by_module = module in _DEFER_MODULES or module.startswith(_OURS)
-        if by_module or frame.f_code.co_name in _DEFER_NAMES:
-            deferring, only_names = True, only_names and not by_module
+        protection = protection_of(frame)
+        if protection == "always":
+            return None, None, True
+        if protection:
+            deferring, only_names = True, only_names and protection == "name"
         elif deferring:
             deferred_by, deferring = frame, False  # the outermost such region wins: keep walking
         frame = frame.f_back
     return None, None, True
+
+
+def protection_of(frame: FrameType) -> str:
+    """Why code must not be left by an exception that it does not expect: for its `module`, its `name`; empty if it may be.
+
+    `always`: nor may what it has called, not even by force.
+    """
+    if frame.f_code in _HELD:
+        return "always"
+    module = frame.f_globals.get("__name__") or ""
+    if module in _DEFER_MODULES or module.startswith(_OURS):
+        return "module"
+    return "name" if frame.f_code.co_name in _DEFER_NAMES else ""

@@ -15,6 +15,7 @@ from ..host_tools import HostToolError, HostToolTimeout
 from ..wire.frames import Chunks, Failure, Result
 from ..wire.plain import Unserialisable
 from .asks import Ask
+from .cancel_threads import shielded
 from .link import Link
 from .own_secrets import OWN
 
@@ -57,12 +58,12 @@ class HostCalls:
         if options.get("binary_parameters"):
             sent["binary"] = options["binary_parameters"]
         try:
-            ask = self._link.ask(context.call_id, name, {"args": list(args), "kwargs": kwargs}, sent)
+            ask = shielded(self._link.ask, context.call_id, name, {"args": list(args), "kwargs": kwargs}, sent)
         except Unserialisable as error:
             raise TypeError("host tool %r: %s, which cannot travel: %s" % (name, _what(error), error.reason)) from None
         if context.ended:  # in a thread that outlived the call: nobody else would end it
-            self._link.give_up(ask, "the tool that asked has ended")
-        return ask
+            shielded(self._link.give_up, ask, "the tool that asked has ended")
+        return ask  # type: ignore[no-any-return]
 
 
 class HostItems(Iterator[Any]):
@@ -114,7 +115,7 @@ class HostItems(Iterator[Any]):
         self._items = []
         if not self._ended:
             self._ended = True
-            self._link.give_up(self._ask, "the tool left")
+            shielded(self._link.give_up, self._ask, "the tool left")
 
     def __repr__(self) -> str:
         return "an iterator of host tool %r" % self._name
@@ -137,7 +138,7 @@ class HostItems(Iterator[Any]):
     def _took(self, event: Any) -> None:
         if isinstance(event, Chunks):
             self._items = event.payloads[::-1]
-            self._link.grant(self._ask, len(event.payloads), event.nbytes)
+            shielded(self._link.grant, self._ask, len(event.payloads), event.nbytes)
 
     def _check(self) -> None:
         """Raise if nothing will come, or came too late."""

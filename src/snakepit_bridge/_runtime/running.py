@@ -1,7 +1,8 @@
 """One call while it runs in this worker: what was asked, its context, and how far it has come."""
 
+import threading
 import time
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from .. import tracing
 from ..call_context import CallContext
@@ -17,8 +18,13 @@ class RunningCall:
         began: when it was received, in `time.perf_counter()` seconds.
         cleaning: True once its cleanup has begun by other means than an interruption: it is not cut short at once.
         kill_after: seconds after its cancel in which the host kills this worker if the call has not ended.
+        on_loop: it is run by a task of the worker's loop; None until that has been decided.
+        on_thread: True while such a task waits for the part of it that runs on a thread, where it is interrupted like others.
+        visit_by: what runs its code so that threads can be interrupted; None where tools run on the main thread.
+        visit: where its code is at work now, of those.
+        turn: what it holds until its end has been told, so that snapshots of a session are told in their order.
         entered: True once its code has begun; a task that is cancelled before would end without a word.
-        ended: True once its code has left the stack for good; set on the main thread only.
+        ended: True once its code has left the stack for good; set by the thread that ran it.
         session: the session it belongs to, as this worker holds it; None without one.
         facts: what is told beside its end, well or not: the session's snapshot, a warning.
         trace: the trace that its caller sent along; None without one.
@@ -37,12 +43,17 @@ class RunningCall:
         "entered",
         "facts",
         "kill_after",
+        "on_loop",
+        "on_thread",
         "session",
         "span",
         "streaming",
         "task",
         "tool",
         "trace",
+        "turn",
+        "visit",
+        "visit_by",
     )
 
     def __init__(self, call: Call, worker_id: str, session: Optional[HeldSession] = None) -> None:
@@ -62,6 +73,11 @@ class RunningCall:
         self.kill_after = float(call.options.get("kill_after") or 2.0)
         self.ended = False
         self.entered = False
+        self.on_loop: Optional[bool] = None
+        self.on_thread = False
+        self.visit_by: Optional[Callable[..., Any]] = None
+        self.visit: Optional[Any] = None
+        self.turn: Optional[threading.Lock] = None
         self.task: Optional[Any] = None
         self.trace: Optional[Dict[str, str]] = call.options.get("trace")
         self.span: Optional[tracing.ServerSpan] = None

@@ -1,0 +1,15 @@
+"""What the interpreter says of its threads: may several of them run Python code at the same moment?"""
+
+import sys
+import sysconfig
+
+
+def is_free_threaded() -> bool:
+    """Was this Python built to run without its global lock?"""
+    return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def is_gil_enabled() -> bool:
+    """Does one thread at a time run Python code? On a free-threaded build, a library that is imported can switch the lock on."""
+    ask = getattr(sys, "_is_gil_enabled", None)
+    return bool(ask()) if ask is not None else True
