@@ -119,8 +119,12 @@ class BaseAdapter:
     #: "worker": one instance for the worker's life. "request": a fresh one per call.
     lifecycle = "worker"
 
-    #: How many calls of async tools one worker runs at once. Sync tools always run one at a time.
+    #: How many calls of async tools one worker runs at once. Sync tools run one at a time, but for the thread profile.
     concurrency = 1
+
+    #: May several threads run its tools at the same moment? Asked in the thread profile alone: its pool warns unless this is True.
+    #: None: as the module says that the class stands in, by a `thread_safe` of its own.
+    thread_safe: Optional[bool] = None
 
     def initialize(self) -> Any:
         """Runs once before the first call (per call with lifecycle "request"). May be `async def`."""

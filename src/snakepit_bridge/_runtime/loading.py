@@ -5,6 +5,7 @@ Classes need not derive from `BaseAdapter`; any class with `@tool` methods is an
 """
 
 import inspect
+import sys
 from types import ModuleType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -51,6 +52,7 @@ class LoadedAdapter:
         lifecycle: `worker` or `request`.
         concurrency: how many calls of async tools may run at once.
         has_async: is there anything that needs an event loop?
+        not_thread_safe: its classes, and modules of functions, that do not say `thread_safe = True`: what people would call them.
     """
 
     def __init__(self) -> None:
@@ -59,6 +61,7 @@ class LoadedAdapter:
         self.lifecycle = "worker"
         self.concurrency = 1
         self.has_async = False
+        self.not_thread_safe: List[str] = []
 
     def instantiate(self) -> List[Any]:
         """Make one instance of each adapter class. What their `__init__` raises goes through unchanged."""
@@ -85,13 +88,28 @@ def load(references: Sequence[str]) -> LoadedAdapter:
     """
     adapter = LoadedAdapter()
     for reference in dict.fromkeys(references or [DEFAULT_REFERENCE]):
-        for tool in _tools_of(load_reference(reference), adapter.classes):
+        found, known = load_reference(reference), len(adapter.classes)
+        tools = _tools_of(found, adapter.classes)
+        for tool in tools:
             other = adapter.tools.get(tool.name)
             if other is not None:
                 raise _collision(tool, other)
             adapter.tools[tool.name] = tool
+        silent = ["class %s" % kind.__qualname__ for kind in adapter.classes[known:] if not _is_thread_safe(kind, found.module)]
+        functions = [tool.target for tool in tools if tool.owner is None]
+        silent += ["module %s" % found.module.__name__ for item in functions if not _is_thread_safe(item, found.module)]
+        adapter.not_thread_safe = list(dict.fromkeys(adapter.not_thread_safe + silent))
     _settle(adapter)
     return adapter
+
+
+def _is_thread_safe(target: Any, module: ModuleType) -> bool:
+    """Does a class or function say so itself, or the module it is from, or the one that was named?"""
+    own = getattr(target, "thread_safe", None)
+    if own is not None:
+        return own is True
+    home = sys.modules.get(str(getattr(target, "__module__", "")))
+    return any(getattr(item, "__dict__", {}).get("thread_safe") is True for item in (home, module))
 
 
 def _collision(tool: LoadedTool, other: LoadedTool) -> AdapterLoadError:
@@ -191,6 +209,8 @@ def _check_class(reference: str, kind: type) -> None:
         raise AdapterLoadError('%r: lifecycle is %r, allowed are "worker" and "request"' % (reference, lifecycle), near)
     if type(concurrency) is not int or concurrency < 1:
         raise AdapterLoadError("%r: concurrency is %r, allowed is a whole number of at least 1" % (reference, concurrency))
+    if getattr(kind, "thread_safe", None) not in (True, False, None):
+        raise AdapterLoadError("%r: thread_safe is %r, allowed are True and False" % (reference, getattr(kind, "thread_safe", None)))
     if inspect.isabstract(kind):
         missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
         raise AdapterLoadError("%r: class %s is abstract: it lacks %s" % (reference, kind.__name__, missing))

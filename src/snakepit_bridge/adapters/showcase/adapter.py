@@ -23,6 +23,8 @@ _OPERATIONS: Dict[str, Callable[[float, float], float]] = {
 class ShowcaseAdapter(BaseAdapter):
     """Tools to try a pool with: `ping`, `echo`, `compute`, and the streams `ping_stream`, `progress_stream`, `stream_progress`."""
 
+    thread_safe = True  # it keeps nothing between calls
+
     @tool(description="Say that this worker is alive", idempotent=True)
     def ping(self) -> Dict[str, Any]:
         """Answer with `message` ("pong"), and the `pid` of the process that answered."""
