@@ -30,6 +30,7 @@ _MAX_PORT = 65535
 _BY_OTHER_NAMES = {
     **dict.fromkeys(("max_workers", "workers", "num_workers", "processes", "n_jobs", "concurrency"), "the number of workers is size="),
     "timeout": "each call has its own: pool.execute(..., timeout=5)",
+    **dict.fromkeys(("threads", "num_threads", "n_threads"), "calls at once in one worker are threads_per_worker=, with profile='thread'"),
     "initializer": "give the adapter a method initialize()",
     **dict.fromkeys(("port", "grpc_port"), "the first port to try is base_port="),
 }
@@ -49,7 +50,8 @@ class PoolSettings(TypedDict, total=False):
     command: starts a worker that serves on its stdin and stdout, such as ["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"].
     env: environment variables of the workers, beside the host's own.
     cwd: working directory of the workers.
-    profile: "process": one process per worker, tools on its main thread.
+    profile: "process": tools on the worker's main thread. "thread": several at once on threads of one worker.
+    threads_per_worker: calls at once in one worker; more than 1 needs profile="thread".
     base_port: TCP on loopback, from this port on; 0 takes any free one. By default a private unix socket.
     port_range: how many ports above base_port may be tried.
     start_timeout: until a worker is ready. connection_timeout: until its channel stands.
@@ -75,7 +77,8 @@ class PoolSettings(TypedDict, total=False):
     command: Sequence[str] | None
     env: Mapping[str, str] | None
     cwd: str | os.PathLike[str] | None
-    profile: str
+    profile: Literal["process", "thread"]
+    threads_per_worker: int
     base_port: int | None
     port_range: int
     start_timeout: float
@@ -114,6 +117,7 @@ class PoolConfig:
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     cwd: str | None = None
     profile: str = "process"
+    threads_per_worker: int = 1
     base_port: int | None = None
     port_range: int = 100
     start_timeout: float = 30.0
@@ -307,6 +311,11 @@ def _command(name: str, value: Any) -> tuple[str, ...]:
 
 def _check_together(given: Mapping[str, Any]) -> None:
     """What each setting allows, and two of them together do not."""
+    threads, profile = given.get("threads_per_worker", 1), given.get("profile", "process")
+    if threads > 1 and profile != "thread":
+        message = f"threads_per_worker is {threads}; allowed is 1 where profile is {profile!r}, not 'thread'"
+        hint = "profile='thread' runs several calls at once in one worker; the adapter has to be thread-safe"
+        raise ConfigurationError(message, hint=hint, field="threads_per_worker", value=threads)
     protocol = given.get("protocol", "auto")
     if given.get("command"):
         for other in ("python", "base_port"):
@@ -336,7 +345,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "command": _command,
     "env": _environment,
     "cwd": _path,
-    "profile": _one_of("process"),
+    "profile": _one_of("process", "thread"),
+    "threads_per_worker": _whole(1, 1_000),
     "base_port": _whole(0, _MAX_PORT, optional=True),
     "port_range": _whole(0, _MAX_PORT),
     "start_timeout": _seconds,

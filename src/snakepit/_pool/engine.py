@@ -347,6 +347,8 @@ class Engine:
             running=self._scheduler.running,
             protocol=self._selection.protocol,
             protocol_reasons=self._selection.reasons,
+            free_threaded=any(worker.free_threaded for worker in self.workers()),
+            gil_enabled=all(worker.gil_enabled for worker in self.workers()),
             **dataclasses.asdict(self._ledger.counters),
         )
 

@@ -96,6 +96,7 @@ class PoolSetup:
                 secret=self._secret,
                 env=env,
                 cwd=config.cwd,
+                threads=config.threads_per_worker if config.profile == "thread" else 0,
                 sdk="" if python == sys.executable or config.command else hand_over_sdk(self._directory.path),
                 run_directory=self._directory.made,
                 command=config.command,

@@ -16,6 +16,8 @@ class PoolStats:
         chunks: chunks received.
         killed: workers that had to be killed because a cancelled call did not end.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
+        free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
+            in them, which on such a build a library that was imported can bring about.
     """
 
     size: int
@@ -33,6 +35,8 @@ class PoolStats:
     killed: int = 0
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
+    free_threaded: bool = False
+    gil_enabled: bool = True
 
 
 @dataclasses.dataclass(slots=True)

@@ -79,6 +79,8 @@ class WorkerInfo:
         started: seconds since the epoch; uptime: seconds.
         python: version of its interpreter; protocol, codec: what carries its channel.
         calls_served, running: numbers of calls.
+        free_threaded: its interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code there,
+            which on such a build a library that was imported can bring about.
     """
 
     id: str
@@ -93,6 +95,8 @@ class WorkerInfo:
     uptime: float
     calls_served: int
     running: int
+    free_threaded: bool = False
+    gil_enabled: bool = True
 
 
 class Worker:
@@ -251,6 +255,16 @@ class Worker:
         threads = self._info.get("threads")
         return type(threads) is int and threads > 0
 
+    @property
+    def free_threaded(self) -> bool:
+        """Is its interpreter a free-threaded build, as it said itself?"""
+        return bool(self._info.get("free_threaded"))
+
+    @property
+    def gil_enabled(self) -> bool:
+        """Does one thread at a time run Python code there?"""
+        return bool(self._info.get("gil_enabled", True))
+
     def condemn(self, reason: str) -> None:
         """Kill it; `lost` will say the reason."""
         if not self._condemned and self._process is not None:
@@ -283,6 +297,8 @@ class Worker:
             uptime=time.time() - self._began,
             calls_served=self.calls_served,
             running=len(self.running),
+            free_threaded=self.free_threaded,
+            gil_enabled=self.gil_enabled,
         )
 
     # Ending ----------------------------------------------------------------------------------------------------------------

@@ -4,5 +4,5 @@
                           ◄══      ◄── streams  ◄──
 
 A carrier moves messages, the Link holds the multiplexer and its lock, the Executor decides what runs, `calls` and
-`streams` run one call, `cancel` interrupts it.
+`streams` run one call, `cancel` interrupts it. In the thread profile tools run on `tool_threads`, and `cancel_threads` interrupts.
 """

@@ -1,24 +1,25 @@
-"""Runs one call on the main thread: finds the tool's function, gives it its arguments, reports how it ended.
+"""Runs one call, on the main thread or one of several: finds the tool's function, gives it its arguments, reports how it ended.
 
 Every call ends in exactly one result or error frame, whatever the tool does: return, raise, `sys.exit()`, fork.
 """
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import os
 import sys
 import time
 import traceback
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 
 from .. import call_context
 from ..binary_parameters import received
 from ..call_context import Cancelled
 from ..wire.plain import Unserialisable
 from . import failures, logs
-from .cancel import Interrupter, async_border, border
+from .cancel import Knocker, async_border, border
 from .conversion import InvalidArgument
 from .host_calls import HostItems
 from .instances import Instances, call_hook
@@ -29,6 +30,7 @@ from .own_secrets import OWN
 from .running import RunningCall
 from .sessions import HookFailed, Sessions
 from .streams import ChunkUnserialisable, stream, stream_async
+from .tool_threads import Job, ToolThreads
 
 
 class WrongStyle(Exception):
@@ -36,11 +38,12 @@ class WrongStyle(Exception):
 
 
 class CallRunner:
-    """Runs calls of one adapter, one `run` at a time for sync tools.
+    """Runs calls of one adapter: sync tools one `run` at a time, or on several threads.
 
     Args:
         adapter: the loaded adapter; `instances`: its objects, when they live as long as the worker.
         main: what the main thread does between calls.
+        threads: where sync tools run; None: on the main thread.
     """
 
     def __init__(
@@ -48,9 +51,10 @@ class CallRunner:
         adapter: LoadedAdapter,
         link: Link,
         main: "QueueLoop | AsyncioLoop",
-        interrupter: Interrupter,
+        interrupter: Knocker,
         instances: Instances,
         sessions: Sessions,
+        threads: Optional[ToolThreads] = None,
     ) -> None:
         self._adapter = adapter
         self._link = link
@@ -58,25 +62,31 @@ class CallRunner:
         self._interrupter = interrupter
         self._instances = instances
         self._sessions = sessions
+        self._threads = threads
         self._pid = os.getpid()
 
+    def needs_loop(self, call: RunningCall) -> bool:
+        """Does a task of the main thread's loop run it? Its tool is async, or something around it may be."""
+        tool = self._adapter.tools.get(call.tool)
+        if tool is None or not isinstance(self._main, AsyncioLoop):
+            return False
+        return tool.call_kind in ("coroutine", "async_generator") or self._has_hooks(call)
+
     def run(self, call: RunningCall) -> None:
-        """Run a call to its end, or start the task that does."""
+        """Run a call to its end here, or start the task that does."""
         tool = self._adapter.tools.get(call.tool)
         if tool is None:
             known = ", ".join(sorted(self._adapter.tools))
             self._link.error(call.call_id, failures.plain_failure("unknown_tool", "this worker has no tool %r: %s" % (call.tool, known)))
             call.ended = True
             return
-        self._sessions.call_begun(call)
-        asynchronous = tool.call_kind in ("coroutine", "async_generator")
-        if asynchronous or (isinstance(self._main, AsyncioLoop) and self._has_hooks(call)):
+        if call.on_loop is None:
+            call.on_loop = self.needs_loop(call)
+        if call.on_loop:
             call.task = self._main.spawn(self._run_async(call, tool.spec))
-        elif isinstance(self._main, AsyncioLoop):
+        else:
             with _no_running_loop():
                 self._run_sync(call, tool.spec)
-        else:
-            self._run_sync(call, tool.spec)
 
     def _has_hooks(self, call: RunningCall) -> bool:
         """Does something of the adapter run around the call, which may be `async def`?"""
@@ -90,8 +100,7 @@ class CallRunner:
                 if not lifelong:
                     _complete_all(call, instances, "initialize")
                 self._begin_session(call)
-                value = self._call_tool(call, spec, instances)
-                value, metadata = self._send_stream(call, spec, value)
+                value, metadata = self._run_tool(call, spec, instances)
             finally:
                 self._sessions.snapshots.keep(call, self._link.encode)
                 if not lifelong:
@@ -111,14 +120,29 @@ class CallRunner:
                     await self._sessions.begin_async(call, call.session)
                 if spec["asynchronous"]:
                     value, metadata = await self._run_async_tool(call, spec, instances)
-                else:
+                elif self._threads is None:
                     with _no_running_loop():
-                        value, metadata = self._send_stream(call, spec, self._call_tool(call, spec, instances))
+                        value, metadata = self._run_tool(call, spec, instances)
+                else:
+                    run = functools.partial(self._run_tool, call, spec, instances)
+                    value, metadata = (await self._on_thread(call, self._threads, run)).result()
             finally:
                 await self._sessions.snapshots.keep_async(call, self._link.encode)
                 if not lifelong:
                     await _await_all(call, instances, "cleanup")
             self._end(call, value, metadata)
+
+    @staticmethod
+    async def _on_thread(call: RunningCall, threads: ToolThreads, run: Callable[[], Any]) -> Job:
+        """A sync tool between hooks that may be async."""
+        call.on_thread = True
+        try:
+            return await threads.run(run)
+        finally:
+            call.on_thread = False
+
+    def _run_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Tuple[Any, Dict[str, Any]]:
+        return self._send_stream(call, spec, self._call_tool(call, spec, instances))
 
     def _begin_session(self, call: RunningCall) -> None:
         if call.session is not None:
@@ -184,7 +208,6 @@ class CallRunner:
         call.ended = True
         call.context.mark_ended()
         self._interrupter.call_ended(call)
-        self._sessions.call_ended(call)
         if self._link.asks:
             self._link.give_up_all(call.call_id)
 

@@ -1,40 +1,53 @@
-"""Decides what this worker's main thread does: runs calls as they come, cancels them, leaves when it is told to.
+"""Decides what this worker's threads do: runs calls as they come, cancels them, leaves when it is told to.
 
 The carrier hands in the link when the host attaches and then events from its own thread; everything that touches a tool is
-posted to the main thread. Ends when the host drains it or the channel closes.
+posted to the main thread, in the thread profile to one of several (what is async then still goes to the main thread's loop).
+Ends when the host drains it or the channel closes.
 """
 
 import functools
 import os
 import sys
 import threading
+import traceback
 from typing import Any, Dict, Iterable, Optional
 
 from .. import __version__
 from ..wire import frames
+from . import failures
 from .calls import CallRunner
-from .cancel import Interrupter
+from .cancel import Interrupter, Knocker
+from .cancel_threads import ThreadInterrupter, shielded
 from .host_calls import HostCalls
 from .instances import Instances
+from .interpreter import is_free_threaded, is_gil_enabled
 from .link import Link
 from .loading import LoadedAdapter
 from .main_loop import AsyncioLoop, QueueLoop
 from .running import RunningCall
 from .sessions import Sessions
+from .tool_threads import ToolThreads
 
 
 class Executor:
-    """Runs the calls of one worker. Made and `run` on the main thread; everything else may come from the carrier's."""
+    """Runs the calls of one worker. Made and `run` on one thread, called main here; everything else may come from the carrier's.
 
-    def __init__(self, adapter: LoadedAdapter, worker_id: str) -> None:
+    Args:
+        threads: how many sync tools run at once, on threads of this worker. 0: one at a time on the main thread, which then has to
+            be the process's own, since a signal interrupts them.
+    """
+
+    def __init__(self, adapter: LoadedAdapter, worker_id: str, threads: int = 0) -> None:
         self._adapter = adapter
         self._worker_id = worker_id
         self._main = AsyncioLoop() if adapter.has_async else QueueLoop()
-        self._interrupter = Interrupter()
+        self._slots = threads
+        self._threads = ToolThreads(threads) if threads else None
+        self._interrupter: Knocker = ThreadInterrupter() if threads else Interrupter()
         self._link: Optional[Link] = None
         self._runner: Optional[CallRunner] = None
         self._host_calls: Optional[HostCalls] = None
-        self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by the main thread
+        self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by who ran it
         self._draining = False
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)
@@ -50,7 +63,8 @@ class Executor:
     def attach(self, link: Link) -> None:
         """The host has opened its channel: introduce this worker."""
         self._link = link
-        self._runner = CallRunner(self._adapter, link, self._main, self._interrupter, self._instances, self._sessions)
+        parts = self._main, self._interrupter, self._instances, self._sessions, self._threads
+        self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
         os.register_at_fork(after_in_child=link.after_fork_in_child)
         link.hello(self._hello())
@@ -77,13 +91,14 @@ class Executor:
             if isinstance(event, frames.Call):
                 call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
                 self._calls[call.call_id] = call
-                self._main.post(functools.partial(self._run, call))
+                self._sessions.call_begun(call)
+                self._hand_over(call)
             elif isinstance(event, frames.Cancel):
                 running = self._calls.get(event.call_id)
                 if running is not None:
                     self._cancel(running)
             elif isinstance(event, frames.EndSession):
-                self._sessions.end(event.session_id, busy=bool(self._calls))
+                self._sessions.end(event.session_id, busy=self._threads is None and bool(self._calls))
             elif isinstance(event, frames.Drain):
                 self._draining = True
                 self._main.post(self._leave_if_idle)
@@ -92,6 +107,15 @@ class Executor:
             elif isinstance(event, frames.Unknown):
                 print("snakepit: a frame of unknown kind %r was ignored; is the host newer?" % (event.kind,), file=sys.stderr)
         return None
+
+    def _hand_over(self, call: RunningCall) -> None:
+        """Have a call run where it belongs."""
+        place: QueueLoop | AsyncioLoop | ToolThreads = self._main
+        call.visit_by = self._interrupter.visit_by
+        if self._threads is not None and self._runner is not None:
+            call.on_loop = self._runner.needs_loop(call)
+            place = self._main if call.on_loop else self._threads
+        place.post(functools.partial(self._run, call))
 
     def _cancel(self, call: RunningCall) -> None:
         call.context.mark_cancelled()
@@ -107,10 +131,13 @@ class Executor:
             "executable": sys.executable,
             "pid": os.getpid(),
             "worker_id": self._worker_id,
-            "concurrency": self._adapter.concurrency,
+            "concurrency": self._slots or self._adapter.concurrency,
+            "threads": self._slots,
+            "free_threaded": is_free_threaded(),
+            "gil_enabled": is_gil_enabled(),
             "lifecycle": self._adapter.lifecycle,
             "snapshots": bool(self._sessions.snapshots.keepers),
-            "warnings": self._sessions.snapshots.warnings,
+            "warnings": self._sessions.snapshots.warnings + self._adapter.thread_warnings(self._slots),
             "tools": [tool.spec for tool in self._adapter.tools.values()],
         }
 
@@ -125,6 +152,8 @@ class Executor:
             self._main.run()
         finally:
             timer.cancel()
+            if self._threads is not None:
+                self._threads.stop()
             self._interrupter.stop()
             self._sessions.end_all()
             self._instances.clean_up()
@@ -136,6 +165,8 @@ class Executor:
         if not self._attached.is_set():
             self.closed("no host attached")
 
+    # Where calls run ---------------------------------------------------------------------------------------------------------
+
     def _run(self, call: RunningCall) -> None:
         runner = self._runner
         if runner is None:
@@ -143,9 +174,14 @@ class Executor:
         call_id, as_chunk, link = call.call_id, call.streaming, self._link
         if link is not None and self._host_calls is not None:
             call.context.ask_through(self._host_calls)
-            call.context.report_to(lambda payload: link.progress(call_id, payload, as_chunk))
+            call.context.report_to(lambda payload: shielded(link.progress, call_id, payload, as_chunk))
         try:
             runner.run(call)
+        except BaseException as error:
+            if self._threads is None or link is None:
+                raise
+            traceback.print_exc()  # a fault of ours on one of several threads: its caller must not wait for ever
+            link.error(call_id, failures.describe(error))
         finally:
             if call.task is None:
                 self._ended(call)
@@ -153,8 +189,10 @@ class Executor:
                 call.task.add_done_callback(lambda _task: self._ended(call))
 
     def _ended(self, call: RunningCall) -> None:
+        self._sessions.call_ended(call)  # first: what it posts must not come behind the end
         self._calls.pop(call.call_id, None)
-        self._leave_if_idle()
+        if self._draining:
+            self._main.post(self._leave_if_idle)
 
     def _leave_if_idle(self) -> None:
         if self._draining and not self._calls:
@@ -162,6 +200,6 @@ class Executor:
 
 
 def _cancel_task(call: RunningCall) -> None:
-    if call.task is not None and call.entered and not call.ended:
+    if call.task is not None and call.entered and not (call.ended or call.on_thread):
         call.cleaning = True
         call.task.cancel()

@@ -67,6 +67,16 @@ class LoadedAdapter:
         """Make one instance of each adapter class. What their `__init__` raises goes through unchanged."""
         return [kind() for kind in self.classes]
 
+    def thread_warnings(self, threads: int) -> List[str]:
+        """What the pool should know before so many calls run at once."""
+        if threads < 2 or not self.not_thread_safe:
+            return []
+        return [
+            "%s: no word that it is thread-safe, and %d calls run at once in each worker; write `thread_safe = True` in it once it is "
+            "(snakepit_bridge.base_adapter_threaded.ThreadSafeAdapter helps), or choose profile='process'"
+            % (" and ".join(self.not_thread_safe), threads)
+        ]
+
     def bound(self, name: str, instances: Sequence[Any]) -> Callable[..., Any]:
         """What runs for a tool, given the instances that `instantiate` made.
 

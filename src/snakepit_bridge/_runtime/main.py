@@ -68,7 +68,7 @@ def main(argv: List[str]) -> int:
         return _check(refs)
     try:
         adapter = load(refs)
-        executor = Executor(adapter, options.worker_id)
+        executor = Executor(adapter, options.worker_id, options.threads)
         executor.set_up()
     except AdapterLoadError as error:
         return _give_up(reporter, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
@@ -179,6 +179,8 @@ def _parser() -> argparse.ArgumentParser:
     channel = "inherited socket that carries the channel, in the place of --listen"
     parser.add_argument("--channel-fd", type=int, default=-1, metavar="FD", help=channel)
     parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
+    threads = "run up to N sync tools at once on threads; by default one at a time, on the main thread"
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help=threads)
     lifeline = "inherited socket to the launcher; end of file ends the worker"
     parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
     directory = "the host's private directory, removed if the host dies"

@@ -6,6 +6,7 @@ the plain queue, so that its tools may run loops of their own.
 
 import asyncio
 import collections
+import contextlib
 import queue
 import sys
 import traceback
@@ -74,7 +75,8 @@ class AsyncioLoop:
         self._posted.append(function)
         if not self._waking:
             self._waking = True
-            self.loop.call_soon_threadsafe(self._take_posted)
+            with contextlib.suppress(RuntimeError):  # closed: there is nothing left that could matter
+                self.loop.call_soon_threadsafe(self._take_posted)
 
     def _take_posted(self) -> None:
         self._waking = False  # first: what is appended from here on wakes again

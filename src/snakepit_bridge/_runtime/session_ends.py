@@ -16,7 +16,7 @@ from typing import Any, Callable, List, Optional, Type
 from ..call_context import Cancelled
 from ..session_context import SessionContext
 from . import failures
-from .cancel import Interrupter, async_border, border
+from .cancel import Knocker, async_border, border
 from .main_loop import AsyncioLoop, QueueLoop
 
 #: A hook that holds the interpreter keeps every thread of this process from ending it; the watchdog in C gets this much longer (seconds).
@@ -30,10 +30,11 @@ class EndHooks:
         hooks: what is called for each session that ends; set once the adapter's objects have been made.
     """
 
-    def __init__(self, main: "QueueLoop | AsyncioLoop", interrupter: Interrupter, worker_id: str) -> None:
+    def __init__(self, main: "QueueLoop | AsyncioLoop", interrupter: Knocker, worker_id: str) -> None:
         self.hooks: List[Callable[..., Any]] = []
         self._main = main
         self._interrupter = interrupter
+        self.visit_by = interrupter.visit_by
         self._worker_id = worker_id
         self._watched: Optional[_Running] = None
 
@@ -109,6 +110,7 @@ class _Running:
         self.cleaning = False
         self.over = threading.Event()
         self.task: Optional[Any] = None
+        self.visit_by, self.visit = owner.visit_by, None
         self._owner = owner
         self._hook = hook
         self._timer = threading.Timer(patience, owner.too_long, [self])

@@ -1,17 +1,19 @@
 """The sessions this worker holds: made by the first call of each, ended by the host's word, carried on by snapshots.
 
-The table changes on the carrier's thread only, in the order of the frames; hooks of the adapter run where its tools run.
+The table changes on the carrier's thread only, in the order of the frames; hooks of the adapter run where its tools run, the end
+hooks on the main thread.
 The adapter may have, each sync or async: `on_session_start(session)`, `on_session_end(session)`, and both of
 `snapshot(session)` and `restore(session, data)`. Adapters with lifecycle "request" have no instance that could be asked.
 """
 
 import asyncio
 import inspect
+import threading
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
 from ..session_context import SessionContext, set_metadata
-from .cancel import Interrupter, async_border, border
+from .cancel import Knocker, async_border, border
 from .instances import Instances
 from .main_loop import AsyncioLoop, QueueLoop
 from .session_ends import EndHooks
@@ -21,6 +23,8 @@ START, END = "on_session_start", "on_session_end"
 
 #: How long an end hook may take where no call has said how long it may take to be cancelled (seconds).
 _PATIENCE_SECONDS = 2.0
+#: A call that waits for another's hooks looks this often whether it has been cancelled (seconds).
+_TURN_SECONDS = 0.02
 
 
 _Step = Tuple[Callable[..., Any], Tuple[Any, ...]]
@@ -42,7 +46,8 @@ class HeldSession:
         restore: what the host brought along from another worker; None once it has been restored.
         started: its start hooks have run.
         starting: done when the task that runs them has ended; they run once, however many calls wait.
-        calls: its calls that run.
+        turn: the same for threads: held by the call whose hooks run.
+        calls: its calls that have not ended.
         over: it is no longer in the table: the host has said that it is over, or that its state is out of date.
         ending: its end hooks are to run when its last call has ended.
         unkept: its last snapshot failed, and this has been told.
@@ -50,7 +55,7 @@ class HeldSession:
         version: of the metadata it has; visit: numbers the restored states that the host has given to workers.
     """
 
-    __slots__ = ("calls", "context", "ending", "over", "patience", "restore", "started", "starting", "unkept", "version", "visit")
+    __slots__ = ("calls", "context", "ending", "over", "patience", "restore", "started", "starting", "turn", "unkept", "version", "visit")
 
     def __init__(self, context: SessionContext, visit: int) -> None:
         self.context = context
@@ -59,6 +64,7 @@ class HeldSession:
         self.restore: Optional[Dict[str, Any]] = None
         self.started = False
         self.starting: Optional[asyncio.Future[None]] = None
+        self.turn = threading.Lock()
         self.calls: Set[int] = set()
         self.over = False
         self.ending = False
@@ -68,6 +74,15 @@ class HeldSession:
     def is_whole(self) -> bool:
         """Is its state what the host takes it to be: begun, restored, and not given up?"""
         return self.started and self.restore is None and not self.over
+
+    def take_turn(self, call: Any) -> None:
+        """Wait until no other call's hooks of this session run.
+
+        Raises:
+            Cancelled: the call was cancelled meanwhile.
+        """
+        while not self.turn.acquire(timeout=_TURN_SECONDS):
+            call.context.check()
 
 
 class Sessions:
@@ -79,12 +94,13 @@ class Sessions:
         interrupter: interrupts end hooks that take too long.
     """
 
-    def __init__(self, instances: Instances, main: "QueueLoop | AsyncioLoop", interrupter: Interrupter, worker_id: str) -> None:
+    def __init__(self, instances: Instances, main: "QueueLoop | AsyncioLoop", interrupter: Knocker, worker_id: str) -> None:
         self._instances = instances
         self._main = main
         self._ends = EndHooks(main, interrupter, worker_id)
         self.snapshots = Snapshots()
         self._held: Dict[str, HeldSession] = {}
+        self._counting = threading.Lock()  # around `calls` and `ending` of each
         self._leaving: List[HeldSession] = []  # no longer held, and their end hooks have still to run
         self._starts: List[Callable[..., Any]] = []
 
@@ -126,6 +142,12 @@ class Sessions:
             # Posted, not dropped here: what the state holds may insist on being destroyed where it was made.
             self._main.post(lambda: self._end_hooks(held))
 
+    def call_begun(self, call: Any) -> None:
+        """A call has come, and is about to run somewhere."""
+        if call.session is not None:
+            with self._counting:
+                call.session.calls.add(call.call_id)
+
     # Where tools run -------------------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -135,38 +157,46 @@ class Sessions:
         self._ends.hooks = [getattr(item, END) for item in objects if callable(getattr(item, END, None))]
         self.snapshots.prepare(objects)
 
-    def call_begun(self, call: Any) -> None:
-        """A call's code is about to run."""
-        if call.session is not None:
-            call.session.calls.add(call.call_id)
-
     def call_ended(self, call: Any) -> None:
-        """A call's code has left the stack."""
+        """A call's code has left the stack, and its answer has been told."""
         held = call.session
-        if held is not None:
+        if held is None:
+            return
+        if call.turn is not None:
+            call.turn.release()
+            call.turn = None
+        with self._counting:
             held.calls.discard(call.call_id)
-            if held.ending and not held.calls:
+            last = held.ending and not held.calls
+            if last:
                 held.ending = False
-                self._main.post(lambda: self._end_hooks(held))  # not here: the call's answer is about to leave
+        if last:
+            self._main.post(lambda: self._end_hooks(held))
 
     def needs_hooks(self, held: HeldSession) -> bool:
         """Must something run before a call of this session, or after it?"""
         return bool(self.snapshots.keepers) or (bool(self._starts) and not held.started)
 
     def begin(self, call: Any, held: HeldSession) -> None:
-        """Run what a session's first call here needs, for a sync call.
+        """Run what a session's first call here needs, for a sync call; others of the session wait until that is done.
 
         Raises:
             HookFailed: a hook raised.
         """
-        for hook, args in self._starting(held):
-            with _Blamed(hook, held):
-                refuse_awaitable(border(call, hook, *args), hook)
-        held.started = True
-        for hook, args in self._restoring(held):
-            with _Blamed(hook, held):
-                refuse_awaitable(border(call, hook, *args), hook)
-        held.restore = None
+        if held.started and held.restore is None:
+            return
+        held.take_turn(call)
+        try:
+            for hook, args in self._starting(held):
+                with _Blamed(hook, held):
+                    refuse_awaitable(border(call, hook, *args), hook)
+            held.started = True
+            for hook, args in self._restoring(held):
+                with _Blamed(hook, held):
+                    refuse_awaitable(border(call, hook, *args), hook)
+            held.restore = None
+        finally:
+            held.turn.release()
 
     async def begin_async(self, call: Any, held: HeldSession) -> None:
         """`begin` in a task; other calls of the session wait until it is done."""
@@ -203,7 +233,8 @@ class Sessions:
 
     def _end_hooks(self, held: HeldSession) -> None:
         """Its state is no longer in the table; what the hooks let go must not be taken from under a call."""
-        held.ending = bool(held.calls)
+        with self._counting:
+            held.ending = bool(held.calls)
         if not held.ending and held in self._leaving:  # else the worker leaves, and has run them
             self._leaving.remove(held)
             if held.started:

@@ -47,9 +47,11 @@ class Snapshots:
         return bool(self.keepers) and held is not None and held.is_whole() and not call.context.cancelled
 
     def keep(self, call: Any, encode: Callable[[Any], Any]) -> None:
-        """After a call's tool: put the snapshot among the call's facts."""
+        """After a call's tool: put the snapshot among the call's facts. The next one waits until these have been told."""
         if not self.wanted(call):
             return
+        call.session.take_turn(call)
+        call.turn = call.session.turn
         try:
             found = {}
             for number, item in self.keepers.items():

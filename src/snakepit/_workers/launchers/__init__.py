@@ -23,6 +23,7 @@ class LaunchSpec:
         secret: what the host will present to a worker that listens; handed over by the environment, never on the command line.
         env: environment variables that differ from the host's.
         cwd: its working directory; None: the host's.
+        threads: calls at once on threads of its own; 0: tools run on its main thread.
         run_directory: the pool's private directory, which a worker removes if the host dies; empty: there is none.
         sdk: the directory in which another interpreter than the host's finds the worker's half.
         command: starts a worker that speaks over its stdin and stdout, on this machine or another; empty: `python` is started.
@@ -36,6 +37,7 @@ class LaunchSpec:
     secret: str = dataclasses.field(repr=False)
     env: Mapping[str, str]
     cwd: str | None = None
+    threads: int = 0
     run_directory: str = ""
     sdk: str = ""
     command: tuple[str, ...] = ()

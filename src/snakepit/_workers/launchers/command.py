@@ -36,8 +36,10 @@ class CommandLauncher:
 
 
 def command_line(spec: LaunchSpec) -> list[str]:
-    """The command with what the user left to the pool: the adapter, unless the command names one, and the worker's id."""
+    """The command with what the user left to the pool: the adapter, unless the command names one, its threads, its id."""
     command = list(spec.command)
     if "--adapter" not in command:
         command += [arg for ref in spec.adapter for arg in ("--adapter", ref)]
+    if spec.threads and "--threads" not in command:
+        command += ["--threads", str(spec.threads)]
     return [*command, "--worker-id", spec.worker_id] if "--worker-id" not in command else command

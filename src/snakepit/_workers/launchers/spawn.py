@@ -53,6 +53,7 @@ def _command(spec: LaunchSpec, lifeline: int, channel: int) -> list[str]:
     options = [arg for ref in spec.adapter for arg in ("--adapter", ref)]
     options += ["--worker-id", spec.worker_id, "--lifeline-fd", str(lifeline)]
     options += ["--channel-fd", str(channel)] if channel >= 0 else ["--listen", spec.listen]
+    options += ["--threads", str(spec.threads)] if spec.threads else []
     options += ["--run-directory", spec.run_directory] if spec.run_directory else []
     if spec.python == sys.executable:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
