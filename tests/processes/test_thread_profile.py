@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import os
 import pathlib
 import random
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -496,3 +498,12 @@ def test_threads_by_another_name() -> None:
     """What other libraries call it leads to the right name."""
     with pytest.raises(snakepit.ConfigurationError, match="threads_per_worker=, with profile='thread'"):
         snakepit.Pool(TOOLS, threads=4)
+
+
+def test_a_workers_command_is_told_how_many_threads(marks: Marks) -> None:
+    """A worker that a command starts runs as many calls at once as the pool says."""
+    command = [sys.executable, "-m", "snakepit_bridge", "--stdio"]
+    paths = os.pathsep.join([str(pathlib.Path(snakepit.__file__).parent.parent), str(pathlib.Path(__file__).parent)])
+    with pool_of(threads=2, command=command, env={"PYTHONPATH": paths}) as pool:
+        futures = [pool.submit("meet", {"folder": marks.text, "name": name, "others": ["a", "b"]}) for name in ("a", "b")]
+        assert len({future.result(timeout=20) for future in futures}) == 2

@@ -1,9 +1,9 @@
 """Who is served next, and by whom. Plain state: `(event) -> assignments`; knows no clock, no process, no loop.
 
 Calls wait, in the WaitingRoom, in the order they came. The least loaded worker gets the next one, of several the one that has been
-so longest; calls of a session go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed, further streams wait while
-other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as later calls go. Each decision
-costs the same whatever the numbers, but where one session mixes strict calls with others.
+so longest; calls of a session go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed,
+further streams wait while other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as
+later calls go. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
 """
 
 from __future__ import annotations
