@@ -11,12 +11,14 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from snakepit._pool.argument_errors import ill_typed
 from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec
 from snakepit.errors import ToolError
-from snakepit_bridge.redaction import MASK, Redactor, describe, find_secret, is_secret_name, mask, masked, secrets_in
+from snakepit_bridge.redaction import MASK, Redactor, describe, find_secret, is_secret_name, mask, masked, nested, secrets_in
 from snakepit_bridge.redaction.handover import handed_over, taken_over
 from test_redaction import CANARY, PLAIN, SHAPES, shows
 
@@ -148,6 +150,37 @@ def test_nested_walks_end() -> None:
     assert secrets_in({"password": deep}) == ()
     assert len(secrets_in({"password": [str(i) for i in range(100_000)]})) <= 128
     assert masked(loop)["password"] == MASK
+
+
+PLAIN_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.sampled_from(["password", "a", "rows", 5, (1, 2)]), inner, max_size=3)
+    ),
+    max_leaves=30,
+)
+
+
+@given(PLAIN_VALUES)
+def test_first_look_overlooks_nothing(value: Any) -> None:
+    """Values that seem to hold no secret at first sight hold none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nested, "_is_harmless", lambda *_: False)
+        found = secrets_in(value)
+    assert secrets_in(value) == found
+
+
+@pytest.mark.parametrize("secret", [{"token": "late"}, [{"token": "late"}], Login("bob", "late")])
+def test_secret_behind_many_plain_values(secret: Any) -> None:
+    """It is found in and behind a long list, as far as is looked; and far more values than that cost hardly more."""
+    many = [0.5] * 15_000
+    assert secrets_in({"rows": [*many, secret]}) == ("late",)
+    assert secrets_in({"rows": many, "more": secret}) == ("late",)
+    began = time.process_time()
+    assert secrets_in({"rows": many * 100}) == ()
+    assert time.process_time() - began < 0.02
 
 
 def test_finding_the_first_secret() -> None:
