@@ -58,18 +58,23 @@ class Row:
         assert value is not None, "a bar for a ratio needs a baseline"
         return self.bar.met_by(value)
 
-    def __str__(self) -> str:
-        ratio, met = self.ratio, self.met
-        cells = (
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As `_HEAD` names them, and the verdict."""
+        ratio = self.ratio
+        return (
             self.label,
             self.unit,
             _spread(self.ours),
             _spread(self.baseline),
             "" if ratio is None else f"{_short(ratio)}x",
             "" if self.bar is None else str(self.bar),
+            {None: "", True: "met", False: "MISSED"}[self.met],
         )
-        line = _line(cells) + {None: "", True: "met", False: "MISSED"}[met]
-        return line.rstrip() + (f"\n    {self.remark}" if self.remark else "")
+
+    def __str__(self) -> str:
+        *cells, verdict = self.cells
+        return (_line(cells) + verdict).rstrip() + (f"\n    {self.remark}" if self.remark else "")
 
 
 def heading() -> str:
@@ -81,6 +86,29 @@ def summary(rows: Sequence[Row]) -> str:
     promised = [row for row in rows if row.met is not None]
     missed = [row.label for row in promised if not row.met]
     return f"{len(promised) - len(missed)} of {len(promised)} bars met" + ("; missed: " + "; ".join(missed) if missed else "")
+
+
+def page(command: str, circumstances: str, rows: Sequence[Row]) -> str:
+    """The same table as a Markdown file, which says where its figures come from."""
+    lines = [_markdown((*_HEAD, "")), _markdown(["---"] * (len(_HEAD) + 1))]
+    for row in rows:
+        label, *rest = row.cells
+        lines.append(_markdown((f"{label}<br>*{row.remark}*" if row.remark else label, *rest)))
+    table = "\n".join(lines)
+    return f"""# Figures of one run
+
+Written by `{command}`; not by hand.
+
+{circumstances}. The ratio is the median of the rounds' ratios; the machine may have been shared, so read the ratios.
+
+{table}
+
+{summary(rows)}
+"""
+
+
+def _markdown(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """The tools that the benchmarks run in workers, and the small dicts that ours and the baseline both send."""
 
+import functools
 import itertools
 import time
 from collections.abc import Iterator
@@ -16,6 +17,16 @@ def small_dicts(count: int) -> Iterator[dict[str, Any]]:
 @tool
 def echo(value: dict[str, Any]) -> dict[str, Any]:
     return value
+
+
+@tool
+def size_of(data: bytes) -> int:
+    return len(data)
+
+
+@tool
+def bytes_of(size: int) -> bytes:
+    return _filled(size)
 
 
 @tool
@@ -40,6 +51,12 @@ def compute_and_stamp(count: int, milliseconds: float) -> Iterator[dict[str, Any
     turns = _turns_in(milliseconds / 1e3)
     for i in range(count):
         yield {"i": i, "sum": _compute(turns), "yielded_ns": time.monotonic_ns()}
+
+
+@functools.lru_cache(maxsize=1)
+def _filled(size: int) -> bytes:
+    """Made once, and not of zeros, of which the kernel would keep one page for all."""
+    return b"\xa5" * size
 
 
 def _compute(turns: int) -> int:

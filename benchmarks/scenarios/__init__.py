@@ -10,6 +10,7 @@ NAMES = (
     "first_chunk",
     "call_latency",
     "calls_in_flight",
+    "protocols",
     "chunk_age",
     "start_time",
     "abandoned_streams",

@@ -27,14 +27,14 @@ def run(plan: Plan) -> Iterator[Row]:
 
 
 @contextlib.contextmanager
-def async_pool() -> Iterator[Play]:
-    with on_loop(snakepit.AsyncPool(TOOLS, size=1)) as (runner, pool):
+def async_pool(**settings: Any) -> Iterator[Play]:
+    with on_loop(snakepit.AsyncPool(TOOLS, size=1, **settings)) as (runner, pool):
         yield lambda calls: runner.run(_median_of(calls, lambda: pool.execute("echo", {"value": _VALUE})))
 
 
 @contextlib.contextmanager
-def sync_pool() -> Iterator[Play]:
-    with snakepit.Pool(TOOLS, size=1) as pool:
+def sync_pool(**settings: Any) -> Iterator[Play]:
+    with snakepit.Pool(TOOLS, size=1, **settings) as pool:
 
         def call() -> float:
             began = time.perf_counter()

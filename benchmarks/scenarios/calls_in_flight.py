@@ -27,8 +27,8 @@ def run(plan: Plan) -> Iterator[Row]:
 
 
 @contextlib.contextmanager
-def async_pool() -> Iterator[Play]:
-    with on_loop(snakepit.AsyncPool(TOOLS, size=2)) as (runner, pool):
+def async_pool(**settings: Any) -> Iterator[Play]:
+    with on_loop(snakepit.AsyncPool(TOOLS, size=2, **settings)) as (runner, pool):
         yield lambda in_flight, calls: runner.run(_rate(in_flight, calls, lambda: pool.execute("echo", {"value": _VALUE})))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import snakepit
 from benchmarks import plain_grpc
@@ -25,8 +26,8 @@ def run(plan: Plan) -> Iterator[Row]:
 
 
 @contextlib.contextmanager
-def sync_pool() -> Iterator[Play]:
-    with snakepit.Pool(TOOLS, size=1) as pool:
+def sync_pool(**settings: Any) -> Iterator[Play]:
+    with snakepit.Pool(TOOLS, size=1, **settings) as pool:
 
         def play(count: int) -> float:
             count *= _TIMES_MORE

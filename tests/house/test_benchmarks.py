@@ -25,15 +25,17 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @needs_grpc
 @pytest.mark.slow
 @pytest.mark.usefixtures("leaves_nothing")
-def test_cheapest_scenario_runs(root: Path) -> None:
-    """One quick round of calls, ours and the baseline's, ends in a table with figures and a verdict, and leaves nothing."""
-    done = run(root, "--quick", "--rounds", "1", "--only", "call_latency")
+def test_cheapest_scenario_runs(root: Path, tmp_path: Path) -> None:
+    """One quick round of calls, ours and the baseline's, ends in a table with figures and a verdict, and leaves nothing else."""
+    page = tmp_path / "figures.md"
+    done = run(root, "--quick", "--rounds", "1", "--only", "call_latency", "--write", str(page))
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     for label in ("call p50, AsyncPool.execute", "call p50, Pool.execute"):
         (row,) = (line for line in lines if line.startswith(label))
         assert row.endswith(("met", "MISSED"))
         assert re.search(r" \d\S+ +\d\S+ +\d\S+x +<= ", row)  # ours, the baseline, their ratio, the bar
+        assert f"| {label} | ms |" in page.read_text(encoding="utf-8")
     assert " of 2 bars met" in lines[-1]
 
 
@@ -78,3 +80,23 @@ def test_summary_names_what_was_missed() -> None:
     """Rows without a bar count for nothing."""
     rows = [Row("one", "ms", [1.0], bar=Bar(2)), Row("two", "ms", [3.0], bar=Bar(2)), Row("three", "ms", [3.0])]
     assert report.summary(rows) == "1 of 2 bars met; missed: two"
+
+
+def test_page_says_where_its_figures_come_from() -> None:
+    """The file has the command, the circumstances, every row with its remark and verdict, and the summary."""
+    rows = [Row("one", "ms", [1.0, 2.0, 3.0], [2.0, 2.0, 2.0], Bar(1.3, of_ratio=True), "baseline: two"), Row("three", "MB/s", [3.0])]
+    page = report.page("python -m benchmarks --only one", "CPython, 2 CPUs", rows)
+    assert "Written by `python -m benchmarks --only one`; not by hand." in page
+    assert "CPython, 2 CPUs." in page
+    assert "| one<br>*baseline: two* | ms | 2 (1-3) | 2 (2-2) | 1x | <= 1.3x | met |" in page
+    assert "| three | MB/s | 3 |  |  |  |  |" in page
+    assert "1 of 1 bars met" in page
+
+
+def test_kept_page_is_of_the_protocols(root: Path) -> None:
+    """The file in the tree was written by the program: it has a row for each protocol and every measure."""
+    page = (root / "benchmarks" / "PROTOCOLS.md").read_text(encoding="utf-8")
+    assert "Written by `python -m benchmarks --only protocols --write benchmarks/PROTOCOLS.md`" in page
+    for protocol in ("msgpack", "grpc", "json"):
+        for measure in ("call p50, Pool", "AsyncPool.execute, 64 in flight", "Pool.stream", "16 MiB of bytes up"):
+            assert f"| {measure}, {protocol}" in page

@@ -20,6 +20,8 @@ from snakepit_bridge.wire.framing import Deframer, frame_message
 
 from .carrier import Ends
 
+#: Read at once (bytes).
+_READ_BYTES = 256 * 1024
 #: What waits in our own buffer beside the kernel's (bytes): little, so that a cancel never waits behind much.
 _BUFFERED = 64 * 1024
 #: So much of what came in the place of a report is shown (bytes).
@@ -28,8 +30,11 @@ _SHOWN = 120
 _CLOSE_SECONDS = 1.0
 
 
-class StreamCarrier(asyncio.Protocol):
-    """One end of a socketpair; the loop's transport reads it from the first moment on.
+class StreamCarrier(asyncio.BufferedProtocol):
+    """One end of a socketpair; the loop's transport reads it from the first moment on, into the one buffer that is ours.
+
+    (An `asyncio.Protocol` is given bytes that the transport makes for each read, of the most that may come: memory that is mapped,
+    cut down and unmapped again for every small message.)
 
     Attributes:
         finished: nothing more will be written.
@@ -39,6 +44,7 @@ class StreamCarrier(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._deframer = Deframer()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
         self._transport: asyncio.Transport | None = None
         self._writer: asyncio.Transport | None = None  # the same one, or that of the worker's stdin
         self._ends: Ends | None = None
@@ -95,8 +101,13 @@ class StreamCarrier(asyncio.Protocol):
         """The socket is being read."""
         self._transport = transport  # type: ignore[assignment]
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the bytes that come next are to be put."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come, in whatever parts."""
+        data = self._buffer[:nbytes]
         if self._ends is None:
             self._head += data[: _SHOWN - len(self._head)]
         for message in self._deframer.feed(data):
