@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 import snakepit
+from snakepit.testing import MemoryPool
 
 HERE = pathlib.Path(__file__).parent
 
@@ -37,12 +37,14 @@ class Way:
         protocol: what the pool must say that it uses.
         settings: the pool's.
         version: of the workers' interpreter; None: this one.
+        kind: of pool.
     """
 
     name: str
     protocol: str
     settings: dict[str, Any]
     version: tuple[int, int] | None = None
+    kind: type[snakepit.Pool] = snakepit.Pool
 
     def __str__(self) -> str:
         return self.name
@@ -58,13 +60,7 @@ class Way:
 
     def pool(self, adapter: str, **settings: Any) -> snakepit.Pool:
         """A pool of this way's workers."""
-        return snakepit.Pool(f"{HERE / 'contract_tools.py'}:{adapter}", **self.settings, **settings)
-
-    def crash(self, pool: snakepit.Pool) -> None:
-        """End the pool's only worker without a word."""
-        pid = pool.workers()[0].pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        return self.kind(f"{HERE / 'contract_tools.py'}:{adapter}", **self.settings, **settings)
 
 
 @functools.cache
@@ -116,5 +112,6 @@ WAYS = [
     Way("grpc-tcp", "grpc", {"protocol": "grpc", "base_port": 0}),
     Way("msgpack", "msgpack", {"protocol": "msgpack"}),
     Way("json", "json", {"protocol": "json"}),
+    Way("memory", "memory", {}, kind=MemoryPool),
     *(Way(f"bare-{major}.{minor}", "json", {}, (major, minor)) for major, minor in VERSIONS),
 ]

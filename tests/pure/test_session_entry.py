@@ -9,7 +9,9 @@ import pytest
 
 from snakepit._pool.call import Call
 from snakepit._pool.sessions.entry import Entry, Loss
+from snakepit_bridge._runtime.cancel_threads import ThreadInterrupter
 from snakepit_bridge._runtime.main_loop import QueueLoop
+from snakepit_bridge._runtime.session_ends import EndHooks
 from snakepit_bridge._runtime.sessions import HeldSession, Sessions
 from snakepit_bridge.wire.frames import Window
 
@@ -40,8 +42,8 @@ def entry() -> Entry:
 @pytest.fixture
 def worker() -> Sessions:
     """The table of sessions of a worker."""
-    main, interrupter = QueueLoop(), None
-    return Sessions(_NoInstances(), main, interrupter, "worker-1")  # type: ignore[arg-type]
+    main = QueueLoop()
+    return Sessions(_NoInstances(), main, EndHooks(main, ThreadInterrupter(), "worker-1"))  # type: ignore[arg-type]
 
 
 class _NoInstances:

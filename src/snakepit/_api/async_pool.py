@@ -64,7 +64,7 @@ class AsyncPool(PoolBase):
 
     async def _start(self) -> None:
         try:
-            engine = self._engine = await Engine.made(self._config, PoolSetup(self._adapter), self._offers)
+            engine = self._engine = await Engine.made(self._config, PoolSetup(self._adapter, self._launcher()), self._offers)
         except BaseException:
             self._starting = None
             raise

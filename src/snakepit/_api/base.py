@@ -12,6 +12,7 @@ from snakepit._pool.failures import closed, forked
 from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.stats import PoolStats
 from snakepit._pool.tools import ToolSpec
+from snakepit._workers.launchers import Launcher
 from snakepit._workers.worker import Worker, WorkerInfo
 from snakepit.config import Adapter, PoolConfig, pool_config
 from snakepit.errors import PlatformUnsupported
@@ -141,6 +142,10 @@ class PoolBase:
     def workers(self) -> tuple[WorkerHandle, ...]:
         """Handles of the workers there are now."""
         return tuple(map(WorkerHandle, self._engine.workers())) if self._engine is not None else ()
+
+    def _launcher(self) -> Launcher | None:
+        """What starts workers inside this process; None: they are processes."""
+        return None
 
     def _usable(self) -> None:
         if self._pid != os.getpid():

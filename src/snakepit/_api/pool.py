@@ -70,7 +70,7 @@ class Pool(PoolBase):
             self._usable()  # closed, perhaps, while another thread had the lock
             if self._engine is None:
                 ensure_not_importing()
-                setup = PoolSetup(self._adapter)
+                setup = PoolSetup(self._adapter, self._launcher())
                 loop = LoopThread.acquire()
                 try:
                     self._start(loop, setup)

@@ -20,6 +20,9 @@ from snakepit_bridge.wire.codecs import available_codecs
 #: What `protocol="auto"` tries, best first.
 AUTO = ("grpc", "msgpack", "json")
 
+#: What stands in the place of a protocol where workers live inside the host: their frames are in the best codec of the chain.
+INSIDE = "memory"
+
 _NEEDS = {"grpc": ("grpcio", "grpcio"), "msgpack": ("msgspec or msgpack", "msgspec")}
 
 

@@ -1,7 +1,4 @@
-"""From a checked configuration to a supervisor: protocol, interpreter, adapter references, addresses, the run's secret.
-
-The seam where another launcher would be chosen.
-"""
+"""From a checked configuration to a supervisor: launcher, protocol, interpreter, adapter references, addresses, the run's secret."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ import pathlib
 import secrets
 import sys
 
-from snakepit._channel.negotiate import Selection, chain_of, select
+from snakepit._channel.negotiate import INSIDE, Selection, chain_of, select
 from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
 from snakepit._sessions.store import SessionStore
 from snakepit._workers.adapter_reference import resolve
 from snakepit._workers.interpreters import ask, hand_over_sdk, this_interpreter
-from snakepit._workers.launchers import LaunchSpec
+from snakepit._workers.launchers import Launcher, LaunchSpec
 from snakepit._workers.launchers.command import CommandLauncher
 from snakepit._workers.launchers.spawn import SpawnLauncher
 from snakepit._workers.restarts import RestartLimits
@@ -37,28 +34,33 @@ _BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS",
 class PoolSetup:
     """What one pool's workers have in common. Made once per pool, removed with it.
 
+    Args:
+        inside: starts workers inside this process, and knows the adapter; None: they are processes, as the configuration says.
+
     Raises:
         ConfigurationError: the adapter cannot be handed to a worker.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, inside: Launcher | None = None) -> None:
+        self._inside = inside
         self._directory = RunDirectory()
         self._secret = secrets.token_hex(32)
         self.run_id = secrets.token_hex(4)
         try:
-            self._references = resolve(adapter, lambda: self._directory.path)
+            self._references = () if inside is not None else resolve(adapter, lambda: self._directory.path)
         except BaseException:
             self._directory.remove()
             raise
 
-    @staticmethod
-    async def selection(config: PoolConfig) -> Selection:
+    async def selection(self, config: PoolConfig) -> Selection:
         """The protocol of the pool's channels. Empty where it is chosen when a worker, which a command has started, has reported.
 
         Raises:
             ProtocolUnavailable, PoolForked: none that is allowed can be used.
             ConfigurationError: the interpreter of the workers is none that they can run on.
         """
+        if self._inside is not None:
+            return Selection(INSIDE)
         if config.command:
             return Selection("")
         here = this_interpreter()
@@ -90,7 +92,7 @@ class PoolSetup:
             return LaunchSpec(
                 worker_id=worker_id,
                 python=python,
-                protocols=(selection.protocol,) if selection.protocol else chain_of(config.protocol),
+                protocols=chain_of(config.protocol) if selection.protocol in ("", INSIDE) else (selection.protocol,),
                 adapter=self._references,
                 listen=(_address(config) or self._directory.socket(worker_id)) if listens else "",
                 secret=self._secret,
@@ -102,7 +104,8 @@ class PoolSetup:
                 command=config.command,
             )
 
-        return Supervisor(settings, CommandLauncher() if config.command else SpawnLauncher(), spec_for, listener)
+        launcher = self._inside or (CommandLauncher() if config.command else SpawnLauncher())
+        return Supervisor(settings, launcher, spec_for, listener)
 
     @staticmethod
     async def session_store(config: PoolConfig) -> SessionStore:

@@ -271,6 +271,11 @@ class Worker:
             self._condemned = reason
             self._process.kill()
 
+    def kill(self) -> None:
+        """End its process as if that had happened by itself; from any thread."""
+        if self._process is not None:
+            self._process.kill()
+
     async def lost(self) -> Death:
         """Wait until the process or its channel has ended; how."""
         assert self._process is not None

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import traceback
+import weakref
 from typing import Any, Dict, Iterable, Optional
 
 from .. import __version__
@@ -25,6 +26,7 @@ from .link import Link
 from .loading import LoadedAdapter
 from .main_loop import AsyncioLoop, QueueLoop
 from .running import RunningCall
+from .session_ends import EndHooks
 from .sessions import Sessions
 from .tool_threads import ToolThreads
 
@@ -33,17 +35,18 @@ class Executor:
     """Runs the calls of one worker. Made and `run` on one thread, called main here; everything else may come from the carrier's.
 
     Args:
-        threads: how many sync tools run at once, on threads of this worker. 0: one at a time on the main thread, which then has to
-            be the process's own, since a signal interrupts them.
+        threads: how many sync tools run at once, on threads of this worker. 0: one at a time on the main thread.
+        own_process: this worker has a process to itself, and the thread that makes this is its main thread. Else even one sync
+            tool at a time runs on a thread of its own: only the process's main thread can be interrupted by a signal.
     """
 
-    def __init__(self, adapter: LoadedAdapter, worker_id: str, threads: int = 0) -> None:
+    def __init__(self, adapter: LoadedAdapter, worker_id: str, threads: int = 0, *, own_process: bool = True) -> None:
         self._adapter = adapter
         self._worker_id = worker_id
         self._main = AsyncioLoop() if adapter.has_async else QueueLoop()
         self._slots = threads
-        self._threads = ToolThreads(threads) if threads else None
-        self._interrupter: Knocker = ThreadInterrupter() if threads else Interrupter()
+        self._threads = ToolThreads(threads or 1) if threads or not own_process else None
+        self._interrupter: Knocker = Interrupter() if self._threads is None else ThreadInterrupter()
         self._link: Optional[Link] = None
         self._runner: Optional[CallRunner] = None
         self._host_calls: Optional[HostCalls] = None
@@ -51,7 +54,8 @@ class Executor:
         self._draining = False
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)
-        self._sessions = Sessions(self._instances, self._main, self._interrupter, worker_id)
+        ends = EndHooks(self._main, self._interrupter, worker_id, may_exit=own_process)
+        self._sessions = Sessions(self._instances, self._main, ends)
 
     def set_up(self) -> None:
         """Make and initialize the adapter, before the host is told that this worker is ready."""
@@ -66,7 +70,7 @@ class Executor:
         parts = self._main, self._interrupter, self._instances, self._sessions, self._threads
         self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
-        os.register_at_fork(after_in_child=link.after_fork_in_child)
+        _forget_in_children(link)
         link.hello(self._hello())
         self._attached.set()
 
@@ -197,6 +201,18 @@ class Executor:
     def _leave_if_idle(self) -> None:
         if self._draining and not self._calls:
             self._main.stop()
+
+
+def _forget_in_children(link: Link) -> None:
+    """What is registered is never given back: the link must not live as long as that."""
+    forget = weakref.WeakMethod(link.after_fork_in_child)
+
+    def after_fork() -> None:
+        function = forget()
+        if function is not None:
+            function()
+
+    os.register_at_fork(after_in_child=after_fork)
 
 
 def _cancel_task(call: RunningCall) -> None:

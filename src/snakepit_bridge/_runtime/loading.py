@@ -13,7 +13,7 @@ from ..base_adapter import BaseAdapter
 from ..tool_specs import call_kind, describe, mark_of
 from .conversion import ArgumentConversion, conversion_for
 from .load_errors import AdapterLoadError, blame, did_you_mean
-from .references import Found, load_reference
+from .references import Found, found_here, load_reference
 
 __all__ = ["DEFAULT_REFERENCE", "AdapterLoadError", "LoadedAdapter", "LoadedTool", "blame", "load"]
 
@@ -87,18 +87,20 @@ class LoadedAdapter:
         return tool.target if tool.owner is None else getattr(instances[tool.owner], tool.target)  # type: ignore[no-any-return]
 
 
-def load(references: Sequence[str]) -> LoadedAdapter:
+def load(references: "Sequence[Any]") -> LoadedAdapter:
     """Import the adapters that the references name, and merge their tools.
 
     Args:
         references: `pkg.mod:Class`, `pkg.mod.Class`, `pkg.mod`, `pkg.mod:function`, `file.py` or `file.py:Name`. None: the showcase.
+            Also classes, functions and modules that are in this process already.
 
     Raises:
         AdapterLoadError: one is not there, raised while it was imported, offers no tools, or collides with another.
     """
     adapter = LoadedAdapter()
     for reference in dict.fromkeys(references or [DEFAULT_REFERENCE]):
-        found, known = load_reference(reference), len(adapter.classes)
+        found = load_reference(reference) if isinstance(reference, str) else found_here(reference)
+        known = len(adapter.classes)
         tools = _tools_of(found, adapter.classes)
         for tool in tools:
             other = adapter.tools.get(tool.name)

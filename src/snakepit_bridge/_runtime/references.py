@@ -34,6 +34,13 @@ class Found(NamedTuple):
     name: str
 
 
+def found_here(item: Any) -> Found:
+    """What a reference would name, for a class, function or module that is in this process already."""
+    home = item if isinstance(item, ModuleType) else sys.modules.get(str(getattr(item, "__module__", "")), ModuleType("__main__"))
+    reference = home.__name__ if home is item else "%s:%s" % (home.__name__, item.__qualname__)
+    return Found(reference, home, item, None, item.__name__)
+
+
 def load_reference(reference: str) -> Found:
     """Import what a reference names.
 

@@ -26,16 +26,22 @@ _SLACK_SECONDS = 0.5
 class EndHooks:
     """The end hooks of one worker's adapter.
 
+    Args:
+        main: what the main thread does between calls.
+        interrupter: interrupts hooks that take too long.
+        may_exit: the process is the worker's own, and ends if even that does not end a hook.
+
     Attributes:
         hooks: what is called for each session that ends; set once the adapter's objects have been made.
     """
 
-    def __init__(self, main: "QueueLoop | AsyncioLoop", interrupter: Knocker, worker_id: str) -> None:
+    def __init__(self, main: "QueueLoop | AsyncioLoop", interrupter: Knocker, worker_id: str, *, may_exit: bool = True) -> None:
         self.hooks: List[Callable[..., Any]] = []
         self._main = main
         self._interrupter = interrupter
         self.visit_by = interrupter.visit_by
         self._worker_id = worker_id
+        self._may_exit = may_exit
         self._watched: Optional[_Running] = None
 
     def run(self, session: SessionContext, patience: float) -> None:
@@ -73,6 +79,8 @@ class EndHooks:
 
     def watch(self, running: "_Running") -> None:
         """Let the watchdog end this process should the hook hold the interpreter until then. There is one per process."""
+        if not self._may_exit:
+            return
         self._watched = running
         faulthandler.dump_traceback_later(2 * running.patience + _SLACK_SECONDS, exit=True, file=2)
 
@@ -90,8 +98,10 @@ class EndHooks:
         self._interrupter.interrupt(running, running.has_ended, running.patience)
         self._main.post(running.cancel)
         if not running.over.wait(running.patience):
-            _say("%s of session %r on %s has not ended within %g s of being interrupted: the worker ends" % told)
-            os._exit(1)
+            what = "the worker ends" if self._may_exit else "the worker waits for it"
+            _say("%s of session %r on %s has not ended within %g s of being interrupted: %s" % (*told, what))
+            if self._may_exit:
+                os._exit(1)
 
 
 class _Running:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
 from ..session_context import SessionContext, set_metadata
-from .cancel import Knocker, async_border, border
+from .cancel import async_border, border
 from .instances import Instances
 from .main_loop import AsyncioLoop, QueueLoop
 from .session_ends import EndHooks
@@ -91,13 +91,13 @@ class Sessions:
     Args:
         instances: the adapter's objects, whose hooks are called.
         main: what the main thread does between calls.
-        interrupter: interrupts end hooks that take too long.
+        ends: runs end hooks.
     """
 
-    def __init__(self, instances: Instances, main: "QueueLoop | AsyncioLoop", interrupter: Knocker, worker_id: str) -> None:
+    def __init__(self, instances: Instances, main: "QueueLoop | AsyncioLoop", ends: EndHooks) -> None:
         self._instances = instances
         self._main = main
-        self._ends = EndHooks(main, interrupter, worker_id)
+        self._ends = ends
         self.snapshots = Snapshots()
         self._held: Dict[str, HeldSession] = {}
         self._counting = threading.Lock()  # around `calls` and `ending` of each

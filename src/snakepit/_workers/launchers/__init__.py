@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from snakepit._channel.stream_carrier import StreamCarrier
+from snakepit._channel.carrier import Carrier
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,16 +43,28 @@ class LaunchSpec:
     command: tuple[str, ...] = ()
 
 
+class Channel(Carrier, Protocol):
+    """What carries the channel of a worker that was given it when it was started."""
+
+    def begin(self, codec: str) -> None:
+        """The worker has reported: let it speak, in this codec."""
+
+    def finish(self) -> None:
+        """The worker has said goodbye, and nothing more is to be written to it."""
+
+
 class Process(Protocol):
     """A started worker process."""
 
     pid: int
     #: Set to the worker's first report: `{"ready": ...}`, `{"failed": ...}`, or None if it ended without one.
     report: asyncio.Future[dict[str, Any] | None]
-    #: What carries the channel of a worker that does not listen.
-    channel: StreamCarrier | None
     #: Set to the exit status as `subprocess` has it: a code, or a signal's number below zero.
     exited: asyncio.Future[int]
+
+    @property
+    def channel(self) -> Channel | None:
+        """What carries the channel of a worker that does not listen."""
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
