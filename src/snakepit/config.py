@@ -15,8 +15,10 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
+
+from snakepit_bridge.frozen import freeze
 
 from ._setting_checks import check_patterns, check_store, check_texts
 from .errors import ConfigurationError, InvalidParameter
@@ -273,7 +275,7 @@ def _output(name: str, value: Any) -> Any:
 def _environment(name: str, value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
         raise ConfigurationError(f"{name} must map text to text", hint='for example env={"OMP_NUM_THREADS": "1"}', field=name)
-    return MappingProxyType(dict(value))
+    return freeze(dict(value))  # type: ignore[no-any-return]
 
 
 def _protocol(name: str, value: Any) -> str | tuple[str, ...]:

@@ -3,8 +3,9 @@
 Belongs to the call (`self.session`), not to the adapter instance. Made by the runtime; needs the standard library alone.
 """
 
-from types import MappingProxyType
 from typing import Any, Dict, Mapping, Optional
+
+from .frozen import freeze
 
 
 class SessionContext:
@@ -21,11 +22,11 @@ class SessionContext:
     def __init__(self, session_id: str = "", metadata: Optional[Mapping[str, Any]] = None) -> None:
         self.id = session_id
         self.state: Dict[str, Any] = {}
-        self._metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+        self._metadata: Mapping[str, Any] = freeze(dict(metadata or {}))
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What the application said of the session; read-only, as it was when the running call was sent."""
+        """What the application said of the session; read-only at every depth, as it was when the running call was sent."""
         return self._metadata
 
     def __bool__(self) -> bool:
@@ -37,4 +38,4 @@ class SessionContext:
 
 def set_metadata(session: SessionContext, metadata: Mapping[str, Any]) -> None:
     """For the runtime alone: the application has changed it. No method: a tool would change its own view and nothing else."""
-    session._metadata = MappingProxyType(dict(metadata))
+    session._metadata = freeze(dict(metadata))

@@ -50,6 +50,21 @@ class _Counting(BaseAdapter):
         return ""
 
     @tool
+    def change_metadata(self) -> list[str]:
+        errors = []
+        for change in (
+            lambda: self.session.metadata["user"].update(name="eve"),
+            lambda: self.session.metadata["user"]["roles"].append("admin"),
+            lambda: self.session.metadata["user"].__init__(name="eve"),
+            lambda: self.session.metadata.__init__(user="eve"),
+        ):
+            try:
+                change()
+            except TypeError as error:
+                errors.append(str(error))
+        return errors
+
+    @tool
     def has_session(self) -> bool:
         return bool(self.session)
 

@@ -131,7 +131,15 @@ def test_nothing_in_a_spec_can_be_changed(door: int) -> None:
     spec = _spec(metadata={"k": "v"})
     opened = _doors(spec)[door]
     before = copy.deepcopy(opened)
-    attacks = {"clear": (), "pop": (), "__iadd__": ([1],), "__setitem__": (0, 1), "__delitem__": (0,), "__ior__": ({"x": 1},)}
+    attacks: dict[str, Any] = {
+        "__init__": ({"x": 1},),
+        "clear": (),
+        "pop": (),
+        "__iadd__": ([1],),
+        "__setitem__": (0, 1),
+        "__delitem__": (0,),
+        "__ior__": ({"x": 1},),
+    }
     attacks |= {"update": ({"x": 1},), "append": (1,), "sort": (), "setdefault": ("x", 1)}
     for method, args in attacks.items():
         with pytest.raises((TypeError, AttributeError)):
@@ -141,6 +149,19 @@ def test_nothing_in_a_spec_can_be_changed(door: int) -> None:
         spec.name = "other"  # type: ignore[misc]
     with pytest.raises(AttributeError):
         spec.parameters[0].required = False  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        vars(spec)["streaming"] = True
+
+
+def test_a_picture_shares_nothing_with_its_spec() -> None:
+    """Not even by the methods of `dict` itself, which know no frozen ones."""
+    spec = _spec(metadata={"k": "v"}, returns={"type": "object"})
+    before = spec.to_dict()
+    for opened in _doors(spec.picture()):
+        dict.clear(opened) if isinstance(opened, dict) else list.clear(opened)
+    assert spec.to_dict() == before
+    assert spec.picture() == spec
+    assert str(spec.picture().signature) == str(spec.signature)
 
 
 def test_a_copy_is_the_callers_own() -> None:

@@ -261,6 +261,9 @@ class AsyncPool(PoolBase):
 
     def tool_specs(self) -> tuple[ToolSpec, ...]:
         """What the workers offer, frozen. The pool must have been started."""
+        return tuple(spec.picture() for spec in self._started_specs())
+
+    def _started_specs(self) -> tuple[ToolSpec, ...]:
         self._started_engine()
         return self._specs()
 

@@ -168,3 +168,6 @@ class AsyncSession(SessionBase):
 
     def _specs(self) -> Any:
         return self._pool._specs()
+
+    def _started_specs(self) -> Any:
+        return self._pool._started_specs()

@@ -104,7 +104,7 @@ class PoolBase:
         Args:
             session_id: as the calls of this session see it: with what is offered to them alone. None: what is offered to all.
         """
-        return self._offers.known(self._session_name(session_id))
+        return tuple(spec.picture() for spec in self._offers.known(self._session_name(session_id)))
 
     @overload
     def host_tool(self, function: F) -> F: ...

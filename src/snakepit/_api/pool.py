@@ -283,6 +283,9 @@ class Pool(PoolBase):
 
     def tool_specs(self) -> tuple[ToolSpec, ...]:
         """What the workers offer, frozen. Starts the pool if need be."""
+        return tuple(spec.picture() for spec in self._started_specs())
+
+    def _started_specs(self) -> tuple[ToolSpec, ...]:
         self._ready()
         return self._specs()
 

@@ -163,3 +163,6 @@ class Session(SessionBase):
 
     def _specs(self) -> Any:
         return self._pool._specs()
+
+    def _started_specs(self) -> Any:
+        return self._pool._started_specs()

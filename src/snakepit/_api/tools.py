@@ -25,7 +25,7 @@ class Caller(Protocol):
 
     def stream(self, tool: str, args: Mapping[str, Any] | None = None) -> Any: ...
 
-    def tool_specs(self) -> tuple[ToolSpec, ...]: ...
+    def _started_specs(self) -> tuple[ToolSpec, ...]: ...
 
     def _specs(self) -> tuple[ToolSpec, ...]: ...
 
@@ -46,19 +46,19 @@ class _ToolsBase:
             raise NoSuchTool(error.message, hint=error.hint, **error.details) from None
 
     def __getitem__(self, name: str) -> ToolFunction:
-        specs = {spec.name: spec for spec in self._pool.tool_specs()}
+        specs = {spec.name: spec for spec in self._pool._started_specs()}
         if name not in specs:
             raise unknown_tool(name, specs)
         return ToolFunction(self._pool, specs[name], {})
 
     def __iter__(self) -> Iterator[str]:
-        return iter([spec.name for spec in self._pool.tool_specs()])
+        return iter([spec.name for spec in self._pool._started_specs()])
 
     def __contains__(self, name: object) -> bool:
-        return any(spec.name == name for spec in self._pool.tool_specs())
+        return any(spec.name == name for spec in self._pool._started_specs())
 
     def __len__(self) -> int:
-        return len(self._pool.tool_specs())
+        return len(self._pool._started_specs())
 
     def __bool__(self) -> bool:
         return True  # not by the number of tools, which only a pool that has been started knows

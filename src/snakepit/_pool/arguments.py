@@ -16,8 +16,6 @@ from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec
 from snakepit.errors import InvalidParameter
 
-_PLAN = "_argument_plan"
-
 
 class _Parameter:
     """One parameter, prepared: the types that pass at once, and what to do with all others."""
@@ -58,7 +56,7 @@ def check(spec: ToolSpec, args: Mapping[str, Any] | None, others: Collection[str
     Raises:
         InvalidParameter: `args` is not a mapping with text keys; or an argument is missing, unknown or ill-typed.
     """
-    plan: _Plan = spec.__dict__.get(_PLAN) or _prepare(spec)
+    plan: _Plan = getattr(spec, "_plan", None) or _prepare(spec)
     if args is None:
         args = {}
     elif type(args) is not dict and not isinstance(args, Mapping):
@@ -83,7 +81,7 @@ def check(spec: ToolSpec, args: Mapping[str, Any] | None, others: Collection[str
 
 def takes(spec: ToolSpec, name: str, value: Any) -> bool:
     """Does the annotation of a parameter, where it is known, allow such a value?"""
-    plan: _Plan = spec.__dict__.get(_PLAN) or _prepare(spec)
+    plan: _Plan = getattr(spec, "_plan", None) or _prepare(spec)
     parameter = plan.named.get(name) or plan.extra
     try:
         return parameter is None or type(value) in parameter.exact or parameter.accept(value) is not None
@@ -118,6 +116,7 @@ def bind(spec: ToolSpec, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict
 
 
 def _prepare(spec: ToolSpec) -> _Plan:
-    # Kept beside the frozen fields, as cached_property does: a table keyed by spec would cost a hash of it per call.
-    plan = spec.__dict__[_PLAN] = _Plan(spec)
+    # Kept beside the frozen fields: a table keyed by spec would cost a hash of it per call.
+    plan = _Plan(spec)
+    object.__setattr__(spec, "_plan", plan)
     return plan

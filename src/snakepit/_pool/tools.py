@@ -9,13 +9,12 @@ import copy
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from snakepit.errors import ChannelError, UnknownTool
+from snakepit_bridge.frozen import freeze
 
-from .frozen import freeze
 from .tool_limits import check_limits
 
 T = TypeVar("T")
@@ -75,8 +74,14 @@ class ParameterSpec:
         return {**told, "schema": copy.deepcopy(self.schema), **default}
 
 
-@dataclass(frozen=True)
-class ToolSpec:
+class _Computed:
+    """What is computed of a spec once, beside its fields: not compared, copied or pickled with it."""
+
+    __slots__ = ("_plan", "_signature")
+
+
+@dataclass(frozen=True, slots=True)  # slots: `vars(spec)` would be a way to change it
+class ToolSpec(_Computed):
     """One tool of a pool.
 
     Attributes:
@@ -123,14 +128,19 @@ class ToolSpec:
         told = {item.name: copy.deepcopy(getattr(self, item.name)) for item in fields(self) if item.name != "parameters"}
         return {**told, "parameters": [item.to_dict() for item in self.parameters]}
 
-    @cached_property
+    @property
     def signature(self) -> inspect.Signature:
         """The tool's signature; annotations are text, and a default that could not travel shows as `...`."""
-        return inspect.Signature([_signature_parameter(item) for item in self.parameters])
+        known: inspect.Signature | None = getattr(self, "_signature", None)
+        if known is None:
+            known = inspect.Signature([_signature_parameter(item) for item in self.parameters])
+            object.__setattr__(self, "_signature", known)
+        return known
 
-    def __getstate__(self) -> dict[str, Any]:
-        # What has been computed on the way (`signature`, the argument checks) is left behind.
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+    def picture(self) -> ToolSpec:
+        """One to give out: it shares nothing with this one, whatever is done to it."""
+        parameters = tuple(replace(item, default=freeze(item.default), schema=freeze(item.schema)) for item in self.parameters)
+        return replace(self, metadata=freeze(self.metadata), parameters=parameters, returns=freeze(self.returns))
 
 
 def parse_tool_specs(raw: Any) -> tuple[ToolSpec, ...]:

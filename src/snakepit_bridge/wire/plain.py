@@ -46,7 +46,7 @@ def to_plain(value: Any) -> Any:
             return exact(value)
     if isinstance(value, (set, frozenset)):
         return list(value)
-    if isinstance(value, types.MappingProxyType):  # such as `self.session.metadata`
+    if isinstance(value, types.MappingProxyType):  # a read-only view of a dict
         return dict(value)
     if isinstance(value, _AS_TEXT):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)

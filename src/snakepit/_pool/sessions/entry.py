@@ -184,4 +184,4 @@ def _plain(value: Any) -> Any:
     """A frozen value in the form that travels."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
