@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 import leftovers
+from store_kinds import clock, lasting, redis_url, store
+
+__all__ = ["clock", "lasting", "redis_url", "store"]
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,8 @@ import concurrent.futures
 import logging
 import os
 import pathlib
-import signal
-import stat
-import subprocess
 import sys
-import textwrap
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,68 +15,10 @@ import pytest
 import snakepit
 from pool_helpers import wait_until
 from snakepit._sessions.records import Limits
+from store_kinds import Clock, Make
 from store_servers import redis_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
-
-LIMITS = Limits(max_sessions=10, max_programs_per_session=5)
-Make = Callable[..., Any]
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The stores' clock."""
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    """One server for all tests; each has a prefix of its own."""
-    with redis_server() as url:
-        yield url
-
-
-def _maker(kind: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path, clock: Any) -> Make:
-    def make(limits: Limits = LIMITS, clock: Any = clock) -> Any:
-        if kind == "memory":
-            return snakepit.MemorySessionStore(limits, clock)
-        if kind == "sqlite":
-            return snakepit.SQLiteSessionStore(tmp_path / "own" / "sessions.db", limits, clock)
-        return snakepit.RedisSessionStore(request.getfixturevalue("redis_url"), limits, clock, prefix=f"{tmp_path.name}:")
-
-    return make
-
-
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path: pathlib.Path, clock: Clock) -> Iterator[Any]:
-    """A fresh store of each kind."""
-    made = _maker(request.param, request, tmp_path, clock)()
-    yield made
-    made.close()
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def lasting(request: pytest.FixtureRequest, tmp_path: pathlib.Path, clock: Clock) -> Iterator[Make]:
-    """Makes stores of one kind that hold the same sessions; they are closed at the end."""
-    make, made = _maker(request.param, request, tmp_path, clock), []
-
-    def another(*args: Any, **options: Any) -> Any:
-        made.append(make(*args, **options))
-        return made[-1]
-
-    yield another
-    for item in made:
-        item.close()
 
 
 # the contract ----------------------------------------------------------------------------------------------------------------
@@ -148,6 +85,58 @@ def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     assert store.count() == 1
     clock.now += 1.5
     assert store.expire() == ["a"]
+
+
+def test_what_begins_a_lifetime_anew(store: Any, clock: Clock) -> None:
+    """Opening, touching, updating, and keeping a program; looking does not, nor does what is refused."""
+    store.open("a", ttl=10.0, metadata=None)
+    renewing = (
+        lambda: store.open("a", ttl=10.0, metadata=None),
+        lambda: store.touch(["a"]),
+        lambda: store.update("a", lambda metadata: metadata),
+        lambda: store.put_program("a", "p", 1),
+        lambda: store.put_program("a", "p", 2),
+    )
+    for renew in renewing:
+        clock.now += 8
+        renew()
+        info = store.get("a")
+        assert (info.last_used, info.expires) == (clock.now, clock.now + 10)
+    last_used = clock.now
+    clock.now += 8
+    for look in (lambda: store.get("a"), lambda: store.get_program("a", "p"), lambda: store.programs("a"), store.sessions, store.count):
+        look()
+    with pytest.raises(snakepit.InvalidParameter):
+        store.put_program("a", "p", object())
+    assert store.get("a").last_used == last_used
+    clock.now += 3
+    assert store.expire() == ["a"]
+
+
+@pytest.mark.parametrize("ttl", [0, -1.0, float("nan"), float("inf"), 1e12, 1e15, 1e20, 10**400, "60", True, None])
+def test_a_ttl_that_cannot_be_is_refused(store: Any, ttl: Any) -> None:
+    """By name, with what is allowed; nothing of the session is left behind."""
+    with pytest.raises(snakepit.InvalidParameter, match="ttl is .*allowed are seconds above 0, at most 315360000") as caught:
+        store.open("a", ttl=ttl, metadata=None)
+    assert caught.value.details["field"] == "ttl"
+    assert store.get("a") is None
+    assert store.count() == 0
+    info, created = store.open("a", ttl=315_360_000, metadata=None)
+    assert (info.ttl, created) == (315_360_000, True)
+    assert store.put_program("a", "p", 1) is None
+    assert store.touch(["a"]) == set()
+
+
+def test_what_was_removed_on_the_way_is_told(store: Any, clock: Clock) -> None:
+    """A store that makes room, or counts, removes what has expired; `expire` still says which, but not one that is there again."""
+    for number in range(10):
+        store.open(f"s{number}", ttl=5.0, metadata=None)
+    clock.now += 6
+    assert store.count() == 0
+    store.open("s0", ttl=5.0, metadata=None)
+    assert sorted(store.expire()) == [f"s{number}" for number in range(1, 10)]
+    assert store.expire() == []
+    assert [info.id for info in store.sessions()] == ["s0"]
 
 
 def test_an_expired_session_is_opened_anew(store: Any, clock: Clock) -> None:
@@ -246,6 +235,48 @@ def test_a_warning_at_80_percent(store: Any, caplog: pytest.LogCaptureFixture) -
         assert caplog.messages[2:] == ["session 's0' holds 4 programs of the 5 that max_programs_per_session allows"]
 
 
+def test_expired_sessions_do_not_count_for_the_warning(store: Any, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Also when nobody has removed them yet."""
+    with caplog.at_level(logging.WARNING, "snakepit.sessions"):
+        for number in range(7):
+            store.open(f"s{number}", ttl=5.0, metadata=None)
+        clock.now += 6
+        for number in range(7):
+            store.open(f"t{number}", ttl=60.0, metadata=None)
+        assert caplog.messages == []
+        store.open("t7", ttl=60.0, metadata=None)
+        assert caplog.messages == ["the session store holds 8 sessions of the 10 that max_sessions allows"]
+
+
+def _fill(store: Any, session_id: str, ttl: float) -> None:
+    store.open(session_id, ttl=ttl, metadata=None)
+    for number in range(4):
+        store.put_program(session_id, f"p{number}", number)
+
+
+def test_a_session_that_is_over_is_forgotten(store: Any, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Each session that fills up is warned of, also one whose id was used before; of those that are gone nothing is kept."""
+
+    def touched_after_its_end() -> None:
+        clock.now += 6
+        assert store.touch(["a"]) == {"a"}
+
+    def swept() -> None:
+        clock.now += 6
+        assert store.expire() == ["a"]
+
+    def not_noticed() -> None:
+        clock.now += 6
+
+    ends = (lambda: store.delete("a"), touched_after_its_end, swept, not_noticed, lambda: store.delete("a"))
+    with caplog.at_level(logging.WARNING, "snakepit.sessions"):
+        for number, end in enumerate(ends, start=1):
+            _fill(store, "a", 5.0)
+            assert len(caplog.messages) == number, f"life {number} of the session was not warned of"
+            end()
+    assert store._full_of_programs._warned == set()
+
+
 def test_updates_are_atomic(store: Any) -> None:
     """Eight threads that count lose nothing; the change gets a copy, and its result is what is kept."""
     store.open("a", ttl=60.0, metadata={"n": 0})
@@ -266,6 +297,50 @@ def test_an_update_that_raises_changes_nothing(store: Any) -> None:
     assert dict(store.update("a", lambda metadata: {"n": 2}).metadata) == {"n": 2}
 
 
+def test_a_change_may_ask_the_store(store: Any) -> None:
+    """It is the user's code and runs outside locks and transactions; what it does to its own session is not lost."""
+    store.open("a", ttl=60.0, metadata={"n": 0})
+    store.put_program("a", "p", 1)
+    asked = []
+
+    def change(metadata: dict[str, Any]) -> dict[str, Any]:
+        if not asked:
+            asked.append(store.update("a", lambda inner: {**inner, "inner": True}))
+        return {**metadata, "n": metadata["n"] + 1, "programs": list(store.programs("a"))}
+
+    assert store.update("a", change).metadata == {"n": 1, "inner": True, "programs": ["p"]}
+
+
+def test_a_change_that_overtakes_itself_is_refused(store: Any) -> None:
+    """By name, after a bounded number of tries."""
+    store.open("a", ttl=60.0, metadata={"n": 0})
+
+    def change(metadata: dict[str, Any]) -> dict[str, Any]:
+        return dict(store.update("a", lambda inner: {"n": inner["n"] + 1}).metadata)
+
+    with pytest.raises(
+        snakepit.SessionStoreError, match=r"'a' was changed by others 1000 times(.|\n)*does `change` update its own session"
+    ):
+        store.update("a", change)
+
+
+def test_a_change_is_not_brought_into_another_session(store: Any, clock: Clock) -> None:
+    """One that is ended and opened anew meanwhile is another session, also with the same metadata."""
+    store.open("a", ttl=60.0, metadata={"n": 0})
+    seen = []
+
+    def change(metadata: dict[str, Any]) -> dict[str, Any]:
+        if not seen:
+            store.delete("a")
+            clock.now += 1
+            store.open("a", ttl=60.0, metadata={"n": 0})
+        seen.append(metadata)
+        return {"n": 1}
+
+    store.update("a", change)
+    assert len(seen) == 2
+
+
 def test_what_is_given_out_is_frozen(store: Any) -> None:
     """No door leads to what the store holds."""
     mine = {"list": [1], "deep": {"x": 1}}
@@ -279,11 +354,24 @@ def test_what_is_given_out_is_frozen(store: Any) -> None:
             lambda p=picture: p.metadata["deep"].__setitem__("x", 1),
             lambda p=picture: p.metadata["list"].append(1),
             lambda p=picture: p.metadata.update(x=1),
+            lambda p=picture: p.metadata.__init__(x=1),
+            lambda p=picture: p.metadata == _Taker(),
         ):
             with pytest.raises((TypeError, AttributeError)):
                 attack()
+        dict.clear(picture.metadata)  # a method that knows no frozen dicts reaches the picture alone
     assert store.get("a").metadata["deep"]["x"] == 1
     assert list(store.get("a").metadata["list"]) == [1]
+
+
+class _Taker:
+    """Changes what it is compared with."""
+
+    def __eq__(self, other: object) -> bool:
+        other["x"] = 1  # type: ignore[index]
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("session_id", ["", "x" * 257, "line\nbreak", 7, None, b"bytes"])
@@ -309,31 +397,69 @@ def test_metadata_that_cannot_be_kept_is_refused(store: Any, metadata: Any) -> N
     assert store.get("a") is None
 
 
-def test_the_cost_does_not_grow(clock: Clock) -> None:
-    """In memory opening, touching and sweeping take as many steps among 50,000 sessions as among 100."""
+def _work(store: Any, sessions: int) -> None:
+    """What a pool asks of a store for its calls, with sessions that are there and with new ones."""
+    for number in range(20):
+        there, fresh = str(number * (sessions // 20)), f"new {number}"
+        store.open(there, ttl=60.0, metadata=None)
+        store.touch([there])
+        store.gone([there])
+        store.get(there)
+        store.expire()
+        store.count()
+        store.put_program(there, "p", 1)
+        store.open(fresh, ttl=60.0, metadata=None)
+        store.update(fresh, lambda metadata: {"n": 1})
+        store.delete(fresh)
+        store.delete(there)
 
-    def steps(sessions: int) -> int:
-        store = snakepit.MemorySessionStore(Limits(10**6), clock)
-        for number in range(sessions):
-            store.open(str(number), ttl=60.0, metadata=None)
+
+def _in_memory(clock: Clock, sessions: int) -> int:
+    store = snakepit.MemorySessionStore(Limits(10**6), clock)
+    for number in range(sessions):
+        store.open(str(number), ttl=60.0, metadata=None)
+    counted = [0]
+
+    def count(*_: Any) -> None:
+        counted[0] += 1
+
+    sys.setprofile(count)
+    try:
+        _work(store, sessions)
+    finally:
+        sys.setprofile(None)
+    return counted[0]
+
+
+def _in_sqlite(clock: Clock, sessions: int, limit: int, folder: pathlib.Path) -> int:
+    store = snakepit.SQLiteSessionStore(folder / f"{sessions}-{limit}.db", Limits(limit), clock)
+    try:
+        rows = [(str(number), clock.now, clock.now, 60.0, clock.now + 60, b"\x80") for number in range(sessions)]
+        store._db.execute("BEGIN")
+        store._db.executemany("INSERT INTO sessions (id, created, last_used, ttl, expires, metadata) VALUES (?,?,?,?,?,?)", rows)
+        store._db.execute("COMMIT")
+        assert store.count() == sessions
         counted = [0]
 
-        def count(*_: Any) -> None:
+        def count() -> None:
             counted[0] += 1
 
-        sys.setprofile(count)
-        try:
-            for number in range(50):
-                store.open(str(number), ttl=60.0, metadata=None)
-                store.touch([str(number)])
-                store.get(str(number))
-                store.expire()
-                store.delete(str(number))
-        finally:
-            sys.setprofile(None)
+        store._db.set_progress_handler(count, 1)  # called with each step of SQLite's virtual machine
+        _work(store, sessions)
         return counted[0]
+    finally:
+        store.close()
 
-    assert steps(50_000) <= 1.1 * steps(100)
+
+def test_the_cost_does_not_grow_in_memory(clock: Clock) -> None:
+    """Opening, looking up, touching, sweeping and ending take as many steps among 100,000 sessions as among 100."""
+    assert _in_memory(clock, 100_000) <= 1.1 * _in_memory(clock, 100)
+
+
+@pytest.mark.parametrize("room", [10**6, 100])
+def test_the_cost_does_not_grow_in_sqlite(clock: Clock, tmp_path: pathlib.Path, room: int) -> None:
+    """The same in steps of SQLite's machine, far from the quota and close to it."""
+    assert _in_sqlite(clock, 100_000, 100_000 + room, tmp_path) <= 1.1 * _in_sqlite(clock, 100, 100 + room, tmp_path)
 
 
 # stores that outlive their process ---------------------------------------------------------------------------------------------
@@ -388,88 +514,6 @@ def test_sessions_survive_their_host(lasting: Make) -> None:
     again = lasting()
     assert dict(again.get("a").metadata) == {"user": "ann"}
     assert again.get_program("a", "p") == b"\x00"
-
-
-SECRETS: list[Any] = [{"password": "hunter2secret"}, {"db": {"api_key": "hunter2secret"}}, {"note": "AKIAIOSFODNN7EXAMPLE"}]
-
-
-@pytest.mark.parametrize("metadata", SECRETS)
-def test_secrets_do_not_leave_the_process(lasting: Make, metadata: Any, tmp_path: pathlib.Path) -> None:
-    """Refused by name, never by value, in metadata, updates and programs; nothing of it is on disk."""
-    store = lasting()
-    store.open("a", ttl=60.0, metadata=None)
-    for attempt in (
-        lambda: store.open("b", ttl=60.0, metadata=metadata),
-        lambda: store.update("a", lambda _: metadata),
-        lambda: store.put_program("a", "p", metadata),
-    ):
-        with pytest.raises(snakepit.InvalidParameter, match="looks like a secret") as caught:
-            attempt()
-        assert "hunter2" not in str(caught.value)
-        assert "IOSFODNN7" not in str(caught.value)
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            assert b"hunter2" not in path.read_bytes()
-
-
-def test_memory_may_hold_secrets() -> None:
-    """It never leaves the process."""
-    store = snakepit.MemorySessionStore()
-    store.open("a", ttl=60.0, metadata=SECRETS[0])
-    assert store.get("a").metadata["password"] == "hunter2secret"  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
-def test_a_killed_host_loses_nothing_it_was_told(kind: str, request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> None:
-    """A process that opens sessions as fast as it can is killed: each one that was acknowledged is there, whole."""
-    target = str(tmp_path / "killed.db") if kind == "sqlite" else request.getfixturevalue("redis_url")
-    make = f"SQLiteSessionStore({target!r}, limits)" if kind == "sqlite" else f"RedisSessionStore({target!r}, limits, prefix='killed:')"
-    text = f"""
-        import snakepit
-        from snakepit._sessions.records import Limits
-        limits = Limits(10**6, 10)
-        store = snakepit.{make}
-        for number in range(10**6):
-            store.open(str(number), ttl=600.0, metadata={{"n": number, "pad": "x" * 500}})
-            store.put_program(str(number), "p", number)
-            print(number, flush=True)
-    """
-    env = {**os.environ, "PYTHONPATH": str(pathlib.Path(snakepit.__file__).parent.parent)}
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(text)], env=env, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        told = [int(child.stdout.readline()) for _ in range(300)]
-        child.send_signal(signal.SIGKILL)
-        told += [int(line) for line in child.stdout if line.endswith("\n") and line.strip()]
-    limits = Limits(10**6, 10)
-    store: Any = (
-        snakepit.SQLiteSessionStore(target, limits) if kind == "sqlite" else snakepit.RedisSessionStore(target, limits, prefix="killed:")
-    )
-    try:
-        for number in told:
-            found = store.get(str(number))
-            assert found is not None, f"session {number} of {told[-1]} is lost"
-            assert found.metadata["n"] == number
-            assert store.get_program(str(number), "p") == number
-    finally:
-        store.close()
-
-
-def test_files_are_private(tmp_path: pathlib.Path) -> None:
-    """0600 in 0700, whatever the umask, the helpers that SQLite makes too; one that was open is closed."""
-    before = os.umask(0)
-    try:
-        store = snakepit.SQLiteSessionStore(tmp_path / "private" / "sessions.db")
-        store.open("a", ttl=60.0, metadata=None)
-        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "private").iterdir()}
-        store.close()
-        open_file = tmp_path / "open.db"
-        open_file.touch(0o666)
-        snakepit.SQLiteSessionStore(open_file).close()
-    finally:
-        os.umask(before)
-    assert modes == {"sessions.db": 0o600, "sessions.db-wal": 0o600, "sessions.db-shm": 0o600}
-    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o700
-    assert stat.S_IMODE(open_file.stat().st_mode) == 0o600
 
 
 def test_what_is_no_store_is_refused(tmp_path: pathlib.Path) -> None:

@@ -68,6 +68,76 @@ def test_mappings_are_read_only(pool: snakepit.Pool) -> None:
         environment["LD_PRELOAD"] = "x"
 
 
+def _spoil(value: Any) -> None:
+    """Change a picture by the methods of `dict` and `list` themselves, which know no frozen ones."""
+    if isinstance(value, dict):
+        for item in value.values():
+            _spoil(item)
+        dict.update(value, {"evil": True})
+    elif isinstance(value, list):
+        list.append(value, "evil")
+
+
+class _Nosy:
+    """Takes what it is compared with for its own."""
+
+    def __eq__(self, other: object) -> bool:
+        _spoil(other)
+        other["evil"] = True  # type: ignore[index]
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_spoilt_picture_spoils_nothing_else(pool: snakepit.Pool) -> None:
+    """Whatever is done to what was given out: the next picture, the registry and what workers are told stay as they were."""
+    for _ in range(2):
+        for spec in pool.tool_specs():
+            assert "evil" not in spec.metadata
+            assert "evil" not in spec.returns
+            assert all("evil" not in parameter.schema for parameter in spec.parameters)
+            _spoil([spec.metadata, spec.returns, *(parameter.schema for parameter in spec.parameters)])
+        for info in (pool.session_info("s"), *pool.sessions(), pool.session("s").info()):
+            assert info is not None
+            assert info.metadata == {"user": {"name": "ann", "roles": ["a"]}}
+            with pytest.raises(TypeError):
+                assert info.metadata == _Nosy()
+            _spoil(info.metadata)
+    assert pool.execute("remember", {"key": "k", "value": 1}, session_id="s") is None
+    assert pool.execute("metadata", session_id="s") == {"user": {"name": "ann", "roles": ["a"]}}
+    with pytest.raises(TypeError):
+        assert pool._config.env == _Nosy()
+
+
+def test_an_update_starts_from_what_the_store_holds(pool: snakepit.Pool) -> None:
+    """The picture that an update gives is no door to the store either."""
+    with pool.session(metadata={"n": [1]}) as session:
+        _spoil(session.update(lambda metadata: {**metadata, "n": [2]}).metadata)
+        assert session.info().metadata == {"n": [2]}
+        kept: list[Any] = []
+        session.update(lambda metadata: kept.append(metadata) or metadata)
+        kept[0]["n"].append(3)
+        assert session.execute("metadata") == {"n": [2]}
+
+
+def test_a_tool_cannot_change_the_metadata_of_its_session(pool: snakepit.Pool) -> None:
+    """At no depth, and nothing of it sticks for later calls."""
+    refused = pool.execute("change_metadata", session_id="s")
+    assert len(refused) == 4
+    assert all("frozen" in text for text in refused)
+    assert pool.execute("metadata", session_id="s") == {"user": {"name": "ann", "roles": ["a"]}}
+
+
+def test_what_an_error_tells_is_its_own(pool: snakepit.Pool) -> None:
+    """Details of one error are not those of the next."""
+    for _ in range(2):
+        with pytest.raises(snakepit.UnknownTool) as caught:
+            pool.execute("nothing")
+        assert "metadata" in caught.value.details["known"]
+        caught.value.details["known"].clear()
+        caught.value.details.clear()
+
+
 def test_sequences_are_tuples(pool: snakepit.Pool) -> None:
     """What lists workers, tools and sessions cannot be appended to."""
     for found in (pool.workers(), pool.tool_specs(), pool.sessions()):

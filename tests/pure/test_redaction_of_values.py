@@ -18,7 +18,7 @@ from snakepit._pool.argument_errors import ill_typed
 from snakepit._pool.argument_scalars import Refused
 from snakepit._pool.tools import ParameterSpec, ToolSpec
 from snakepit.errors import ToolError
-from snakepit_bridge.redaction import MASK, Redactor, describe, find_secret, is_secret_name, mask, masked, nested, secrets_in
+from snakepit_bridge.redaction import MASK, Redactor, describe, is_secret_name, mask, masked, nested, objection, secrets_in
 from snakepit_bridge.redaction.handover import handed_over, taken_over
 from test_redaction import CANARY, PLAIN, SHAPES, shows
 
@@ -111,32 +111,11 @@ def test_secrets_in_nested_arguments() -> None:
 
 
 def test_integers_of_any_size_are_walked() -> None:
-    """One that is too long to be written is no secret, and its key is described where a path is told."""
+    """One that is too long to be written cannot be searched."""
     assert secrets_in({10**6000: {"password": 10**6000, "token": 555}}) == ("555",)
-    assert find_secret({10**6000: {"password": "x"}}, "args") == "args[an int of 19932 bits]['password']"
-
-
-def test_a_glance_finds_what_is_near() -> None:
-    """The same secrets as a search, in dicts, lists and dataclasses, also under keys it has met before."""
-    own = Redactor()
-    for value in ({"n": 1}, {"n": {"password": "one"}}, [{"token": b"two"}], {"n": [{"api_key": ["three", 444444]}]}, Login("bob", "six")):
-        assert own.glance(value) == own.secrets_in(value)
-    assert own.glance({"n": 1, "password": "one"}) == ("one",)
-    assert own.glance("x") == own.glance({}) == own.glance(NoRepr()) == ()
-
-
-def test_a_glance_costs_the_same_for_any_size() -> None:
-    """A million items, a deep value and one that contains itself are left after the first few."""
-    loop: dict[str, Any] = {"n": 1}
-    loop["self"] = [loop]
-    deep: Any = "x"
-    for _ in range(5000):
-        deep = [deep]
-    values = [loop, deep, list(range(1_000_000)), [{"a": 1}] * 1_000_000, {str(i): [i] for i in range(100_000)}]
-    began = time.process_time()
-    for _ in range(100):
-        assert [Redactor().glance(value) for value in values] == [()] * 5
-    assert time.process_time() - began < 2
+    assert _first({10**6000: {"password": "x"}}, "args") == ("a key of args", False)
+    assert _first({"password": 10**6000}, "args") == ("args['password']", True)
+    assert _first({"n": 10**6000}, "args") == ("args['n']", False)
 
 
 def test_nested_walks_end() -> None:
@@ -183,13 +162,70 @@ def test_secret_behind_many_plain_values(secret: Any) -> None:
     assert time.process_time() - began < 0.02
 
 
+def _first(value: Any, name: str) -> Any:
+    found = objection(value, name)
+    return found and (found.path, found.secret)
+
+
 def test_finding_the_first_secret() -> None:
-    """Its path, by name or by shape; empty values and flags are none."""
-    assert find_secret({"db": {"host": "x", "password": "y"}}, "metadata") == "metadata['db']['password']"
-    assert find_secret({"items": [1, "AKIAIOSFODNN7EXAMPLE"]}, "metadata") == "metadata['items'][1]"
-    assert find_secret("y", "token") == "token"
-    assert find_secret({"AKIAIOSFODNN7EXAMPLE": 1}, "metadata") == "a key of metadata"
-    assert find_secret({"user": "bob", "token": None, "password": "", "secret": True, "max_tokens": 5}, "metadata") is None
+    """Its path, by name or by shape, also in a key; empty values and flags are none."""
+    assert _first({"db": {"host": "x", "password": "y"}}, "metadata") == ("metadata['db']['password']", True)
+    assert _first({"items": [1, "AKIAIOSFODNN7EXAMPLE"]}, "metadata") == ("metadata['items'][1]", True)
+    assert _first("y", "token") == ("token", True)
+    assert _first({"AKIAIOSFODNN7EXAMPLE": 1}, "metadata") == ("a key of metadata", True)
+    assert _first({"password": 12.5}, "metadata") == ("metadata['password']", True)
+    assert _first({b"password": "x"}, "metadata") == ("metadata[bytes]", True)
+    assert _first({b"AKIAIOSFODNN7EXAMPLE": 1}, "metadata") == ("a key of metadata", True)
+    assert _first({("AKIAIOSFODNN7EXAMPLE", 1): 1}, "metadata") == ("a key of metadata[0]", True)
+    assert _first({"user": "bob", "token": None, "password": "", "secret": True, "max_tokens": 5}, "metadata") is None
+
+
+def _nested(depth: int, value: Any) -> Any:
+    for _ in range(depth):
+        value = {"k": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        _nested(14, {"password": "hunter2hunter2"}),
+        {"t": "a " * 40_000 + " password=hunter2hunter2"},
+        {"t": "a " * 32_760 + "password=hunter2hunter2" + " b" * 40_000},
+        {"t": b"a " * 40_000 + b" password=hunter2hunter2"},
+        {"l": [0] * 25_000, "z": {"password": "hunter2hunter2"}},
+        {"password": b"\x00" * 70_000},
+    ],
+)
+def test_a_secret_is_found_however_far_down_it_is(value: Any) -> None:
+    """Deep, behind much else, at the seam of two pieces, in long bytes."""
+    found = objection(value, "metadata")
+    assert found is not None
+    assert found.secret
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (_nested(33, 1), "is nested more than 32 deep"),
+        ({"l": [0] * 100_001}, "holds more than 100000 values"),
+        ({"a": {str(n): 0 for n in range(60_000)}, "b": [[0] * 1000] * 60}, "holds more than 100000 values"),
+        ({"a": "x" * 600_000, "b": b"x" * 600_000}, "goes beyond 1048576 characters"),
+    ],
+)
+def test_what_cannot_be_searched_is_objected_to(value: Any, reason: str) -> None:
+    """By the reason, with what is allowed; it is not taken for clean, nor for a secret."""
+    found = objection(value, "metadata")
+    assert found is not None
+    assert (found.reason, found.secret) == (reason, False)
+    assert found.path.startswith("metadata")
+
+
+def test_a_large_clean_value_is_searched_in_reasonable_time() -> None:
+    """Up to the bounds there is no objection."""
+    begun = time.monotonic()
+    assert objection({"l": [0] * 90_000, "text": "the key of the token is long " * 36_000}, "metadata") is None
+    assert time.monotonic() - begun < 20
 
 
 def test_masked_copies() -> None:
@@ -207,7 +243,8 @@ def test_further_names_and_patterns() -> None:
     assert not own.is_secret_name("patient_id_count")
     assert own.mask("patient-id: 12345, PATIENT_ID=7 ACC-123456 fine") == f"patient-id: {MASK}, PATIENT_ID={MASK} {MASK} fine"
     assert own.secrets_in({"patient_id": "12345"}) == ("12345",)
-    assert own.find_secret({"a": "ACC-123456"}, "it") == "it['a']"
+    assert own.objection({"a": "ACC-123456"}, "it") == ("it['a']", "looks like a secret", True)
+    assert own.objection({"ACC-123456": 1}, "it") == ("a key of it", "looks like a secret", True)
     assert own.mask("password=abc") == f"password={MASK}"
 
 

@@ -115,7 +115,8 @@ class PoolSetup:
             ConfigurationError, SessionStoreError: there is no such store, or it cannot be opened.
         """
         limits = Limits(config.max_sessions, config.max_programs_per_session)
-        opening = functools.partial(open_store, config.session_store, limits)
+        redactor = Redactor(config.secret_names, config.secret_patterns)
+        opening = functools.partial(open_store, config.session_store, limits, redactor)
         if not isinstance(config.session_store, (str, pathlib.Path)):
             return opening()
         return await in_thread(opening, "snakepit-open-store", lambda store: store.close())

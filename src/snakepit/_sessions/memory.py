@@ -9,22 +9,26 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from snakepit_bridge.frozen import freeze
+
 from .records import (
+    MAX_TRIES,
     Clock,
     Limits,
     SessionInfo,
+    changed_by_others,
     check_program_id,
     check_session_id,
+    check_ttl,
     decode,
     encode,
     encode_metadata,
-    freeze,
     no_program,
     session_ended,
     too_many_programs,
     too_many_sessions,
 )
-from .store import Fullness
+from .store import WARN_AT, Fullness
 
 
 @dataclasses.dataclass(slots=True)
@@ -55,12 +59,14 @@ class MemorySessionStore:
         self._lock = threading.RLock()
         self._sessions: dict[str, _Session] = {}
         self._heap: list[tuple[float, str]] = []  # (when to look, id): at most one entry per session that counts
+        self._removed: dict[str, None] = {}  # expired and removed on the way; `expire` has yet to tell of them
         self._full = Fullness("sessions", "max_sessions")
         self._full_of_programs = Fullness("programs", "max_programs_per_session")
 
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         check_session_id(session_id)
+        ttl = check_ttl(ttl)
         given = decode(encode_metadata(metadata)) if metadata else {}
         with self._lock:
             now = self._clock()
@@ -72,11 +78,13 @@ class MemorySessionStore:
                 if given:
                     session.metadata = freeze({**session.metadata, **given})
                 return self._info(session_id, session), False
-            if len(self._sessions) >= self._limits.max_sessions:
-                self._remove_expired(now)
+            if len(self._sessions) + 1 >= WARN_AT * self._limits.max_sessions:  # those that have expired do not count
+                self._removed.update(dict.fromkeys(self._remove_expired(now)))
                 if len(self._sessions) >= self._limits.max_sessions:
                     raise too_many_sessions(session_id, self._limits)
             session = self._sessions[session_id] = _Session(now, now, ttl, freeze(given), now + ttl)
+            self._removed.pop(session_id, None)
+            self._full_of_programs.forget(session_id)
             heapq.heappush(self._heap, (session.due, session_id))
             self._full.note("", len(self._sessions), self._limits.max_sessions)
             return self._info(session_id, session), True
@@ -109,9 +117,8 @@ class MemorySessionStore:
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """See `SessionStore`."""
-        while True:
-            before = self._there(session_id)
-            metadata = before.metadata
+        for _ in range(MAX_TRIES):
+            metadata = self._there(session_id).metadata
             changed = freeze(decode(encode_metadata(change(_copy(metadata)))))  # outside the lock: it is the user's code
             with self._lock:
                 session = self._there(session_id)
@@ -119,6 +126,7 @@ class MemorySessionStore:
                     session.metadata = changed
                     session.last_used = self._clock()
                     return self._info(session_id, session)
+        raise changed_by_others(session_id)
 
     def delete(self, session_id: str) -> bool:
         """See `SessionStore`."""
@@ -130,16 +138,20 @@ class MemorySessionStore:
     def expire(self) -> list[str]:
         """See `SessionStore`."""
         with self._lock:
-            return self._remove_expired(self._clock())
+            expired = [*self._removed, *self._remove_expired(self._clock())]
+            self._removed.clear()
+            return expired
 
     def put_program(self, session_id: str, program_id: str, program: Any) -> None:
         """See `SessionStore`."""
         data = encode(program, f"program {check_program_id(program_id)!r}")
         with self._lock:
-            programs = self._there(session_id).programs
+            session = self._there(session_id)
+            programs = session.programs
             if program_id not in programs and len(programs) >= self._limits.max_programs_per_session:
                 raise too_many_programs(session_id, program_id, self._limits)
             programs[program_id] = data
+            session.last_used = self._clock()
             self._full_of_programs.note(session_id, len(programs), self._limits.max_programs_per_session)
 
     def get_program(self, session_id: str, program_id: str) -> Any:
@@ -172,7 +184,7 @@ class MemorySessionStore:
     def count(self) -> int:
         """See `SessionStore`."""
         with self._lock:
-            self._remove_expired(self._clock())
+            self._removed.update(dict.fromkeys(self._remove_expired(self._clock())))
             return len(self._sessions)
 
     def close(self) -> None:
@@ -180,6 +192,7 @@ class MemorySessionStore:
         with self._lock:
             self._sessions.clear()
             self._heap.clear()
+            self._removed.clear()
 
     def _alive(self, session_id: str, now: float) -> _Session | None:
         session = self._sessions.get(session_id)
@@ -228,7 +241,8 @@ class MemorySessionStore:
 
     def _info(self, session_id: str, session: _Session) -> SessionInfo:
         used, ttl = session.last_used, session.ttl
-        return SessionInfo(session_id, session.created, used, used + ttl, ttl, session.metadata, len(session.programs))
+        # A copy, so that nothing that is done to what was given out reaches the store.
+        return SessionInfo(session_id, session.created, used, used + ttl, ttl, freeze(session.metadata), len(session.programs))
 
 
 def _copy(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,16 +6,19 @@ import dataclasses
 import difflib
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
-from snakepit.errors import InvalidParameter, ProgramQuotaExceeded, SessionEnded, SessionQuotaExceeded
-from snakepit_bridge.redaction import find_secret
+from snakepit.errors import InvalidParameter, ProgramQuotaExceeded, SessionEnded, SessionQuotaExceeded, SessionStoreError
 from snakepit_bridge.wire.codecs import MsgpackCodec
 from snakepit_bridge.wire.plain import Unserialisable
 
 #: Seconds since the epoch; tests give a clock of their own.
 Clock = Callable[[], float]
+
+#: The longest lifetime without calls (seconds): ten years. Redis counts in milliseconds, and its scripts in doubles.
+MAX_TTL = 10 * 365 * 86_400.0
+#: How often `update` asks its change again when others were faster.
+MAX_TRIES = 1_000
 
 _MAX_ID = 256
 _MAX_SHOWN = 60  # characters
@@ -80,35 +83,34 @@ def shown(value: Any) -> str:
     return "None" if value is None else f"{text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + '...'}, {article} {kind}"
 
 
-def freeze(value: Any) -> Any:
-    """A value that nobody can change: dicts become read-only mappings, lists tuples."""
-    if isinstance(value, dict):
-        return MappingProxyType({key: freeze(item) for key, item in value.items()})
-    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
+def check_ttl(value: Any) -> float:
+    """A session's lifetime without calls: seconds above 0, at most ten years.
+
+    Raises:
+        InvalidParameter: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_TTL:
+        message = f"ttl is {value!r:.60}; allowed are seconds above 0, at most {MAX_TTL:.0f} (ten years)"
+        raise InvalidParameter(message, hint="end sessions that are done with end()", field="ttl")
+    return float(value)
 
 
 def thaw(value: Any) -> Any:
-    """The opposite of `freeze`: a copy that is the caller's own."""
+    """A copy that is the caller's own: any mapping is a dict in it, any sequence a list."""
     if isinstance(value, Mapping):
         return {key: thaw(item) for key, item in value.items()}
     return [thaw(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def encode(value: Any, what: str, *, on_disk: bool = False) -> bytes:
+def encode(value: Any, what: str) -> bytes:
     """A value as the bytes that a store keeps.
 
     Args:
         what: names it in messages, such as `metadata` or `program 'p1'`.
-        on_disk: it leaves this process, so it must hold no secret.
 
     Raises:
-        InvalidParameter: it cannot travel, or holds what looks like a secret.
+        InvalidParameter: it cannot travel.
     """
-    if on_disk:
-        secret = find_secret(value, what)
-        if secret is not None:
-            hint = "keep secrets out of sessions, or use the memory store, which never leaves this process"
-            raise InvalidParameter(f"{secret} looks like a secret, and this session store keeps nothing secret", hint=hint, field=secret)
     try:
         return _CODEC.encode(thaw(value))
     except Unserialisable as error:
@@ -117,11 +119,20 @@ def encode(value: Any, what: str, *, on_disk: bool = False) -> bytes:
         raise InvalidParameter(message, hint=hint, field=what, path=error.path) from None
 
 
-def encode_metadata(metadata: Any, *, on_disk: bool = False) -> bytes:
+def encode_metadata(metadata: Any) -> bytes:
     """`encode` for metadata, which is a dict with text keys."""
+    return encode(check_metadata(metadata), "metadata")
+
+
+def check_metadata(metadata: Any) -> Any:
+    """Metadata, if it is a mapping with text keys.
+
+    Raises:
+        InvalidParameter: it is not.
+    """
     if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
         raise InvalidParameter(f"metadata is {shown(metadata)}; allowed is a dict with text keys", field="metadata")
-    return encode(metadata, "metadata", on_disk=on_disk)
+    return metadata
 
 
 def decode(data: bytes) -> Any:
@@ -170,3 +181,10 @@ def session_ended(session_id: str) -> SessionEnded:
     """A session was asked for that is over."""
     hint = "open it anew with pool.session(...); its lifetime without calls is its ttl"
     return SessionEnded(f"session {session_id!r} was ended, or its lifetime is over", hint=hint, session_id=session_id)
+
+
+def changed_by_others(session_id: str) -> SessionStoreError:
+    """`update` never got its turn."""
+    hint = "does `change` update its own session?"
+    message = f"session {session_id!r} was changed by others {MAX_TRIES} times in a row"
+    return SessionStoreError(message, hint=hint, session_id=session_id)

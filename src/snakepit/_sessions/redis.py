@@ -16,125 +16,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from snakepit.errors import ConfigurationError, SessionStoreError
+from snakepit_bridge.frozen import freeze
+from snakepit_bridge.redaction import Redactor
 
+from .guard import Guard
 from .records import (
+    MAX_TRIES,
     Clock,
     Limits,
     SessionInfo,
-    check_program_id,
-    check_session_id,
+    changed_by_others,
+    check_ttl,
     decode,
-    encode,
-    encode_metadata,
-    freeze,
     no_program,
     session_ended,
     too_many_programs,
     too_many_sessions,
 )
+from .redis_scripts import SCRIPTS
 from .store import Fullness
 
 #: How long one answer of Redis may take (seconds).
 _ANSWER_SECONDS = 5.0
-#: How often `update` tries again when another host was faster.
-_MAX_TRIES = 1_000
-
-#: Every script begins with this. ARGV: prefix, now, then its own.
-_HEAD = """
-local prefix, now = ARGV[1], tonumber(ARGV[2])
-local expiry = prefix .. 'expiry'
-local function key(id) return prefix .. 's:' .. id end
-local function programs(id) return prefix .. 'p:' .. id end
-local function alive(id)
-    local at = redis.call('ZSCORE', expiry, id)
-    return at and tonumber(at) > now and redis.call('EXISTS', key(id)) == 1
-end
-local function drop(id) redis.call('DEL', key(id), programs(id)); return redis.call('ZREM', expiry, id) end
-local function touch(id)
-    local ttl = redis.call('HGET', key(id), 'ttl')
-    redis.call('HSET', key(id), 'last_used', ARGV[2])
-    redis.call('ZADD', expiry, string.format('%.6f', now + tonumber(ttl)), id)
-    local later = math.ceil((2 * tonumber(ttl) + 3600) * 1000)
-    redis.call('PEXPIRE', key(id), later)
-    redis.call('PEXPIRE', programs(id), later)
-end
-local function info(id)
-    local row = redis.call('HMGET', key(id), 'created', 'last_used', 'ttl', 'metadata')
-    row[5], row[6] = redis.call('HLEN', programs(id)), id
-    return row
-end
-local function count() return redis.call('ZCOUNT', expiry, '(' .. ARGV[2], '+inf') end
-"""
-_OPEN = """
-local id = ARGV[3]
-if alive(id) then
-    if ARGV[7] == '1' then redis.call('HSET', key(id), 'ttl', ARGV[4]) end
-    touch(id)
-    return {0, info(id)}
-end
-local used = count()
-if used >= tonumber(ARGV[6]) then return {-1} end
-drop(id)
-redis.call('HSET', key(id), 'created', ARGV[2], 'ttl', ARGV[4], 'metadata', ARGV[5])
-touch(id)
-return {used + 1, info(id)}
-"""
-_GET = "if alive(ARGV[3]) then return info(ARGV[3]) end return false"
-_TOUCH = """
-local gone = {}
-for i = 3, #ARGV do if alive(ARGV[i]) then touch(ARGV[i]) else gone[#gone + 1] = ARGV[i] end end
-return gone
-"""
-_GONE = """
-local gone = {}
-for i = 3, #ARGV, 2 do
-    local id = ARGV[i]
-    if not alive(id) or redis.call('HGET', key(id), 'created') ~= ARGV[i + 1] then gone[#gone + 1] = id end
-end
-return gone
-"""
-_SWAP = """
-local id = ARGV[3]
-if not alive(id) then return -1 end
-if redis.call('HGET', key(id), 'metadata') ~= ARGV[4] then return 0 end
-redis.call('HSET', key(id), 'metadata', ARGV[5])
-touch(id)
-return 1
-"""
-_DELETE = "local there = alive(ARGV[3]); drop(ARGV[3]); return {there and 1 or 0, count()}"
-_EXPIRE = """
-local ids = redis.call('ZRANGEBYSCORE', expiry, '-inf', ARGV[2], 'LIMIT', 0, 1000)
-for _, id in ipairs(ids) do drop(id) end
-return {ids, count()}
-"""
-_PUT = """
-local id, program = ARGV[3], ARGV[4]
-if not alive(id) then return -1 end
-local used, known = redis.call('HLEN', programs(id)), redis.call('HEXISTS', programs(id), program)
-if known == 0 and used >= tonumber(ARGV[6]) then return -2 end
-redis.call('HSET', programs(id), program, ARGV[5])
-touch(id)
-return used + 1 - known
-"""
-_PROGRAM = """
-local id = ARGV[3]
-if not alive(id) then return {-1} end
-local found = redis.call('HGET', programs(id), ARGV[4])
-if found then return {1, found} end
-return {0, redis.call('HKEYS', programs(id))}
-"""
-_FORGET = """
-if not alive(ARGV[3]) then return {-1} end
-return {redis.call('HDEL', programs(ARGV[3]), ARGV[4]), redis.call('HLEN', programs(ARGV[3]))}
-"""
-_PROGRAMS = "if alive(ARGV[3]) then return redis.call('HKEYS', programs(ARGV[3])) end return false"
-_ALL = """
-local rows = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiry, '(' .. ARGV[2], '+inf')) do
-    if redis.call('EXISTS', key(id)) == 1 then rows[#rows + 1] = info(id) end
-end
-return rows
-"""
 
 
 class RedisSessionStore:
@@ -145,6 +48,10 @@ class RedisSessionStore:
         limits: how much it holds, for all hosts together.
         clock: seconds since the epoch; hosts that share a server should agree on it.
         prefix: begins the names of all its keys.
+        redactor: what counts as a secret, and is refused.
+
+    Attributes:
+        guard: refuses secrets; a pool adds its own rules.
 
     Raises:
         ConfigurationError: the package `redis` is missing, or the url is none.
@@ -153,13 +60,21 @@ class RedisSessionStore:
 
     blocking = True
 
-    def __init__(self, url: str, limits: Limits | None = None, clock: Clock = time.time, prefix: str = "snakepit:") -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: Limits | None = None,
+        clock: Clock = time.time,
+        prefix: str = "snakepit:",
+        redactor: Redactor | None = None,
+    ) -> None:
         try:
             import redis
         except ImportError as error:
             hint = "pip install 'snakepit-bridge[redis]'"
             raise ConfigurationError(f"session_store needs the package redis: {error}", hint=hint, field="session_store") from error
         self._errors = (redis.RedisError, OSError)
+        self.guard = Guard(redactor)
         self._limits = limits or Limits()
         self._clock = clock
         self._prefix = prefix
@@ -170,19 +85,22 @@ class RedisSessionStore:
             self._redis: Any = redis.Redis.from_url(url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
         except ValueError as error:
             raise ConfigurationError(f"session_store is no Redis url: {error}", field="session_store") from error
-        self._scripts = {name: self._redis.register_script(_HEAD + text) for name, text in _SCRIPTS.items()}
+        self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
         with self._told():
             self._redis.ping()
 
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
-        data = encode_metadata(metadata or {}, on_disk=True)
+        self.guard.session_id(session_id)
+        ttl = check_ttl(ttl)
+        data = self.guard.encode_metadata(metadata or {})
         limit, flag = self._limits.max_sessions, "1" if set_ttl else "0"
-        code, *rest = self._run("open", check_session_id(session_id), repr(float(ttl)), data, limit, flag)
+        code, *rest = self._run("open", session_id, repr(ttl), data, limit, flag)
         if code < 0:
             raise too_many_sessions(session_id, self._limits)
         if code > 0:
             self._full.note("", code, self._limits.max_sessions)
+            self._full_of_programs.forget(session_id)
         info = _info(rest[0])
         if code == 0 and metadata:
             info = self.update(session_id, lambda old: {**old, **metadata})
@@ -195,29 +113,26 @@ class RedisSessionStore:
 
     def touch(self, session_ids: Iterable[str], /) -> set[str]:
         """See `SessionStore`."""
-        return {item.decode() for item in self._run("touch", *session_ids)}
+        return self._forgotten(self._run("touch", *session_ids))
 
     def gone(self, sessions: Mapping[str, float], /) -> set[str]:
         """See `SessionStore`."""
         pairs = (text for session_id, created in sessions.items() for text in (session_id, repr(created)))
-        return {item.decode() for item in self._run("gone", *pairs)}
+        return self._forgotten(self._run("gone", *pairs))
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
         """See `SessionStore`."""
-        for _ in range(_MAX_TRIES):
+        for _ in range(MAX_TRIES):
             row = self._run("get", session_id)
             if row is None:
                 raise session_ended(session_id)
-            old = row[3]
-            swapped = self._run("swap", session_id, old, encode_metadata(change(decode(old)), on_disk=True))
+            created, old = row[0], row[3]
+            swapped, *rest = self._run("swap", session_id, old, created, self.guard.encode_metadata(change(decode(old))))
             if swapped < 0:
                 raise session_ended(session_id)
             if swapped:
-                found = self.get(session_id)
-                if found is None:
-                    raise session_ended(session_id)
-                return found
-        raise SessionStoreError(f"session {session_id!r} was changed by others {_MAX_TRIES} times in a row", session_id=session_id)
+                return _info(rest[0])
+        raise changed_by_others(session_id)
 
     def delete(self, session_id: str) -> bool:
         """See `SessionStore`."""
@@ -231,11 +146,13 @@ class RedisSessionStore:
         ids, left = self._run("expire")
         if ids:
             self._full.note("", left, self._limits.max_sessions)
-        return [item.decode() for item in ids]
+        expired = [item.decode() for item in ids]
+        self._full_of_programs.forget(*expired)
+        return expired
 
     def put_program(self, session_id: str, program_id: str, program: Any) -> None:
         """See `SessionStore`."""
-        data = encode(program, f"program {check_program_id(program_id)!r}", on_disk=True)
+        data = self.guard.encode(program, f"program {self.guard.program_id(program_id)!r}")
         limit = self._limits.max_programs_per_session
         used = self._run("put", session_id, program_id, data, limit)
         if used == -1:
@@ -282,6 +199,11 @@ class RedisSessionStore:
         with self._told():
             self._redis.close()
 
+    def _forgotten(self, ids: list[bytes]) -> set[str]:
+        gone = {item.decode() for item in ids}
+        self._full_of_programs.forget(*gone)
+        return gone
+
     def _run(self, name: str, *args: Any) -> Any:
         with self._told():
             return self._scripts[name](args=(self._prefix, repr(float(self._clock())), *args))
@@ -296,22 +218,6 @@ class RedisSessionStore:
         except self._errors as error:
             hint = "does the server of session_store run, and may this host reach it?"
             raise SessionStoreError(f"Redis failed: {error}", hint=hint) from error
-
-
-_SCRIPTS = {
-    "open": _OPEN,
-    "get": _GET,
-    "touch": _TOUCH,
-    "gone": _GONE,
-    "swap": _SWAP,
-    "delete": _DELETE,
-    "expire": _EXPIRE,
-    "put": _PUT,
-    "program": _PROGRAM,
-    "forget": _FORGET,
-    "programs": _PROGRAMS,
-    "all": _ALL,
-}
 
 
 def _info(row: list[Any]) -> SessionInfo:

@@ -18,7 +18,8 @@ WARN_AT = 0.8
 class SessionStore(Protocol):
     """Keeps sessions: metadata, programs, lifetimes. Each method is one atomic step, also where hosts share a store.
 
-    A pool calls it from one thread at a time. Methods raise `SessionStoreError` when the store cannot be reached or read.
+    A lifetime begins anew with `open`, `touch`, `update` and `put_program`. A pool calls it from one thread at a time. Methods
+    raise `SessionStoreError` when the store cannot be reached or read.
 
     Attributes:
         blocking: does it do I/O? Then the pool calls it on a thread of its own.
@@ -37,7 +38,7 @@ class SessionStore(Protocol):
 
         Raises:
             SessionQuotaExceeded: it would be one too many.
-            InvalidParameter: the metadata cannot be kept.
+            InvalidParameter: the id, the ttl or the metadata cannot be kept.
         """
 
     def get(self, session_id: str) -> SessionInfo | None:
@@ -54,10 +55,12 @@ class SessionStore(Protocol):
         """
 
     def update(self, session_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> SessionInfo:
-        """Change metadata: `change` gets a copy and gives the new one; it may be asked again when another was faster.
+        """Change metadata: `change` gets a copy and gives the new one; it is asked again when another was faster.
+
+        It is called outside the store's locks and transactions, and may ask the store. A pool gives its own, which is quick.
 
         Raises:
-            SessionEnded: it is gone.
+            SessionEnded: it is gone. InvalidParameter: the new metadata cannot be kept.
         """
 
     def delete(self, session_id: str) -> bool:
@@ -122,6 +125,6 @@ class Fullness:
             whose = f"session {session_id!r}" if session_id else "the session store"
             _log.warning("%s holds %d %s of the %d that %s allows", whose, used, self._what, limit, self._setting)
 
-    def forget(self, session_id: str) -> None:
-        """Whose quota it was is gone."""
-        self._warned.discard(session_id)
+    def forget(self, *session_ids: str) -> None:
+        """Whose quotas they were are gone: another session of such an id is warned of anew."""
+        self._warned.difference_update(session_ids)

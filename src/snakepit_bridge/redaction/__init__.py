@@ -10,10 +10,10 @@ from .shapes import MASK, looks_random
 DEFAULT = Redactor()
 
 describe = DEFAULT.describe
-find_secret = DEFAULT.find_secret
 is_secret_name = DEFAULT.is_secret_name
 mask = DEFAULT.mask
 masked = DEFAULT.masked
+objection = DEFAULT.objection
 secrets_in = DEFAULT.secrets_in
 
-__all__ = ["DEFAULT", "MASK", "Redactor", "describe", "find_secret", "is_secret_name", "looks_random", "mask", "masked", "secrets_in"]
+__all__ = ["DEFAULT", "MASK", "Redactor", "describe", "is_secret_name", "looks_random", "mask", "masked", "objection", "secrets_in"]

@@ -10,7 +10,7 @@ from .shapes import MASK
 _MAX_DEPTH = 12
 _MAX_ITEMS = 20_000
 _MAX_FOUND = 128
-#: Where a secret is looked for in a text (characters).
+#: Bytes beyond this are taken for no text (bytes).
 _MAX_TEXT = 64 * 1024
 #: So many items a glance looks at, however large the value is; and of one list.
 _GLANCE = 256
@@ -30,9 +30,9 @@ def secrets_in(value: Any, is_secret_name: Callable[[str], bool]) -> Tuple[str, 
     if _is_harmless(value, is_secret_name):
         return ()
     found: List[str] = []
-    for below, _path, item in _walk(value, "", is_secret_name):
+    for below, item in _walk(value, is_secret_name):
         if below:
-            text = _text_of(item)
+            text = text_of(item)
             if text and text not in found:
                 found.append(text)
                 if len(found) >= _MAX_FOUND:
@@ -56,15 +56,6 @@ def glance(value: Any, is_secret_name: Callable[[str], bool]) -> Tuple[str, ...]
                 elif type(child) not in LEAVES:
                     queue.append(child)
     return secrets_in({"secret": below}, "secret".__eq__) if below else ()
-
-
-def find_secret(value: Any, name: str, is_secret_name: Callable[[str], bool], is_secret_text: Callable[[str], bool]) -> Optional[str]:
-    """The path of the first secret, or None."""
-    for below, path, item in _walk(value, name, is_secret_name):
-        text = _text_of(item)
-        if text and (below or is_secret_text(text[:_MAX_TEXT])):
-            return path
-    return None
 
 
 def masked(value: Any, name: str, is_secret_name: Callable[[str], bool], mask: Callable[[str], str], depth: int = 0) -> Any:
@@ -105,27 +96,22 @@ def _is_harmless(value: Any, is_secret_name: Callable[[str], bool]) -> bool:
     return True
 
 
-def _walk(value: Any, name: str, is_secret_name: Callable[[str], bool]) -> Iterator[Tuple[bool, str, Any]]:
-    """Every leaf, in order: (is it below a secret's name?, its path, itself)."""
-    stack = [(bool(name) and is_secret_name(name), name, value, 0)]
+def _walk(value: Any, is_secret_name: Callable[[str], bool]) -> Iterator[Tuple[bool, Any]]:
+    """Every leaf, in order: (is it below a secret's name?, itself)."""
+    stack = [(False, value, 0)]
     seen = 0
     while stack and seen < _MAX_ITEMS:
-        below, path, item, depth = stack.pop()
+        below, item, depth = stack.pop()
         seen += 1
-        children = _children(item, path) if depth < _MAX_DEPTH else None
+        children = children_of(item, "") if depth < _MAX_DEPTH else None
         if children is None:
-            yield below, path, item
+            yield below, item
             continue
         found = []
-        for key, at, child in children:
-            found.append((below or (isinstance(key, str) and is_secret_name(key)), at, child, depth + 1))
+        for key, _at, child in children:
+            found.append((below or (isinstance(key, str) and is_secret_name(key)), child, depth + 1))
             if len(found) + seen >= _MAX_ITEMS:
                 break
-        for key, _at, _child in _children(item, path) or ():  # a secret may also stand as a key
-            if len(found) + seen >= _MAX_ITEMS:
-                break
-            if isinstance(key, str) and len(key) > 15:
-                found.append((False, "a key of %s" % (path or "it"), key, _MAX_DEPTH))
         stack += reversed(found)
 
 
@@ -136,10 +122,10 @@ def _pairs(value: Any, most: int) -> List[Tuple[Any, Any]]:
     if type(value) is list or type(value) is tuple:
         items = value[: min(most, _GLANCE_LIST)]
         return [] if LEAVES.issuperset(map(type, items)) else [(None, child) for child in items]
-    return [(key, child) for key, _path, child in itertools.islice(_children(value, "") or (), most)]
+    return [(key, child) for key, _path, child in itertools.islice(children_of(value, "") or (), most)]
 
 
-def _children(value: Any, path: str) -> Optional[_Children]:
+def children_of(value: Any, path: str) -> Optional[_Children]:
     """What a container holds; None for a leaf. A subclass is read as what it is based on, its own methods are not called."""
     if isinstance(value, dict):
         return ((key, "%s[%s]" % (path, _key(key)), item) for key, item in list(dict.items(value)))
@@ -164,7 +150,8 @@ def _key(key: Any) -> str:
     return type(key).__name__
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A leaf as text; empty for what is none, or too large to be written."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (bytes, bytearray)) and len(value) <= _MAX_TEXT:

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Any, Iterable, List, Mapping, Optional, Set, Tuple
 
-from . import assignments, describing, nested, shapes
+from . import assignments, describing, nested, objections, shapes
 from .colours import with_colours, without_colours
 from .literals import Literals, literals
 from .names import further_names, is_secret, words_of
@@ -37,7 +37,10 @@ class Redactor:
 
     def __init__(self, names: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
         self._names = further_names(names)
-        self._shapes = shapes.Shapes(tuple(patterns))
+        patterns = tuple(patterns)
+        self._shapes = shapes.Shapes(patterns)
+        #: What makes it find other things than another one; to compare.
+        self.rules = (self._names, patterns)
         self._hints = tuple(words[-1] for words in self._names)
         self._find: Any = None
         self._harmless: Set[str] = set()  # keys that `glance` has met, and that name no secrets
@@ -112,9 +115,13 @@ class Redactor:
         """Of environment variables, the values of those with secret names; the working directory is none."""
         return [value for name, value in variables.items() if name not in _DIRECTORIES and self.is_secret_name(name)]
 
-    def find_secret(self, value: Any, name: str = "") -> Optional[str]:
-        """The path of the first thing that looks like a secret, such as `metadata['db']['password']`; None if nothing does."""
-        return nested.find_secret(value, name, self.is_secret_name, lambda text: self.mask(text) != text)
+    def objection(self, value: Any, name: str = "") -> Optional[objections.Objection]:
+        """Why a value must not be kept on disk; None if it may be. Its path reads like `metadata['db']['password']`."""
+        return objections.Search(self.is_secret_name, lambda text: self.mask(text) != text).find(value, name)
+
+    def secret_name_in(self, value: Any, name: str = "") -> Optional[objections.Objection]:
+        """As `objection`, by names and bounds alone; what the texts themselves look like is not searched."""
+        return objections.Search(self.is_secret_name, lambda text: False).find(value, name)
 
     def _is_secret_name(self, name: str) -> bool:
         return is_secret(words_of(name), self._names)

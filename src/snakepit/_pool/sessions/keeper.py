@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from snakepit._pool.call import Call
 from snakepit._sessions.records import SessionInfo
 from snakepit.errors import SessionEnded, SnakepitError
+from snakepit_bridge.frozen import freeze
 
 from .access import StoreAccess
 from .entry import Entry, Loss
@@ -289,7 +290,8 @@ class Keeper:
         entry = self._entries.get(info.id)
         bound = self._seats.bound_to(info.id)
         state = "bound" if bound else "lost" if entry is not None and entry.loss is not None else "unbound"
-        return dataclasses.replace(info, worker_id=bound, state=state)
+        metadata = freeze(info.metadata)  # a copy: the other one is what workers are told
+        return dataclasses.replace(info, metadata=metadata, worker_id=bound, state=state)
 
     def _over(self, session_id: str, reason: str) -> None:
         """Forget a session here: its open calls are cancelled, its state leaves the workers."""

@@ -1,0 +1,119 @@
+"""Where the file of an SQLite store lies, and that nobody but its owner can read it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+import stat
+from collections.abc import Iterator
+
+import pytest
+
+import snakepit
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_leaves_nothing")]
+
+
+@pytest.fixture(autouse=True)
+def _any_umask() -> Iterator[None]:
+    """What is private is so without its help."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def _modes(folder: pathlib.Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): oct(stat.S_IMODE(path.lstat().st_mode)) for path in sorted(folder.rglob("*"))}
+
+
+def _open(path: pathlib.Path) -> dict[str, str]:
+    """What a store makes in the folder of its path."""
+    with contextlib.closing(snakepit.SQLiteSessionStore(path)) as store:
+        store.open("a", ttl=60.0, metadata=None)
+        return _modes(path.parent)
+
+
+FILES = {"sessions.db": "0o600", "sessions.db-wal": "0o600", "sessions.db-shm": "0o600"}
+
+
+def test_directories_are_made_private(tmp_path: pathlib.Path) -> None:
+    """All that are missing, 0700, also those between; the file and SQLite's helpers are 0600."""
+    with contextlib.closing(snakepit.SQLiteSessionStore(tmp_path / "one" / "two" / "sessions.db")) as store:
+        store.open("a", ttl=60.0, metadata=None)
+        found = _modes(tmp_path)
+    assert found == {"one": "0o700", "one/two": "0o700", **{f"one/two/{name}": mode for name, mode in FILES.items()}}
+
+
+def test_an_open_file_in_a_private_directory_is_closed(tmp_path: pathlib.Path) -> None:
+    """It gets 0600 before anything is written to it."""
+    (tmp_path / "sessions.db").touch(0o666)
+    assert _open(tmp_path / "sessions.db") == FILES
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o711, 0o1777])
+def test_in_a_directory_of_others_it_has_one_of_its_own(tmp_path: pathlib.Path, mode: int) -> None:
+    """A project's folder stays as it is; the file lies in a directory beside it, and is found there again."""
+    project = tmp_path / "project"
+    project.mkdir()
+    project.chmod(mode)
+    assert _open(project / "sessions.db") == {"sessions.db.d": "0o700", **{f"sessions.db.d/{name}": kind for name, kind in FILES.items()}}
+    assert stat.S_IMODE(project.stat().st_mode) == mode
+    project.chmod(0o700)  # also when the folder is private from now on
+    with contextlib.closing(snakepit.SQLiteSessionStore(project / "sessions.db")) as again:
+        assert again.get("a") is not None
+
+
+def test_a_pool_in_a_project_folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sqlite:///sessions.db` works there without any preparation, and what it holds is private."""
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    with snakepit.Pool("session_tools:SessionTools", size=1, session_store="sqlite:///sessions.db") as pool:
+        pool.session("a", metadata={"user": "ann"}).open()
+    with snakepit.Pool("session_tools:SessionTools", size=1, session_store="sqlite:///sessions.db") as pool:
+        assert pool.execute("metadata", session_id="a") == {"user": "ann"}
+    assert _modes(tmp_path)["sessions.db.d"] == "0o700"
+    assert _modes(tmp_path)["sessions.db.d/sessions.db"] == "0o600"
+
+
+def _refused(path: pathlib.Path, message: str) -> None:
+    with pytest.raises(snakepit.SessionStoreError, match=message):
+        snakepit.SQLiteSessionStore(path)
+
+
+def test_a_file_that_others_can_reach_is_not_left_behind_silently(tmp_path: pathlib.Path) -> None:
+    """Sessions that lie there already would not be found at the other place: the cure is named."""
+    (tmp_path / "sessions.db").touch(0o600)
+    tmp_path.chmod(0o755)
+    _refused(tmp_path / "sessions.db", r"sessions.db lies in .*, which others can enter(.|\n)*chmod 700 .*sessions.db.d")
+    tmp_path.chmod(0o700)
+    assert _open(tmp_path / "sessions.db") == FILES
+
+
+def test_links_are_refused(tmp_path: pathlib.Path) -> None:
+    """Whoever can make one would choose where sessions are written; nothing is made at the other end."""
+    (tmp_path / "sessions.db").symlink_to(tmp_path / "elsewhere.db")
+    _refused(tmp_path / "sessions.db", "sessions.db is a symbolic link")
+    (tmp_path / "sessions.db").unlink()
+    (tmp_path / "private").mkdir(mode=0o700)
+    (tmp_path / "sessions.db.d").symlink_to(tmp_path / "private")
+    _refused(tmp_path / "sessions.db", "sessions.db.d is no directory of this user alone")
+    assert not (tmp_path / "elsewhere.db").exists()
+    assert not list((tmp_path / "private").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["wide", "file"])
+def test_a_directory_that_is_not_private_is_refused(tmp_path: pathlib.Path, kind: str) -> None:
+    """Where the file would lie in it: by name, with the cure."""
+    own = tmp_path / "sessions.db.d"
+    own.touch() if kind == "file" else own.mkdir()
+    own.chmod(0o755)
+    _refused(tmp_path / "sessions.db", r"sessions.db.d is no directory of this user alone(.|\n)*mode 700")
+
+
+def test_another_version_is_refused(tmp_path: pathlib.Path) -> None:
+    """Its tables may mean something else; they stay as they were."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "sessions.db")) as db:
+        db.execute("PRAGMA user_version = 7")
+    _refused(tmp_path / "sessions.db", "has version 7; this library reads 1")
