@@ -16,6 +16,7 @@ from snakepit._sessions.records import SessionInfo
 from snakepit.errors import SessionEnded, SnakepitError
 from snakepit_bridge.frozen import freeze
 
+from . import changes
 from .access import StoreAccess
 from .entry import Entry, Loss
 from .sweeper import Sweeper
@@ -221,7 +222,7 @@ class Keeper:
                 entry.renew(newest.metadata, newest.ttl, self._loop.time())
             return self._seen(info)
 
-        return await self._access.noted(lambda: store.update(session_id, change), note, on_thread=True)
+        return await changes.update(self._access, session_id, change, note)
 
     async def ask(self, method: str, *args: Any) -> Any:
         """Ask the store by the name of a method: programs, counts."""
