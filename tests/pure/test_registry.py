@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import inspect
 import json
@@ -178,6 +179,10 @@ def test_a_copy_is_the_callers_own() -> None:
     assert spec.signature.parameters["layers"].default == [1, 2]
 
 
+def _parameter(**changes: Any) -> dict[str, Any]:
+    return {"parameters": [{"name": "p", "kind": "keyword_only", "required": False, **changes}]}
+
+
 # limits ------------------------------------------------------------------------------------------------------------------
 
 
@@ -192,12 +197,53 @@ def test_a_copy_is_the_callers_own() -> None:
         ({"metadata": {"k" * 129: "v"}}, "a key of metadata"),
         ({"metadata": {"k": "v" * 5000}}, r"metadata\['k'\] has 5000 characters"),
         ({"parameters": [{"name": f"p{n}", "kind": "keyword_only", "required": True} for n in range(257)]}, "parameters has 257 entries"),
+        (_parameter(name="p" * 129), "tool 'train': a parameter's name, 'p{20}'..., has 129 characters; allowed are 128"),
+        (_parameter(annotation="x" * 16_385), "tool 'train': the annotation of 'p' has 16385 characters; allowed are 16384"),
+        (_parameter(default="x" * 5_000_000), "tool 'train': the default of 'p' has 5000005 bytes; allowed are 65536"),
+        (_parameter(default=[[0] * 1000] * 70), "the default of 'p' has 70"),
+        (_parameter(schema={"enum": ["x" * 70_000]}), "tool 'train': the schema of 'p' has 70"),
+        ({"returns": {"enum": ["x" * 70_000]}}, "tool 'train': returns has 70"),
+        ({"parameters": [_parameter(name=f"p{n}", default="x" * 60_000)["parameters"][0] for n in range(20)]}, "hold together has 12"),
     ],
 )
 def test_what_is_too_large_is_refused(changes: dict[str, Any], message: str) -> None:
     """By the tool's name and the field's, with what was found and what is allowed."""
     with pytest.raises(InvalidToolSpec, match=message):
         _spec(**changes)
+
+
+def test_host_tools_that_are_too_large_are_refused() -> None:
+    """By the same bounds, found from the function itself; an annotation is cut, like a docstring."""
+
+    def default(a: str = "x" * 5_000_000) -> None: ...
+
+    def annotated(**names: int) -> None: ...
+
+    annotated.__annotations__ = {"names": "z" * 5_000_000}
+    with pytest.raises(InvalidToolSpec, match="'default': the default of 'a' has"):
+        spec_of(default)
+    assert len(spec_of(annotated).parameters[0].annotation) <= 16_384
+
+
+def test_a_worker_offers_a_bounded_number_of_tools() -> None:
+    """As many as are allowed, and not one more."""
+    told = describe(train)
+    assert len(parse_tool_specs([{**told, "name": f"t{n}"} for n in range(1000)])) == 1000
+    with pytest.raises(InvalidToolSpec, match="the worker offers 1001 tools; allowed are 1000"):
+        parse_tool_specs([{**told, "name": f"t{n}"} for n in range(1001)])
+
+
+def test_an_application_offers_a_bounded_number_of_host_tools() -> None:
+    """For all calls, and again for each session; one that is taken back makes room."""
+    registry = ToolRegistry()
+    spec = spec_of(len)
+    for session_id, where in (("", "this pool"), ("s", "session 's'"), ("t", "session 't'")):
+        for number in range(1000):
+            registry.add_host_tool(dataclasses.replace(spec, name=f"t{number}"), session_id)
+        with pytest.raises(InvalidToolSpec, match=f"{where} has 1000 host tools, which is all that is allowed; 'len' would be one more"):
+            registry.add_host_tool(spec, session_id)
+        assert registry.remove_host_tool("t0", session_id)
+        registry.add_host_tool(spec, session_id)
 
 
 def test_a_long_docstring_is_cut() -> None:

@@ -1,6 +1,7 @@
 """The tools there are: the workers', as their `hello` told them, and the application's own, for all calls or one session's.
 
-The registry alone changes what it holds; what it gives out is frozen. Read from any thread: each change swaps a whole mapping.
+The registry alone changes what it holds; what it gives out is frozen. Read from any thread: each change swaps a whole mapping,
+that of one session or that for all calls.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from snakepit.errors import ChannelError, InvalidToolSpec
 from snakepit_bridge.tool_specs import describe
 
+from .tool_limits import MAX_HOST_TOOLS, too_many_host_tools
 from .tools import ToolSpec, parse_tool_specs
 
 
@@ -23,7 +25,7 @@ class ToolRegistry:
     def __init__(self) -> None:
         #: The workers' tools, by name: looked up on the way of every call.
         self.worker_tools: Mapping[str, ToolSpec] = MappingProxyType({})
-        self._host: Mapping[tuple[str, str], ToolSpec] = {}  # by (session, name)
+        self._host: dict[str, Mapping[str, ToolSpec]] = {}  # by session, then by name; those for all calls under ""
         self._lock = threading.Lock()
 
     def set_worker_tools(self, specs: Iterable[ToolSpec]) -> None:
@@ -34,39 +36,43 @@ class ToolRegistry:
         """Offer a function, to all calls or those of one session.
 
         Raises:
-            InvalidToolSpec: its name is taken there (code `duplicate_tool`).
+            InvalidToolSpec: its name is taken there (code `duplicate_tool`), or there are too many.
         """
         with self._lock:
-            if (session_id, spec.name) in self._host:
+            offered = self._host.get(session_id, {})
+            if spec.name in offered:
                 where = f"session {session_id!r}" if session_id else "this pool"
-                message = f"{where} has a host tool named {spec.name!r} already: {self._host[session_id, spec.name].signature}"
+                message = f"{where} has a host tool named {spec.name!r} already: {offered[spec.name].signature}"
                 hint = "give it another name=, or unregister_tool() the other first"
                 raise InvalidToolSpec(message, code="duplicate_tool", hint=hint, tool=spec.name, session_id=session_id)
-            self._host = {**self._host, (session_id, spec.name): spec}
+            if len(offered) >= MAX_HOST_TOOLS:
+                raise too_many_host_tools(spec.name, session_id)
+            self._host[session_id] = {**offered, spec.name: spec}
 
     def remove_host_tool(self, name: str, session_id: str = "") -> bool:
         """Offer it no more; False if it was not offered."""
         with self._lock:
-            there = (session_id, name) in self._host
-            self._host = {key: spec for key, spec in self._host.items() if key != (session_id, name)}
-        return there
+            offered = self._host.get(session_id, {})
+            left = {key: spec for key, spec in offered.items() if key != name}
+            if left or not session_id:
+                self._host[session_id] = left
+            else:
+                self._host.pop(session_id, None)
+        return name in offered
 
     def drop_session(self, session_id: str) -> None:
         """A session is over, and what was offered to it alone."""
         with self._lock:
-            if any(owner == session_id for owner, _ in self._host):
-                self._host = {key: spec for key, spec in self._host.items() if key[0] != session_id}
+            if session_id:
+                self._host.pop(session_id, None)
 
     def host_tool(self, name: str, session_id: str = "") -> ToolSpec | None:
         """What a call of this session gets by this name: the session's own first."""
-        host = self._host
-        return host.get((session_id, name)) or host.get(("", name))
+        return self._host.get(session_id, {}).get(name) or self._host.get("", {}).get(name)
 
     def host_tools(self, session_id: str = "") -> tuple[ToolSpec, ...]:
         """All that a call of this session may use, by name."""
-        host = self._host
-        found = {name: spec for (owner, name), spec in host.items() if not owner}
-        found.update({name: spec for (owner, name), spec in host.items() if session_id and owner == session_id})
+        found = {**self._host.get("", {}), **self._host.get(session_id, {})}
         return tuple(found[name] for name in sorted(found))
 
     def snapshot(self, session_id: str = "") -> tuple[ToolSpec, ...]:

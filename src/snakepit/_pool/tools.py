@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from snakepit.errors import ChannelError, UnknownTool
 from snakepit_bridge.frozen import freeze
 
-from .tool_limits import check_limits
+from .tool_limits import check_limits, check_number
 
 T = TypeVar("T")
 
@@ -150,7 +150,9 @@ def parse_tool_specs(raw: Any) -> tuple[ToolSpec, ...]:
         ChannelError: something is missing or of the wrong kind; the message says what and where.
         InvalidToolSpec: a tool goes beyond the limits of `tool_limits`.
     """
-    specs = tuple(check_limits(_tool(item, f"tools[{index}]")) for index, item in enumerate(_of_type(raw, list, "tools")))
+    listed = _of_type(raw, list, "tools")
+    check_number(listed)
+    specs = tuple(check_limits(_tool(item, f"tools[{index}]")) for index, item in enumerate(listed))
     seen: set[str] = set()
     for spec in specs:
         if spec.name in seen:
