@@ -1,16 +1,33 @@
-"""Checks of settings that take a few lines: lists of texts, regular expressions, where sessions are kept. Called by `config`."""
+"""Checks of settings that take a few lines: texts, regular expressions, where sessions are kept and how long. Called by `config`."""
 
 from __future__ import annotations
 
 import pathlib
 import re
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, InvalidParameter
 
 _STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "a": re.ASCII}
+
+
+#: The longest lifetime of a session without calls (seconds): ten years. Redis counts in milliseconds, and its scripts in doubles.
+MAX_TTL = 10 * 365 * 86_400.0
+
+
+def check_ttl(name: str, value: Any, error: type[ConfigurationError | InvalidParameter] = ConfigurationError) -> float:
+    """A session's lifetime without calls: seconds above 0, at most ten years.
+
+    Raises:
+        ConfigurationError: it is not (or `error`, where it is a call's argument).
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_TTL:
+        message = f"{name} is {reprlib.repr(value)}; allowed are seconds above 0, at most {MAX_TTL:.0f} (ten years)"
+        raise error(message, hint="a session that is done is ended with end()", field=name)
+    return float(value)
 
 
 def check_texts(name: str, value: Any) -> tuple[str, ...]:

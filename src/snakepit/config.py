@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from snakepit_bridge.frozen import freeze
 
-from ._setting_checks import check_patterns, check_store, check_texts
+from ._setting_checks import check_patterns, check_store, check_texts, check_ttl
 from .errors import ConfigurationError, InvalidParameter
 
 #: What may be given as an adapter; `None` is the showcase.
@@ -366,7 +366,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "worker_output": _output,
     "affinity": check_affinity,
     "session_store": check_store,
-    "session_ttl": _seconds,
+    "session_ttl": check_ttl,
     "max_sessions": _whole(1),
     "max_programs_per_session": _whole(0),
     "host_tool_threads": _whole(1, 1_000),

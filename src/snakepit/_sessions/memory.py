@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from snakepit._setting_checks import check_ttl
+from snakepit.errors import InvalidParameter
 from snakepit_bridge.frozen import freeze
 
 from .records import (
@@ -19,7 +21,6 @@ from .records import (
     changed_by_others,
     check_program_id,
     check_session_id,
-    check_ttl,
     decode,
     encode,
     encode_metadata,
@@ -66,7 +67,7 @@ class MemorySessionStore:
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         check_session_id(session_id)
-        ttl = check_ttl(ttl)
+        ttl = check_ttl("ttl", ttl, InvalidParameter)
         given = decode(encode_metadata(metadata)) if metadata else {}
         with self._lock:
             now = self._clock()

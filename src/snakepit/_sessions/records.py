@@ -15,8 +15,6 @@ from snakepit_bridge.wire.plain import Unserialisable
 #: Seconds since the epoch; tests give a clock of their own.
 Clock = Callable[[], float]
 
-#: The longest lifetime without calls (seconds): ten years. Redis counts in milliseconds, and its scripts in doubles.
-MAX_TTL = 10 * 365 * 86_400.0
 #: How often `update` asks its change again when others were faster.
 MAX_TRIES = 1_000
 
@@ -81,18 +79,6 @@ def shown(value: Any) -> str:
     article = "an" if kind[:1].lower() in "aeiou" else "a"
     text = " ".join(reprlib.repr(value).split())
     return "None" if value is None else f"{text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + '...'}, {article} {kind}"
-
-
-def check_ttl(value: Any) -> float:
-    """A session's lifetime without calls: seconds above 0, at most ten years.
-
-    Raises:
-        InvalidParameter: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_TTL:
-        message = f"ttl is {value!r:.60}; allowed are seconds above 0, at most {MAX_TTL:.0f} (ten years)"
-        raise InvalidParameter(message, hint="end sessions that are done with end()", field="ttl")
-    return float(value)
 
 
 def thaw(value: Any) -> Any:

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from snakepit.errors import ConfigurationError, SessionStoreError
+from snakepit._setting_checks import check_ttl
+from snakepit.errors import ConfigurationError, InvalidParameter, SessionStoreError
 from snakepit_bridge.frozen import freeze
 from snakepit_bridge.redaction import Redactor
 
@@ -26,7 +27,6 @@ from .records import (
     Limits,
     SessionInfo,
     changed_by_others,
-    check_ttl,
     decode,
     no_program,
     session_ended,
@@ -92,7 +92,7 @@ class RedisSessionStore:
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         self.guard.session_id(session_id)
-        ttl = check_ttl(ttl)
+        ttl = check_ttl("ttl", ttl, InvalidParameter)
         data = self.guard.encode_metadata(metadata or {})
         limit, flag = self._limits.max_sessions, "1" if set_ttl else "0"
         code, *rest = self._run("open", session_id, repr(ttl), data, limit, flag)

@@ -5,7 +5,7 @@ Keys as in `redis`. ARGV: prefix, now, then what each script says.
 
 from __future__ import annotations
 
-from .records import MAX_TTL
+from snakepit._setting_checks import MAX_TTL
 
 _HEAD = """
 local prefix, now = ARGV[1], tonumber(ARGV[2])

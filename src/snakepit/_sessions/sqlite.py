@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from snakepit.errors import SessionStoreError
+from snakepit._setting_checks import check_ttl
+from snakepit.errors import InvalidParameter, SessionStoreError
 from snakepit_bridge.redaction import Redactor
 
 from . import sqlite_file
@@ -27,7 +28,6 @@ from .records import (
     Limits,
     SessionInfo,
     changed_by_others,
-    check_ttl,
     decode,
     encode_metadata,
     no_program,
@@ -78,7 +78,7 @@ class SQLiteSessionStore:
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
         self.guard.session_id(session_id)
-        ttl = check_ttl(ttl)
+        ttl = check_ttl("ttl", ttl, InvalidParameter)
         given = decode(self.guard.encode_metadata(metadata)) if metadata else {}
         with self._step() as db:
             now = self._clock()
