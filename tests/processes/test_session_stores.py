@@ -401,9 +401,9 @@ def _work(store: Any, sessions: int) -> None:
     """What a pool asks of a store for its calls, with sessions that are there and with new ones."""
     for number in range(20):
         there, fresh = str(number * (sessions // 20)), f"new {number}"
-        store.open(there, ttl=60.0, metadata=None)
+        info, _ = store.open(there, ttl=60.0, metadata=None)
         store.touch([there])
-        store.gone([there])
+        store.gone({there: info.created})
         store.get(there)
         store.expire()
         store.count()
