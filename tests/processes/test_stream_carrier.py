@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -98,8 +99,11 @@ def test_a_child_that_stays_does_not_keep_a_dead_worker_alive(tmp_path: pathlib.
 
 def sockets_of(pid: int) -> set[str]:
     """The sockets that a process holds open."""
-    targets = [str(link.readlink()) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
-    return {target for target in targets if target.startswith("socket:")}
+    found = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            found.add(str(link.readlink()))
+    return {target for target in found if target.startswith("socket:")}
 
 
 def test_a_worker_without_its_host_leaves(tmp_path: pathlib.Path) -> None:

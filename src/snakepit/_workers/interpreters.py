@@ -82,7 +82,7 @@ def ask(python: str, env: Mapping[str, str], cwd: str | None) -> Interpreter:
 
 
 def _facts(told: Any) -> tuple[tuple[int, ...], str, bool, bool]:
-    return tuple(told["python"]), str(told["implementation"]), bool(told["grpc"]), bool(told["msgpack"])
+    return tuple(told["python"]), str(told["implementation"]), bool(told.get("grpc")), bool(told.get("msgpack"))
 
 
 def libraries(python: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -121,7 +121,7 @@ def _answered(read: Callable[[Any], T], python: str, program: list[str], env: di
         raise _refused(python, f"did not answer within {_ANSWER_SECONDS:g} s") from None
     except OSError as error:
         raise _refused(python, f"cannot be run: {error.strerror or error}") from error
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and printed {done.stdout[:80]!r}"])[-1]
         raise _refused(python, f"is no Python that answers: {last}") from None
 
