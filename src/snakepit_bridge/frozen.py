@@ -1,6 +1,7 @@
 """Dicts and lists that nobody can change, for what is given out as a picture. They read, print and serialize like their bases.
 
-A copy (`copy`, `deepcopy`, `pickle`, `dict(...)`) is a plain one, and whoever made it may change it. Used by both sides.
+A copy (`copy`, `deepcopy`, `pickle`, `dict(...)`, `dataclasses.asdict` of what holds it) is a plain one, and whoever made it may
+change it. Used by both sides.
 """
 
 import copy
@@ -17,6 +18,10 @@ class FrozenDict(Dict[str, Any]):
     __slots__ = ()
     __init__ = __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A plain dict: who makes another one of this type, as `dataclasses.asdict` does, makes a copy."""
+        return dict(*args, **kwargs)
 
     def __copy__(self) -> Dict[str, Any]:
         return dict(self)
@@ -35,6 +40,10 @@ class FrozenList(List[Any]):
     __init__ = __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 
+    def __new__(cls, *args: Any) -> Any:
+        """A plain list; see `FrozenDict`."""
+        return list(*args)
+
     def __copy__(self) -> List[Any]:
         return list(self)
 
@@ -48,11 +57,11 @@ class FrozenList(List[Any]):
 def freeze(value: Any) -> Any:
     """A copy whose dicts and lists are frozen, at any depth."""
     if isinstance(value, dict):
-        mapping = FrozenDict.__new__(FrozenDict)
+        mapping = dict.__new__(FrozenDict)
         dict.update(mapping, {key: freeze(item) for key, item in value.items()})
         return mapping
     if isinstance(value, list):
-        sequence = FrozenList.__new__(FrozenList)
+        sequence = list.__new__(FrozenList)
         list.extend(sequence, map(freeze, value))
         return sequence
     return tuple(map(freeze, value)) if isinstance(value, tuple) else value
