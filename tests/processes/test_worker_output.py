@@ -306,3 +306,13 @@ def test_a_function_that_calls_the_pool(caplog: pytest.LogCaptureFixture) -> Non
     assert isinstance(error, snakepit.PoolError)
     assert error.code == "would_deadlock"
     caplog.clear()  # its tracebacks hold the pool, and that what gRPC keeps for it
+
+
+def test_codes_of_a_terminal() -> None:
+    """Those of nested progress bars come as they are; neither a worker that dies with one open, nor an error with one, harms the pool."""
+    heard = Heard()
+    with face_of("sync", PRINTING, worker_output=heard) as face:
+        face.execute("say", {"text": "\x1b[Aup \x1b[?25l\x1b[2K"})
+        heard.wait("\x1b[Aup \x1b[?25l\x1b[2K")
+        with pytest.raises(snakepit.UnknownTool):
+            face.execute("\x1b[2K")

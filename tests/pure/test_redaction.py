@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import time
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snakepit_bridge.redaction import MASK, describe, is_secret_name, mask
+from snakepit_bridge.redaction import MASK, Redactor, describe, is_secret_name, mask
 
 CANARY = "CANARY-s3cr3t'\"&%\\value"
 PLAIN = "hunter22plus"
@@ -66,6 +67,7 @@ MASKED = [
     f"data: {f'password={PLAIN}'.encode().hex()}",
     f"\x1b[31mpassword\x1b[0m=\x1b[1m{PLAIN}\x1b[0m",
     f"\x1b[1mtoken\x1b[0m: '\x1b[38;5;9m{PLAIN[:5]}\x1b[0m{PLAIN[5:]}'",
+    f"\x1b[2Kpassword=\x1b[?25l{PLAIN}\x1b[K",
     f'{{"password":\n    "{PLAIN}",\n "n": 1}}',
     repr(f'{{"password":\n    "{PLAIN}",\n "n": 1}}'),
     f"user: bob\npassword: |\n  {PLAIN}\n  more of {PLAIN}\nport: 1",
@@ -296,6 +298,29 @@ def test_a_hostile_megabyte_takes_seconds() -> None:
     began = time.process_time()
     mask("token" * 200_000, ("CANARY-one",))
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "code", ["\x1b[2K", "\x1b[A", "\x1b[?25l", "\x1b[K", "\x1b[", "\x1b[\x1b[", "\x1b[é", "\x1b[1;2", "\x1b\x1b[m[m", "\x1b[ "]
+)
+def test_codes_of_a_terminal_stay(code: str) -> None:
+    """Whatever they do, whole or not: nothing is lost, and what stands behind one is still masked."""
+    assert mask(f"{code} hello {code}") == f"{code} hello {code}"
+    masked = mask(f"{code} password={PLAIN} {code}")
+    assert PLAIN not in masked
+    assert MASK in masked
+    assert mask(code * 20_000) == code * 20_000
+
+
+def test_what_cannot_be_searched_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours costs the text, and nothing else."""
+
+    def fail(*_: Any) -> str:
+        raise RecursionError
+
+    redactor = Redactor()
+    monkeypatch.setattr(redactor, "_mask_once", fail)
+    assert redactor.mask("anything") == MASK
 
 
 def test_ordinary_lines_cost_microseconds() -> None:

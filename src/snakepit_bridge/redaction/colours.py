@@ -1,9 +1,10 @@
-"""Colours of a terminal: taken out of a text before secrets are looked for, and put back into what is shown of it."""
+"""Colours of a terminal, and its other codes: taken out of a text before secrets are looked for, and put back into what is shown of it."""
 
 import re
 from typing import List, Tuple
 
-_CODE = re.compile(r"\x1b\[[0-9;:]{0,32}m")
+#: What ECMA-48 calls a control sequence: parameters, intermediate characters, a final one.
+_CODE = re.compile(r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]")
 
 #: A code, and how many characters of the plain text stand before it.
 Codes = List[Tuple[int, str]]

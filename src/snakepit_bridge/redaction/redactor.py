@@ -55,11 +55,17 @@ class Redactor:
         return describing.describe(value, functools.partial(self.mask, extra=extra) if extra else self.mask)
 
     def mask(self, text: str, extra: Iterable[str] = ()) -> str:
-        """The text without its secrets: `***` stands for each.
+        """The text without its secrets: `***` stands for each. Never raises: what cannot be searched is all masked.
 
         Args:
             extra: secrets that are known, masked in every form; those of less than 6 characters are not looked for.
         """
+        try:
+            return self._mask(text, extra)
+        except Exception:
+            return MASK
+
+    def _mask(self, text: str, extra: Iterable[str]) -> str:
         known = literals(tuple(extra)) if extra else None
         for _ in range(_ROUNDS):
             masked = self._mask_once(text, known, _DEPTH)
@@ -127,11 +133,14 @@ class Redactor:
         return is_secret(words_of(name), self._names)
 
     def _mask_once(self, text: str, known: Optional[Literals], depth: int) -> str:
-        if "\x1b[" in text:
-            plain, codes = without_colours(text)
-            masked = self._mask_once(plain, known, depth)
+        plain, codes = without_colours(text) if "\x1b[" in text else (text, [])
+        if codes:
+            masked = self._mask_plain(plain, known, depth)
             if masked != plain:
                 text = with_colours(masked, codes, plain, MASK)
+        return self._mask_plain(text, known, depth)
+
+    def _mask_plain(self, text: str, known: Optional[Literals], depth: int) -> str:
         if known is not None:
             text = _cut(text, known.spans(text))
         text = shapes.without_key_lines(self._shapes.own(text))
