@@ -41,6 +41,21 @@ def check_texts(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def check_text(name: str, value: Any) -> str:
+    """A text, which may be empty."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is a {type(value).__name__}; allowed is a text", field=name)
+    return value
+
+
+def check_instance_name(name: str, value: Any) -> str:
+    """A short word, which lists of processes show."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", value):
+        hint = "for example instance_name='models'"
+        raise ConfigurationError(f"{name} is {value!r}; allowed are up to 40 letters, digits, '_', '.' and '-'", hint=hint, field=name)
+    return value
+
+
 def check_patterns(name: str, value: Any) -> tuple[str, ...]:
     """Regular expressions, as text or compiled; as text.
 

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from snakepit_bridge.frozen import freeze
 
-from ._setting_checks import check_patterns, check_store, check_texts, check_ttl
+from ._setting_checks import check_instance_name, check_patterns, check_store, check_text, check_texts, check_ttl
 from .errors import ConfigurationError, InvalidParameter
 
 #: What may be given as an adapter; `None` is the showcase.
@@ -69,6 +69,7 @@ class PoolSettings(TypedDict, total=False):
     session_store: where sessions are kept: None (memory), "sqlite:///path", "redis://host:port/db", or a `SessionStore`.
     session_ttl: lifetime of a session without calls. max_sessions, max_programs_per_session: quotas.
     host_tool_threads: how many sync host tools may run at once. max_call_depth: how deep tools and host tools may call each other.
+    instance_name, instance_token: tell pools on one machine apart: leftovers of dead ones of the same name and token are ended.
     log_level: of the library, on both sides, such as "DEBUG"; None: `SNAKEPIT_LOG_LEVEL`, else as logging is set up.
     secret_names, secret_patterns: further names (of keys) and regular expressions of what is never shown.
     """
@@ -103,6 +104,8 @@ class PoolSettings(TypedDict, total=False):
     max_programs_per_session: int
     host_tool_threads: int
     max_call_depth: int
+    instance_name: str
+    instance_token: str
     log_level: str | int | None
     secret_names: Sequence[str]
     secret_patterns: Sequence[str | re.Pattern[str]]
@@ -142,6 +145,8 @@ class PoolConfig:
     max_programs_per_session: int = 1_000
     host_tool_threads: int = 16
     max_call_depth: int = 8
+    instance_name: str = ""
+    instance_token: str = dataclasses.field(default="", repr=False)
     log_level: str | int | None = None
     secret_names: tuple[str, ...] = ()
     secret_patterns: tuple[str, ...] = ()
@@ -371,6 +376,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "max_programs_per_session": _whole(0),
     "host_tool_threads": _whole(1, 1_000),
     "max_call_depth": _whole(1, 100),
+    "instance_name": check_instance_name,
+    "instance_token": check_text,
     "log_level": check_log_level,
     "secret_names": check_texts,
     "secret_patterns": check_patterns,

@@ -35,7 +35,8 @@ class _MemoryProcess:
 
     def __init__(self, spec: LaunchSpec, adapter: Sequence[Any]) -> None:
         self._loop = asyncio.get_running_loop()
-        self.pid = os.getpid()
+        self.pid: int | None = os.getpid()
+        self.rss = 0
         self.report: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
         self.exited: asyncio.Future[int] = self._loop.create_future()
         self.channel = self
@@ -128,6 +129,9 @@ class _MemoryLauncher:
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> _MemoryProcess:
         """Start a worker; what it prints goes where this process prints."""
         return _MemoryProcess(spec, self._adapter)
+
+    async def close(self) -> None:
+        """Nothing is left: its workers end by themselves."""
 
 
 class MemoryPool(Pool):

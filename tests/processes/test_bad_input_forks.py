@@ -193,8 +193,8 @@ def test_commands(plain: Face) -> None:
 
 
 def test_what_commands_inherit(plain: Face) -> None:
-    """Nothing of the worker's: no secret, no setting of this library, no descriptor, and Ctrl-C is not ignored."""
-    assert plain.execute("python_in_python", timeout=20) == "[] [] False\n"
+    """Nothing of the worker's: no secret, no setting of this library but its mark, no descriptor, and Ctrl-C is not ignored."""
+    assert plain.execute("python_in_python", timeout=20) == "['SNAKEPIT_GUARDIAN'] [] False\n"
 
 
 def test_the_host_may_fork_too(tmp_path: pathlib.Path) -> None:

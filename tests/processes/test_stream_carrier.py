@@ -70,7 +70,7 @@ def test_what_is_printed_never_meets_the_channel(how: dict[str, Any]) -> None:
 
 
 def test_a_child_that_stays_does_not_keep_a_dead_worker_alive(tmp_path: pathlib.Path) -> None:
-    """Children that a tool forked or started hold no end of the channel: the worker's death is told at once, not when they end."""
+    """Children that a tool forked or started hold no end of the channel: the worker's death is told at once; and they end with it."""
     tools = tmp_path / "children.py"
     tools.write_text(
         "import os, subprocess, time\nfrom snakepit_bridge import tool\n\n"
@@ -91,9 +91,9 @@ def test_a_child_that_stays_does_not_keep_a_dead_worker_alive(tmp_path: pathlib.
             wait_until(lambda: pool.stats().restarts == 1, "word of the worker's end")
             assert pool.execute("pid") != worker
             assert time.monotonic() - began < 10
-            assert all(map(is_alive, children))
+            wait_until(lambda: not any(map(is_alive, children)), "the end of what it had started")
         finally:
-            for child in children:
+            for child in filter(is_alive, children):
                 os.kill(child, signal.SIGKILL)
 
 
@@ -211,10 +211,12 @@ def test_the_command_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
             ["echo Welcome to gpu-1, have a nice day; sleep 60"],
             "what came first is not a worker's report: b'Welcome to gpu-1.*login script",
         ),
+        (['echo Welcome to gpu-1; exec "$@"'], "what came first is not a worker's report: b'Welcome to gpu-1"),
+        (['printf hi; "$@"; exit 3'], "what came first is not a worker's report: b'hi"),
         (["echo no such host >&2; exit 255"], "ended before it was ready: exited with code 255.*no such host"),
         (["exec 1>&-; sleep 60"], "the worker closed the channel"),
     ],
-    ids=["a banner", "it fails", "it closes stdout"],
+    ids=["a banner", "a banner before a worker", "a short one", "it fails", "it closes stdout"],
 )
 def test_a_command_that_starts_no_worker(tmp_path: pathlib.Path, lines: list[str], words: str) -> None:
     """What came in the place of a worker is told: a banner on stdout, an exit code with the last words, an end."""

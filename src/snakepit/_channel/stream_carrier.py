@@ -38,6 +38,7 @@ class StreamCarrier(asyncio.BufferedProtocol):
 
     Attributes:
         finished: nothing more will be written.
+        noise: what came in the place of the worker's report was none.
         first: the first message, where the worker reports on this channel; fails with `ChannelError` if none can come any more.
     """
 
@@ -50,7 +51,7 @@ class StreamCarrier(asyncio.BufferedProtocol):
         self._ends: Ends | None = None
         self._flushing: asyncio.Handle | None = None
         self._paused = False
-        self.finished = False
+        self.finished = self.noise = False
         self._reason = ""
         self._head = b""  # of what has come before the frames
         self._lost: asyncio.Future[None] = loop.create_future()
@@ -167,6 +168,7 @@ class StreamCarrier(asyncio.BufferedProtocol):
 
     def _not_the_protocol(self, fault: object) -> str:
         if self._ends is None:
+            self.noise = True
             return f"what came first is not a worker's report: {self._head!r}"
         return f"the worker sent something that is not the protocol: {getattr(fault, 'reason', fault)}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import pathlib
 import secrets
@@ -102,9 +103,11 @@ class PoolSetup:
                 sdk="" if python == sys.executable or config.command else hand_over_sdk(self._directory.path),
                 run_directory=self._directory.made,
                 command=config.command,
+                title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
 
-        launcher = self._inside or (CommandLauncher() if config.command else SpawnLauncher())
+        run = _run_name(config)
+        launcher = self._inside or (CommandLauncher(run) if config.command else SpawnLauncher(run))
         return Supervisor(settings, launcher, spec_for, listener)
 
     @staticmethod
@@ -124,6 +127,12 @@ class PoolSetup:
     def remove(self) -> None:
         """Remove what it put on disk."""
         self._directory.remove()
+
+
+def _run_name(config: PoolConfig) -> str:
+    """The name of runs whose leftovers this one may end; its token is not to be read in the environment of its workers."""
+    token = hashlib.sha256(config.instance_token.encode()).hexdigest()[:16] if config.instance_token else ""
+    return "-".join(filter(None, ("snakepit", config.instance_name, token)))
 
 
 def _thread_limits(config: PoolConfig) -> dict[str, str]:

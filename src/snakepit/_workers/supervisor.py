@@ -74,13 +74,16 @@ class Supervisor:
 
     async def run(self) -> None:
         """Keep `size` workers alive until `stop`."""
-        async with asyncio.TaskGroup() as group:
-            if self._settings.loads_grpc:
-                group.create_task(grpc_loading.load(), name="import-carrier")
-            for _ in range(self._settings.size):
-                worker = self._new_worker()
-                failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel
-                group.create_task(self._keep_slot(worker, failure, group.create_task), name=f"slot-{worker.id}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._settings.loads_grpc:
+                    group.create_task(grpc_loading.load(), name="import-carrier")
+                for _ in range(self._settings.size):
+                    worker = self._new_worker()
+                    failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel
+                    group.create_task(self._keep_slot(worker, failure, group.create_task), name=f"slot-{worker.id}")
+        finally:
+            await _to_its_end(self._launcher.close)
 
     def stop(self) -> None:
         """Let every worker finish its calls and leave; start no other."""

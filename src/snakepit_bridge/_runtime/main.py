@@ -61,6 +61,7 @@ def main(argv: List[str]) -> int:
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
     carrier, reporter = _carrier(options, secret)
     _prepare_process(reporter is not None)
+    _name_process(options.worker_id)
     OWN.set_up()
     set_up_logging()
     refs = options.adapter or [DEFAULT_REFERENCE]
@@ -123,6 +124,15 @@ def _prepare_process(hosted: bool) -> None:
     if hosted:
         # Ctrl-C in the terminal is the host's affair. Not SIG_IGN: commands that tools start would inherit that.
         signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def _name_process(worker_id: str) -> None:
+    """The short name that lists of processes show."""
+    try:
+        with open("/proc/self/comm", "wb") as file:
+            file.write(worker_id.encode()[:15])
+    except OSError:
+        pass  # not Linux: it keeps that of its interpreter
 
 
 def _check(refs: List[str]) -> int:

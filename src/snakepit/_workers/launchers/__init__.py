@@ -16,6 +16,7 @@ class LaunchSpec:
 
     Attributes:
         worker_id: such as `worker-1`.
+        title: what lists of processes show of it: its pool and its id.
         python: path of the interpreter.
         protocols: `("grpc",)`: it listens. Else the first of these that it can use, over what it inherits.
         adapter: adapter references, as the worker's command line takes them.
@@ -41,6 +42,7 @@ class LaunchSpec:
     run_directory: str = ""
     sdk: str = ""
     command: tuple[str, ...] = ()
+    title: str = ""
 
 
 class Channel(Carrier, Protocol):
@@ -56,11 +58,18 @@ class Channel(Carrier, Protocol):
 class Process(Protocol):
     """A started worker process."""
 
-    pid: int
     #: Set to the worker's first report: `{"ready": ...}`, `{"failed": ...}`, or None if it ended without one.
     report: asyncio.Future[dict[str, Any] | None]
     #: Set to the exit status as `subprocess` has it: a code, or a signal's number below zero.
     exited: asyncio.Future[int]
+
+    @property
+    def pid(self) -> int | None:
+        """Its number; None until it has been started."""
+
+    @property
+    def rss(self) -> int:
+        """The most memory that it had (bytes); 0: not known, or it lives."""
 
     @property
     def channel(self) -> Channel | None:
@@ -85,3 +94,6 @@ class Launcher(Protocol):
         Raises:
             OSError: the process could not be started.
         """
+
+    async def close(self) -> None:
+        """End what is left of what it has started; all workers have ended."""

@@ -11,11 +11,18 @@ import socket
 from collections.abc import Callable
 
 from . import LaunchSpec
-from .process import WorkerProcess, started
+from .process import WorkerProcess, guardian_for, started
 
 
 class CommandLauncher:
-    """Starts workers by a command line."""
+    """Starts workers by a command line.
+
+    Args:
+        run: names the run in the environment of what it starts.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._guardian = guardian_for(run)
 
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> WorkerProcess:
         """Start one worker; see `Launcher.start`."""
@@ -23,16 +30,21 @@ class CommandLauncher:
         writes, stdin = socket.socketpair()
         reads, stdout = socket.socketpair()
         return started(
+            self._guardian,
             command_line(spec),
             on_output,
-            lifeline=None,
-            channel=(reads, writes),
-            close_after=[stdin, stdout],
-            stdin=stdin,
-            stdout=stdout,
             env={**os.environ, **spec.env},
             cwd=spec.cwd,
+            run_directory="",
+            descriptors={0: stdin, 1: stdout},
+            lifeline=None,
+            channel=(reads, writes),
         )
+
+    async def close(self) -> None:
+        """End what is left of what it started."""
+        if self._guardian is not None:
+            await self._guardian.close()
 
 
 def command_line(spec: LaunchSpec) -> list[str]:

@@ -1,7 +1,6 @@
 """One worker process as the host holds it: its outputs, its report, its channel where it inherited one, its end.
 
-The end of a process is learned from the kernel (a pidfd), never by asking. Whatever the worker left in its process group
-ends with it. The launchers make these.
+The launchers make these. On Linux a guardian starts, watches and ends the process itself; elsewhere this host does.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ import asyncio
 import contextlib
 import functools
 import os
-import signal
 import socket
-import subprocess
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Protocol
 
 from snakepit._channel.stream_carrier import StreamCarrier, parse_report
+from snakepit._workers.guardian import Guardian
 from snakepit.errors import ChannelError
 
+from . import popen
 from .lines import Lines
 
 #: The host's ends of what its workers inherited. A forked copy of the host must not hold them open: they say that the host lives.
@@ -37,11 +36,24 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
+class Body(Protocol):
+    """The process itself: a `Ward`, or a `Child`."""
+
+    pid: int | None
+    rss: int
+    exited: asyncio.Future[int]
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 class WorkerProcess:
     """One worker process and its descriptors.
 
     Args:
-        popen: the process; its pipes are its outputs.
+        body: the process.
+        outputs: what it prints to, by name.
         on_output: called with what it prints; see `Lines`.
         lifeline: our end of the socket on which it reports; None: it reports on its channel.
         channel: our ends of what carries its channel: (what we read, what we write), which may be one socket; None: it listens.
@@ -49,35 +61,47 @@ class WorkerProcess:
 
     def __init__(
         self,
-        popen: subprocess.Popen[bytes],
+        body: Body,
+        outputs: Mapping[str, IO[bytes]],
         on_output: Callable[[str, str, str], None],
         lifeline: socket.socket | None,
         channel: tuple[socket.socket, socket.socket] | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._popen = popen
-        self.pid = popen.pid
+        self._body = body
+        self.exited = body.exited
         self.report: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
-        self.exited: asyncio.Future[int] = self._loop.create_future()
-        pipes = [(name, pipe) for name, pipe in (("stdout", popen.stdout), ("stderr", popen.stderr)) if pipe is not None]
-        self._outputs = [(Lines(self._loop, name, on_output), pipe) for name, pipe in pipes]
+        self._outputs = [(Lines(self._loop, name, on_output), pipe) for name, pipe in outputs.items()]
         self._lifeline = _Report(self.report)
         self.channel = StreamCarrier(self._loop) if channel is not None else None
         self._sockets = [*(channel or ()), *([lifeline] if lifeline is not None else [])]
         self._fds = {sock.fileno() for sock in self._sockets}
         _our_ends.update(self._fds)
-        self._opened = self._loop.create_task(self._open(lifeline, channel), name=f"open-{self.pid}")
-        self._watch_exit()
+        self._opened = self._loop.create_task(self._open(lifeline, channel), name="open-worker")
+        self.exited.add_done_callback(self._no_report)
+
+    @property
+    def pid(self) -> int | None:
+        """Its number; None until it has been started."""
+        return self._body.pid
+
+    @property
+    def rss(self) -> int:
+        """The most memory that it had (bytes); 0: not known, or it lives."""
+        return self._body.rss
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
-        if not self.exited.done():
-            self._popen.send_signal(signal.SIGTERM)
+        self._body.terminate()
 
     def kill(self) -> None:
-        """End it and its process group (SIGKILL)."""
-        if not self.exited.done():
-            _kill_group(self.pid)
+        """End it and what it has started (SIGKILL)."""
+        self._body.kill()
+
+    def fail(self, failed: dict[str, Any]) -> None:
+        """Report why it could not be started."""
+        if not self.report.done():
+            self.report.set_result({"failed": failed})
 
     async def close(self) -> None:
         """Read its outputs to their end (bounded: a child of a tool may hold them open), close every descriptor."""
@@ -115,34 +139,12 @@ class WorkerProcess:
             self.report.set_result(parse_report(first.result()))
         elif isinstance(error, ChannelError) and not self.exited.done():
             failed = {"kind": "channel", "message": error.message, "hint": _NOISE_HINT, "traceback": ""}
-            self._loop.call_later(_STATUS_SECONDS, self._report_failure, failed)
+            if self.channel is not None and self.channel.noise:
+                self.fail(failed)  # at once: the worker behind a greeting, whose channel has been broken off, is about to end
+            else:
+                self._loop.call_later(_STATUS_SECONDS, self.fail, failed)  # unless the process has ended by then, which says more
 
-    def _report_failure(self, failed: dict[str, Any]) -> None:
-        if not self.report.done():  # else the process has ended, which says more
-            self.report.set_result({"failed": failed})
-
-    def _watch_exit(self) -> None:
-        try:
-            pidfd = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):  # not Linux, or an old kernel: a thread waits instead
-            threading.Thread(target=self._wait_in_thread, name=f"wait-{self.pid}", daemon=True).start()
-            return
-        self._loop.add_reader(pidfd, self._on_exit, pidfd)
-
-    def _on_exit(self, pidfd: int) -> None:
-        self._loop.remove_reader(pidfd)
-        os.close(pidfd)
-        _kill_group(self.pid)  # before it is reaped, while its number cannot be anybody else's
-        self._exited(self._popen.wait())
-
-    def _wait_in_thread(self) -> None:
-        status = self._popen.wait()
-        with contextlib.suppress(RuntimeError):  # the loop has been closed
-            self._loop.call_soon_threadsafe(self._exited, status)
-
-    def _exited(self, status: int) -> None:
-        if not self.exited.done():
-            self.exited.set_result(status)
+    def _no_report(self, _exited: asyncio.Future[int]) -> None:
         if not self.report.done():
             self.report.set_result(None)
 
@@ -178,40 +180,61 @@ _NOISE_HINT = "what the command starts must print nothing on stdout before the w
 
 
 def started(
-    command: list[str],
+    guardian: Guardian | None,
+    command: Sequence[str],
     on_output: Callable[[str, str, str], None],
     *,
+    env: Mapping[str, str],
+    cwd: str | None,
+    run_directory: str,
+    descriptors: Mapping[int, socket.socket],
     lifeline: socket.socket | None,
     channel: tuple[socket.socket, socket.socket] | None,
-    close_after: Iterable[socket.socket],
-    **options: Any,
 ) -> WorkerProcess:
-    """Start a process in a session of its own: Ctrl-C in the terminal is the host's affair, and its group ends with it.
+    """Start a process. Its outputs come here, and its stdin is empty, unless they are among its descriptors.
 
     Args:
-        close_after: the worker's ends, which are closed here once it has them.
-        **options: of `subprocess.Popen`.
+        guardian: starts it; None: this host does.
+        descriptors: what it gets, by place; closed here once it has them.
 
     Raises:
         OSError: the process could not be started.
     """
-    try:
-        popen = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, **options)
-    except BaseException:
+    outputs: dict[str, IO[bytes]] = {}
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        places = {place: theirs.enter_context(sock).fileno() for place, sock in descriptors.items()}
         for sock in (lifeline, *(channel or ())):
             if sock is not None:
-                sock.close()
-        raise
-    finally:
-        for sock in close_after:
-            sock.close()
-    return WorkerProcess(popen, on_output, lifeline, channel)
+                ours.enter_context(sock)
+        if 0 not in places:
+            places[0] = theirs.enter_context(open(os.devnull, "rb")).fileno()  # noqa: PTH123 - bytes are read by who gets it
+        for place, name in ((1, "stdout"), (2, "stderr")):
+            if place not in places:
+                read, write = os.pipe()
+                outputs[name] = ours.enter_context(os.fdopen(read, "rb", buffering=0))
+                places[place] = theirs.enter_context(os.fdopen(write, "wb", buffering=0)).fileno()
+        made: list[WorkerProcess] = []
+        if guardian is not None:
+            failed = functools.partial(_could_not_start, command, made)
+            body: Body = guardian.start(command, env, cwd, places, run_directory, failed)
+        else:
+            body = popen.start(command, env, cwd, places)
+        ours.pop_all()
+    made.append(WorkerProcess(body, outputs, on_output, lifeline, channel))
+    return made[0]
+
+
+def _could_not_start(command: Sequence[str], made: Sequence[WorkerProcess], error: OSError) -> None:
+    message = f"{command[0]} cannot be started: {error.strerror}"
+    if error.filename == "cwd":
+        message = f"its working directory cannot be entered: {error.strerror}"
+    made[0].fail({"kind": "start", "message": message, "hint": "", "traceback": ""})
+
+
+def guardian_for(run: str) -> Guardian | None:
+    """What starts workers so that they cannot outlive the host; None where there is no such thing."""
+    return Guardian(run) if sys.platform == "linux" else None
 
 
 def _itself(protocol: Lines) -> Lines:
     return protocol
-
-
-def _kill_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)

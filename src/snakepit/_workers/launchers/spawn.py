@@ -13,7 +13,7 @@ from collections.abc import Callable
 import snakepit_bridge
 
 from . import LaunchSpec
-from .process import WorkerProcess, started
+from .process import WorkerProcess, guardian_for, started
 
 _SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
 _PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
@@ -28,7 +28,14 @@ _BOOT_ELSEWHERE = (
 
 
 class SpawnLauncher:
-    """Starts workers by `subprocess`."""
+    """Starts workers as processes.
+
+    Args:
+        run: names the run in the environment of what it starts.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._guardian = guardian_for(run)
 
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> WorkerProcess:
         """Start one worker; see `Launcher.start`."""
@@ -36,17 +43,21 @@ class SpawnLauncher:
         channel, inherited = (None, None) if spec.listen else socket.socketpair()
         handed = [theirs] if inherited is None else [theirs, inherited]
         return started(
+            self._guardian,
             _command(spec, theirs.fileno(), inherited.fileno() if inherited is not None else -1),
             on_output,
-            lifeline=lifeline,
-            channel=None if channel is None else (channel, channel),
-            close_after=handed,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            pass_fds=[sock.fileno() for sock in handed],
             env=_environment(spec),
             cwd=spec.cwd,
+            run_directory=spec.run_directory,
+            descriptors={sock.fileno(): sock for sock in handed},
+            lifeline=lifeline,
+            channel=None if channel is None else (channel, channel),
         )
+
+    async def close(self) -> None:
+        """End what is left of what it started."""
+        if self._guardian is not None:
+            await self._guardian.close()
 
 
 def _command(spec: LaunchSpec, lifeline: int, channel: int) -> list[str]:
@@ -55,10 +66,11 @@ def _command(spec: LaunchSpec, lifeline: int, channel: int) -> list[str]:
     options += ["--channel-fd", str(channel)] if channel >= 0 else ["--listen", spec.listen]
     options += ["--threads", str(spec.threads)] if spec.threads else []
     options += ["--run-directory", spec.run_directory] if spec.run_directory else []
+    title = ["-X", f"snakepit={spec.title}"]  # means nothing to Python, and stands in front where `ps` shows it
     if spec.python == sys.executable:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-        return [spec.python, *flags, "-c", _BOOT, str(pathlib.Path(snakepit_bridge.__file__).parent.parent), *options]
-    return [spec.python, "-c", _BOOT_ELSEWHERE, spec.sdk, *options]
+        return [spec.python, *title, *flags, "-c", _BOOT, str(pathlib.Path(snakepit_bridge.__file__).parent.parent), *options]
+    return [spec.python, *title, "-c", _BOOT_ELSEWHERE, spec.sdk, *options]
 
 
 def _environment(spec: LaunchSpec) -> dict[str, str]:

@@ -1,0 +1,253 @@
+"""The host's half of the guardian: a process that starts this pool's workers, and outlives neither them nor this host.
+
+`guardian_program` says what it does. One per pool: it ends with it, and what it has to report is of interest on one loop alone.
+Lives on the pool's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import marshal
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import guardian_program
+
+#: How long the guardian may take to end all that is left when the pool closes, before it is killed (seconds).
+_END_SECONDS = 3.0
+
+_PROGRAM = str(Path(guardian_program.__file__).resolve())
+
+
+class Ward:
+    """A process that the guardian has started, or will have in a moment.
+
+    Attributes:
+        pid: its number; None until it has been started.
+        exited: set to its exit status as `subprocess` has it; `rss`: the most memory that it and its reaped children had (bytes).
+    """
+
+    def __init__(self, guardian: Guardian, number: int, loop: asyncio.AbstractEventLoop, on_failed: Callable[[OSError], None]) -> None:
+        self.pid: int | None = None
+        self.rss = 0
+        self.exited: asyncio.Future[int] = loop.create_future()
+        self.on_failed = on_failed
+        self._guardian = guardian
+        self._number = number
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM)."""
+        self._guardian.order({"terminate": self._number})
+
+    def kill(self) -> None:
+        """End it and all that descends from it (SIGKILL). From any thread."""
+        self._guardian.order({"kill": self._number})
+
+
+class Guardian:
+    """One guardian process, started with the first worker, and anew if somebody has killed it.
+
+    Args:
+        run: names the run in the environment of all it starts; leftovers of dead runs of that name are ended.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wards: dict[int, Ward] = {}
+        self._number = 0
+        self._sweeps: set[asyncio.Future[None]] = set()
+
+    def start(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        descriptors: Mapping[int, int],
+        run_directory: str,
+        on_failed: Callable[[OSError], None],
+    ) -> Ward:
+        """Have a process started.
+
+        Args:
+            descriptors: what it gets at which place: place -> descriptor of ours. Nothing else is inherited.
+            run_directory: removed when this host has died.
+            on_failed: told why it could not be started; `exited` is set then too.
+
+        Raises:
+            OSError: the guardian itself cannot be started, or takes no order.
+        """
+        if self._socket is None:
+            self._begin()
+        assert self._socket is not None
+        self._number += 1
+        ward = Ward(self, self._number, self._loop, on_failed)
+        what = {
+            "command": [os.fsencode(item) for item in command],
+            "env": [os.fsencode(f"{name}={value}") for name, value in env.items()],
+            "cwd": os.fsencode(cwd or _here()),
+            "places": list(descriptors),
+            "run_directory": run_directory,
+        }
+        file = os.memfd_create("snakepit-start", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(os.dup(file), "wb") as writer:
+                writer.write(marshal.dumps(what))
+            os.lseek(file, 0, os.SEEK_SET)
+            socket.send_fds(self._socket, [marshal.dumps({"start": self._number})], [file, *descriptors.values()])
+        finally:
+            os.close(file)
+        self._wards[self._number] = ward
+        return ward
+
+    def order(self, order: dict[str, int]) -> None:
+        """Tell the guardian what to do, if it is there. From any thread."""
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):  # it has ended, and with it what it was to be told of
+                sock.send(marshal.dumps(order))
+
+    async def close(self) -> None:
+        """End it, and all that is left below it; bounded."""
+        process = self._process
+        self._forget()
+        if process is not None:
+            await self._ended(process)
+        if self._sweeps:
+            await asyncio.wait(self._sweeps, timeout=_END_SECONDS)
+
+    # Inside -----------------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", _PROGRAM, str(theirs.fileno()), str(os.getpid()), self._run],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in the terminal is the host's affair
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        _our_ends.add(ours.fileno())
+        self._socket = ours
+        self._loop.add_reader(ours.fileno(), self._read)
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        for _ in range(100):
+            try:
+                data = self._socket.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._lost()
+                return
+            self._take(marshal.loads(data))  # noqa: S302 - our own child's
+
+    def _take(self, news: dict[str, Any]) -> None:
+        if "started" in news:
+            self._wards[news["started"]].pid = news["pid"]
+        elif "failed" in news:
+            ward = self._wards.pop(news["failed"])
+            ward.on_failed(OSError(news["errno"], os.strerror(news["errno"]), news["what"]))
+            _set(ward.exited, 127)
+        else:
+            ward = self._wards.pop(news["exited"])
+            ward.rss = news["rss"]
+            _set(ward.exited, news["status"])
+
+    def _lost(self) -> None:
+        """It was killed: the kernel kills its workers. What they have left is found by its mark."""
+        process, wards = self._process, list(self._wards.values())
+        self._forget()
+        for ward in wards:
+            if ward.pid is None:
+                ward.on_failed(OSError(errno.EPIPE, "the guardian has ended"))
+            _set(ward.exited, -signal.SIGKILL)
+        if process is not None:
+            sweep = self._loop.create_future()
+            self._sweeps.add(sweep)
+            sweep.add_done_callback(self._sweeps.discard)
+            threading.Thread(target=self._sweep, args=(process, sweep), name="snakepit-sweep", daemon=True).start()
+
+    def _sweep(self, process: subprocess.Popen[bytes], done: asyncio.Future[None]) -> None:
+        process.wait()
+        until = time.monotonic() + _END_SECONDS
+        while (found := guardian_program.leftovers(self._run)) and time.monotonic() < until:
+            guardian_program.signal_all(found, signal.SIGKILL)
+            time.sleep(0.005)
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(_set, done, None)
+
+    def _forget(self) -> None:
+        sock, self._socket, self._process = self._socket, None, None
+        self._wards.clear()
+        if sock is not None:
+            self._loop.remove_reader(sock.fileno())
+            _our_ends.discard(sock.fileno())
+            sock.close()
+
+    async def _ended(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for its end, and reap it; bounded."""
+        ended = asyncio.Event()
+        try:
+            end = os.pidfd_open(process.pid)
+        except OSError:  # somebody else has reaped it
+            process.poll()
+            return
+        self._loop.add_reader(end, ended.set)
+        try:
+            await asyncio.wait_for(ended.wait(), _END_SECONDS)
+        except TimeoutError:
+            process.kill()
+        finally:
+            self._loop.remove_reader(end)
+            os.close(end)
+            process.wait()
+
+
+def _set(future: asyncio.Future[Any], value: Any) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it has been removed
+        return "/"
+
+
+#: The host's ends of its guardians' sockets. A forked copy of the host must not hold them open: they say that the host lives.
+_our_ends: set[int] = set()
+
+
+def _after_fork_in_child() -> None:
+    for fd in _our_ends:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _our_ends.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)

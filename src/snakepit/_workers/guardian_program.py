@@ -1,0 +1,320 @@
+"""The guardian: starts, reaps and ends the workers of one pool, and outlives neither pool nor host with anything below it.
+
+Run by path, by an isolated interpreter without site-packages (`python -I -S guardian_program.py FD`): one thread, no user code, nothing
+imported that is not needed, so nothing that a worker does can hold it up. Linux only. Four things make it thorough:
+
+* It is a child subreaper (`prctl(2)`): what has lost its parent becomes its child, so whatever its descendants do (a session of
+  their own, two forks, an empty environment), one walk over /proc finds them all.
+* Workers are subreapers too: what a tool has detached stays below its worker, and becomes a stray here when that ends. Strays are killed.
+* It waits on a socket to the host, and on the host itself. When either ends, it freezes and kills all that is below, until a walk
+  finds nothing.
+* Workers get SIGKILL when it ends itself (`PR_SET_PDEATHSIG`; its only thread forked them).
+
+Orders are datagrams, dicts as `marshal` writes them (both sides are the same Python, and its import costs nothing): `{"start": n}` with
+descriptors, `{"terminate": n}`, `{"kill": n}`. What is to be started stands in a memory file, the first of the descriptors. It answers
+`{"started": n, "pid": p}` or `{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s, "rss": bytes}`.
+"""
+
+from __future__ import annotations
+
+# The C halves of `signal` and `socket`: what these add, enumerations above all, takes as long as the start of the interpreter.
+import _signal  # type: ignore[import-not-found]
+import _socket
+import marshal
+import os
+import select
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any  # not imported when it runs
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+#: The marker of what a run has started: RUN:PID:BORN:BOOT, of its guardian. Finds what even a killed guardian has left.
+MARKER = "SNAKEPIT_GUARDIAN"
+#: How long the descendants of a worker are hunted before others are served again (seconds), and those of a host that is gone.
+_BOUND, _LAST_BOUND = 1.5, 20.0
+#: Given with one order.
+_MOST_DESCRIPTORS = 8
+#: Leftovers of dead runs are looked for when nothing has been asked for so long (milliseconds).
+_QUIET_MS = 200
+
+
+def prctl(option: int, value: int) -> None:
+    """`prctl(2)`, of this process."""
+    import ctypes  # here: the host imports this module too, for its look at /proc
+
+    ctypes.CDLL(None).prctl(option, value)
+
+
+# /proc ------------------------------------------------------------------------------------------------------------------------
+
+
+def stat_of(pid: int | str) -> list[bytes] | None:
+    """The fields of /proc/PID/stat from the state on; None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+
+
+def born(pid: int | str) -> int | None:
+    """When a process began, in clock ticks since the boot: with its number, it is told from every other one. None: it is gone."""
+    fields = stat_of(pid)
+    return None if fields is None or fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def boot() -> str:
+    """Which boot of the machine this is."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def children() -> dict[int, list[int]]:
+    """Every process's children, by one walk."""
+    found: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = stat_of(name)
+            if fields is not None and fields[0] not in (b"Z", b"X"):
+                found.setdefault(int(fields[1]), []).append(int(name))
+    return found
+
+
+def below(roots: list[int], tree: dict[int, list[int]]) -> list[int]:
+    """All descendants of some processes, parents first."""
+    found: list[int] = []
+    front = roots
+    while front:
+        front = [child for parent in front for child in tree.get(parent, ())]
+        found += front
+    return found
+
+
+def leftovers(run: str) -> list[int]:
+    """Processes of this machine's present boot that a guardian of runs of this name has started, and that have no guardian any more."""
+    found, here, head = [], boot(), f"{MARKER}={run}:".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                marks = [item[len(head) :].decode() for item in file.read().split(b"\0") if item.startswith(head)]
+        except (OSError, ValueError):  # gone, or somebody else's
+            continue
+        for mark in marks:
+            pid, _, rest = mark.partition(":")
+            at, _, its_boot = rest.partition(":")
+            if its_boot == here and pid.isdigit() and str(born(pid)) != at:
+                found.append(int(name))
+    return found
+
+
+def signal_all(pids: list[int], number: int) -> None:
+    """Send a signal to each that is still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass
+
+
+# The guardian -----------------------------------------------------------------------------------------------------------------
+
+
+class Guardian:
+    """Serves one host until that is gone.
+
+    Args:
+        host: the socket; host_pid: the process at its other end. run: names the run in markers, without colons.
+    """
+
+    def __init__(self, host: _socket.socket, host_pid: int, run: str) -> None:
+        self.host = host
+        self.pid = os.getpid()
+        self.workers: dict[int, int] = {}  # pid -> number
+        self.directories: set[str] = set()
+        self.host_end = os.pidfd_open(host_pid)
+        self.run = run
+        self.marker = f"{MARKER}={run}:{self.pid}:{born(self.pid)}:{boot()}"
+        self.gone = False
+        self.swept = False
+
+    def serve(self, woken: int) -> None:
+        """Until the host is gone."""
+        waits = select.poll()
+        for fd in (self.host.fileno(), woken, self.host_end):
+            waits.register(fd, select.POLLIN)
+        while not self.gone:
+            ready = dict(waits.poll(None if self.swept else _QUIET_MS))
+            if not ready:  # a quiet moment
+                self.swept = True
+                signal_all(leftovers(self.run), _signal.SIGKILL)
+            if self.host_end in ready:
+                return
+            if woken in ready:
+                os.read(woken, 4096)
+                self.reap()
+            if self.host.fileno() in ready:
+                self.obey()
+
+    def obey(self) -> None:
+        """Take one order."""
+        data, given, _, _ = self.host.recvmsg(65536, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
+        fds = [int.from_bytes(item[at : at + 4], sys.byteorder) for _, _, item in given for at in range(0, len(item), 4)]
+        if not data:
+            self.gone = True
+            return
+        order = marshal.loads(data)
+        number = order.get("start")
+        if number is not None:
+            self.start(number, fds)
+            return
+        pid = next((pid for pid, known in self.workers.items() if known == order.get("terminate", order.get("kill"))), None)
+        if pid is not None and "terminate" in order:
+            signal_all([pid], _signal.SIGTERM)
+        elif pid is not None:
+            self.end([pid])
+            self.reap()
+
+    def start(self, number: int, fds: list[int]) -> None:
+        """Start a worker as the memory file, the first of the descriptors, says."""
+        with open(fds[0], "rb") as file:
+            what = marshal.load(file)
+        if what["run_directory"]:
+            self.directories.add(what["run_directory"])
+        problem_read, problem_write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(problem_read)
+            self.become(what, fds[1:], problem_write)
+        os.close(problem_write)
+        for fd in fds[1:]:
+            os.close(fd)
+        with open(problem_read, "rb") as file:
+            problem = file.read()  # until the worker's program has replaced this one there
+        if problem:
+            os.waitpid(pid, 0)
+            self.say({"failed": number, **marshal.loads(problem)})
+        else:
+            self.workers[pid] = number
+            self.say({"started": number, "pid": pid})
+
+    def become(self, what: dict[str, Any], fds: list[int], problem: int) -> None:
+        """In the new process: be the worker. Does not return."""
+        import fcntl
+
+        step = ""
+        try:
+            prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
+            os.setsid()
+            _signal.set_wakeup_fd(-1)
+            for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ):
+                _signal.signal(number, _signal.SIG_DFL)
+            if os.getppid() != self.pid:
+                os._exit(70)  # the guardian has gone in between, and no signal will come
+            step = "cwd"
+            if what["cwd"]:
+                os.chdir(what["cwd"])
+            step = "command"
+            free = max(what["places"]) + 1  # from there on nothing is to be put
+            problem, *aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, free) for fd in [problem, *fds]]
+            for fd, place in zip(aside, what["places"], strict=True):
+                os.dup2(fd, place)
+            env = dict(item.split(b"=", 1) for item in [*what["env"], self.marker.encode()])
+            os.execvpe(what["command"][0], what["command"], env)
+        except OSError as error:
+            os.write(problem, marshal.dumps({"errno": error.errno, "what": step}))
+        finally:
+            os._exit(127)
+
+    def end(self, pids: list[int]) -> None:
+        """Freeze and kill processes and all below them: frozen, nothing forks away from the walk."""
+        tree = children()
+        doomed = [*pids, *below(pids, tree)]
+        signal_all(doomed, _signal.SIGSTOP)
+        tree = children()
+        doomed = [*pids, *below(pids, tree)]
+        signal_all(doomed, _signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Tell of workers that have ended, and end what they have left."""
+        until = time.monotonic() + _BOUND
+        while self.collect():
+            strays = self.strays()
+            while strays and time.monotonic() < until:
+                self.end(strays)
+                time.sleep(0.002)
+                self.collect()
+                strays = self.strays()
+
+    def strays(self) -> list[int]:
+        """Our children that are no workers."""
+        return [pid for pid in children().get(os.getpid(), ()) if pid not in self.workers]
+
+    def collect(self) -> bool:
+        """Reap what has ended; was there anything?"""
+        any_ended = False
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return any_ended
+            if pid == 0:
+                return any_ended
+            any_ended = True
+            number = self.workers.pop(pid, None)
+            if number is not None:
+                self.say({"exited": number, "status": os.waitstatus_to_exitcode(status), "rss": usage.ru_maxrss * 1024})
+
+    def say(self, news: dict[str, Any]) -> None:
+        """Tell the host something."""
+        try:
+            self.host.send(marshal.dumps(news))
+        except OSError:
+            self.gone = True
+
+    def leave(self) -> None:
+        """The host is gone: end everything, and remove what it can no longer remove itself."""
+        self.host.close()
+        self.workers.clear()
+        until = time.monotonic() + _LAST_BOUND
+        while time.monotonic() < until:
+            strays = self.strays()
+            if not strays:
+                break
+            self.end(strays)
+            self.collect()
+            time.sleep(0.002)
+        if self.directories:
+            import shutil
+
+            for directory in self.directories:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def main() -> None:
+    """Serve on the inherited socket."""
+    fd, host_pid, run = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _signal.SIG_IGN)
+    os.set_inheritable(fd, False)
+    guardian = Guardian(_socket.socket(fileno=fd), host_pid, run)
+    try:
+        guardian.serve(woken)
+    finally:
+        guardian.leave()
+
+
+if __name__ == "__main__":
+    main()
