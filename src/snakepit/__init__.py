@@ -80,6 +80,7 @@ from .errors import (
     WorkerTimeout,
     WrongCallStyle,
 )
+from .heartbeat import Heartbeat
 
 __version__ = "0.1.0"
 
@@ -95,6 +96,7 @@ __all__ = [
     "ChannelError",
     "ChunkTimeout",
     "ConfigurationError",
+    "Heartbeat",
     "HostCallContext",
     "InvalidBinaryParameter",
     "InvalidParameter",

@@ -22,6 +22,7 @@ from snakepit_bridge.frozen import freeze
 
 from ._setting_checks import check_instance_name, check_patterns, check_store, check_text, check_texts, check_ttl
 from .errors import ConfigurationError, InvalidParameter
+from .heartbeat import Heartbeat, check_heartbeat
 
 #: What may be given as an adapter; `None` is the showcase.
 Adapter: TypeAlias = str | pathlib.Path | type | ModuleType | Callable[..., Any] | Sequence[Callable[..., Any]] | None
@@ -61,6 +62,7 @@ class PoolSettings(TypedDict, total=False):
     queue_size: calls that may wait. queue_timeout: how long one may; None: until its deadline.
     max_concurrent_streams: streams that may run at once; None: as many as there are workers.
     cancel_timeout: how long a cancelled call may take to end before its worker is killed.
+    heartbeat: a `Heartbeat`, its fields as a dict, or False: how it is noticed that a worker no longer answers.
     close_timeout: how long workers may clean up when the pool closes.
     max_restarts: useless starts within `restart_window` before the pool gives up.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
@@ -91,6 +93,7 @@ class PoolSettings(TypedDict, total=False):
     queue_timeout: float | None
     max_concurrent_streams: int | None
     cancel_timeout: float
+    heartbeat: Heartbeat | Mapping[str, Any] | bool | None
     close_timeout: float
     max_restarts: int
     restart_window: float
@@ -132,6 +135,7 @@ class PoolConfig:
     queue_timeout: float | None = None
     max_concurrent_streams: int | None = None
     cancel_timeout: float = 2.0
+    heartbeat: Heartbeat = dataclasses.field(default_factory=Heartbeat)
     close_timeout: float = 5.0
     max_restarts: int = 5
     restart_window: float = 60.0
@@ -363,6 +367,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "queue_timeout": check_timeout,
     "max_concurrent_streams": _whole(1, optional=True),
     "cancel_timeout": _seconds,
+    "heartbeat": check_heartbeat,
     "close_timeout": _seconds,
     "max_restarts": _whole(0),
     "restart_window": _seconds,

@@ -200,8 +200,8 @@ def test_the_command_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
     with snakepit.Pool("nowhere:Nothing", size=1, command=[spy, *STDIO, "--adapter", TOOLS, "--worker-id", "me"], env=ENV) as pool:
         assert pool.execute("add", {"a": 1}) == 2
     first, second = (line.partition("--stdio")[2] for line in seen.read_text().splitlines())
-    assert first == f" --adapter {TOOLS} --worker-id worker-1"
-    assert second == f" --adapter {TOOLS} --worker-id me"
+    assert first == f" --adapter {TOOLS} --leave-after-silence 300 --worker-id worker-1"
+    assert second == f" --adapter {TOOLS} --worker-id me --leave-after-silence 300"
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,11 @@ class Connection:
         self._mux.end_session(session_id, reason)
         self._carrier.wake()
 
+    def ping(self, token: int) -> None:
+        """Ask the worker for a sign of life: a `Pong`."""
+        self._mux.ping(token)
+        self._carrier.wake()
+
     def drain(self) -> None:
         """Tell the worker to leave when its calls have ended."""
         self._mux.drain()

@@ -22,6 +22,7 @@ from snakepit._workers.restarts import RestartLimits
 from snakepit._workers.run_directory import RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
 from snakepit.config import Adapter, PoolConfig, usable_cpus
+from snakepit.heartbeat import VARIABLE as HEARTBEAT_VARIABLE
 from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.redaction.handover import handed_over
@@ -80,10 +81,12 @@ class PoolSetup:
             restarts=RestartLimits(max_restarts=config.max_restarts, window=config.restart_window),
             output=config.worker_output,
             redactor=redactor,
+            heartbeat=config.heartbeat,
             loads_grpc=selection.protocol == "grpc",
         )
         level = apply_log_level(config.log_level)
         env = {**_thread_limits(config), **config.env, **handed_over(config.secret_names, config.secret_patterns)}
+        env[HEARTBEAT_VARIABLE] = config.heartbeat.as_json()
         if level is not None:
             env[LEVEL_VARIABLE] = str(level)
         python = config.python or sys.executable
@@ -103,6 +106,7 @@ class PoolSetup:
                 sdk="" if python == sys.executable or config.command else hand_over_sdk(self._directory.path),
                 run_directory=self._directory.made,
                 command=config.command,
+                silence=config.heartbeat.longest_silence,
                 title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
 

@@ -14,9 +14,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from snakepit._channel import grpc_loading
+from snakepit.heartbeat import Heartbeat
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.frames import HostEvent
 
+from . import beats as beats_of
 from .launchers import Launcher, LaunchSpec
 from .lifecycle import State
 from .output import OutputSetting
@@ -38,6 +40,7 @@ class SupervisorSettings:
     restarts: RestartLimits
     output: OutputSetting
     redactor: Redactor
+    heartbeat: Heartbeat
     loads_grpc: bool = True
 
 
@@ -143,7 +146,7 @@ class Supervisor:
                 return True, None  # the pool was closed in that moment
             ready_at = time.monotonic()
             self._listener.worker_ready(worker)
-            death = await self._lost_or_stopped(worker)
+            death = await self._lost_or_stopped(worker, self._watched(worker))
             if death is None:
                 return True, None
             useful = worker.calls_served > 0 or bool(worker.running) or time.monotonic() - ready_at > _USEFUL_AFTER
@@ -160,15 +163,26 @@ class Supervisor:
             if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
                 self._listener.worker_lost(worker, await worker.lost())
 
-    async def _lost_or_stopped(self, worker: Worker) -> Death | None:
-        """How the worker ended; None if the pool is stopping, which bounds what it still may do."""
+    def _watched(self, worker: Worker) -> Coroutine[Any, Any, None] | None:
+        beats = self._settings.heartbeat
+        return beats_of.watch(worker, beats, worker.condemn) if beats.enabled else None
+
+    async def _lost_or_stopped(self, worker: Worker, watch: Coroutine[Any, Any, None] | None) -> Death | None:
+        """How the worker ended; None if the pool is stopping, which bounds what it still may do.
+
+        Args:
+            watch: runs meanwhile: condemns it if it does not answer.
+        """
         async with asyncio.TaskGroup() as group:
             lost = group.create_task(worker.lost(), name=f"{worker.id}-watch")
             stopping = group.create_task(self._stopping.wait(), name=f"{worker.id}-stop")
+            beats = group.create_task(watch, name=f"{worker.id}-beats") if watch is not None else None
             await asyncio.wait([lost, stopping], return_when=asyncio.FIRST_COMPLETED)
             death = lost.result() if lost.done() else None
             lost.cancel()
             stopping.cancel()
+            if beats is not None:
+                beats.cancel()
         return death
 
     async def _stopped_within(self, seconds: float) -> bool:

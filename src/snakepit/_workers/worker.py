@@ -109,6 +109,7 @@ class Worker:
     Attributes:
         secrets: what must be masked in its output, told by who gives it calls.
         selection: the protocol that was chosen on its report; None where that was known before.
+        words: how many events its channel has brought: signs of life.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class Worker:
         self.selection: negotiate.Selection | None = None
         self.warnings: list[str] = []
         self.concurrency = 1
-        self.calls_served = 0
+        self.calls_served = self.words = 0
         self.running: dict[int, str] = {}  # the calls it runs, with their correlation ids
         self._spec = spec
         self._launcher = launcher
@@ -340,6 +341,9 @@ class Worker:
         return next(iter(self.running.values())) if len(self.running) == 1 else ""
 
     def _take(self, event: frames.HostEvent) -> None:
+        self.words += 1
+        if isinstance(event, frames.Pong):
+            return
         if isinstance(event, frames.Hello):
             if self._hello is not None and not self._hello.done():
                 self._hello.set_result(event.info)

@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 import threading
+import time
 import traceback
 import weakref
 from typing import Any, Dict, Iterable, Optional
@@ -34,6 +35,9 @@ from .tool_threads import ToolThreads
 class Executor:
     """Runs the calls of one worker. Made and `run` on one thread, called main here; everything else may come from the carrier's.
 
+    Attributes:
+        heard: when the host was last heard, by `time.monotonic()`.
+
     Args:
         threads: how many sync tools run at once, on threads of this worker. 0: one at a time on the main thread.
         own_process: this worker has a process to itself, and the thread that makes this is its main thread. Else even one sync
@@ -52,6 +56,7 @@ class Executor:
         self._host_calls: Optional[HostCalls] = None
         self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by who ran it
         self._draining = False
+        self.heard = time.monotonic()
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)
         ends = EndHooks(self._main, self._interrupter, worker_id, may_exit=own_process)
@@ -76,6 +81,7 @@ class Executor:
 
     def receive(self, message: bytes) -> Optional[str]:
         """Take a message in; what is wrong with it, if it is not the protocol."""
+        self.heard = time.monotonic()
         link = self._link
         if link is None:
             return "a message came before the channel was attached"

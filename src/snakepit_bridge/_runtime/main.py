@@ -17,14 +17,16 @@ from ..wire.codecs import available_codecs
 from . import failures
 from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier
 from .executor import Executor
-from .lifeline import Lifeline
+from .lifeline import Lifeline, end_everything
 from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
 from .logs import set_up_logging
 from .own_secrets import OWN
+from .silence import leave_after
 from .stream_server import StdioReport, take_stdio
 
 SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
 PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
+HEARTBEAT_VARIABLE = "SNAKEPIT_HEARTBEAT_CONFIG"
 
 #: A worker that nobody attaches to ends by itself after this long (seconds).
 ATTACH_WITHIN = 120.0
@@ -59,6 +61,7 @@ def main(argv: List[str]) -> int:
     """Run a worker; the exit code."""
     options = _parser().parse_args(argv)
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
+    os.environ.pop(HEARTBEAT_VARIABLE, None)  # for whoever looks at this process; commands of tools are not to inherit it
     carrier, reporter = _carrier(options, secret)
     _prepare_process(reporter is not None)
     _name_process(options.worker_id)
@@ -76,6 +79,8 @@ def main(argv: List[str]) -> int:
     except (Exception, SystemExit) as error:
         message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures.text_of(error))
         return _give_up(reporter, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
+    if options.stdio and options.leave_after_silence > 0:
+        leave_after(options.leave_after_silence, lambda: executor.heard, executor.closed, end_everything, HOST_GONE_SECONDS)
     return _serve(executor, carrier, reporter)
 
 
@@ -191,6 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
     threads = "run up to N sync tools at once on threads; by default one at a time, on the main thread"
     parser.add_argument("--threads", type=int, default=0, metavar="N", help=threads)
+    silence = "with --stdio: leave when the host has said nothing for so long; 0: never"
+    parser.add_argument("--leave-after-silence", type=float, default=0.0, metavar="SECONDS", help=silence)
     lifeline = "inherited socket to the launcher; end of file ends the worker"
     parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
     directory = "the host's private directory, removed if the host dies"

@@ -16,6 +16,7 @@ class LaunchSpec:
 
     Attributes:
         worker_id: such as `worker-1`.
+        silence: seconds of silence of the host after which a worker behind a command leaves; 0: it does not.
         title: what lists of processes show of it: its pool and its id.
         python: path of the interpreter.
         protocols: `("grpc",)`: it listens. Else the first of these that it can use, over what it inherits.
@@ -43,6 +44,7 @@ class LaunchSpec:
     sdk: str = ""
     command: tuple[str, ...] = ()
     title: str = ""
+    silence: float = 0.0
 
 
 class Channel(Carrier, Protocol):

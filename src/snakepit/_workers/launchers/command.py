@@ -54,4 +54,6 @@ def command_line(spec: LaunchSpec) -> list[str]:
         command += [arg for ref in spec.adapter for arg in ("--adapter", ref)]
     if spec.threads and "--threads" not in command:
         command += ["--threads", str(spec.threads)]
+    if spec.silence and "--leave-after-silence" not in command:
+        command += ["--leave-after-silence", f"{spec.silence:g}"]
     return [*command, "--worker-id", spec.worker_id] if "--worker-id" not in command else command
