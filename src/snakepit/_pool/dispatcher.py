@@ -127,12 +127,12 @@ class Dispatcher:
         self._move(removal.stranded)
         self._give(removal.assignments)
 
-    def condemn(self, worker: Worker, reason: str) -> None:
-        """Kill a worker, with what it runs; what waits for it alone is told or moves on."""
+    def condemn(self, worker: Worker, reason: str, *, look: bool = False) -> None:
+        """Kill a worker, with what it runs; what waits for it alone is told or moves on. `look`: see first where its threads are."""
         removal = self._scheduler.retire_worker(worker.id)  # first: a call that came now would die with it
         self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
         self._move(removal.stranded)
-        worker.condemn(reason)
+        worker.condemn(reason, look=look)
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
@@ -274,4 +274,4 @@ class Dispatcher:
     def _kill_for(self, call: Call, worker: Worker) -> None:
         if self.ledger.get(call.id) is call:
             self.ledger.counters.killed += 1
-            self.condemn(worker, f"{call.tool!r} did not stop within {self._config.cancel_timeout:g} s of being cancelled")
+            self.condemn(worker, f"{call.tool!r} did not stop within {self._config.cancel_timeout:g} s of being cancelled", look=True)

@@ -18,6 +18,7 @@ from typing import Any
 from snakepit._channel.negotiate import Selection
 from snakepit._sessions.store import SessionStore
 from snakepit._workers.lifecycle import State
+from snakepit._workers.stacks import innermost
 from snakepit._workers.worker import Death, StartFailure, Worker
 from snakepit.config import PoolConfig
 from snakepit.errors import ChannelError, InvalidToolSpec, PoolStartFailed, SnakepitError
@@ -278,7 +279,9 @@ class Engine:
         """A worker is gone: its calls fail, and only they."""
         self._calls.worker_lost(worker, death)
         if not self._closing:
-            _log.warning("%s is gone: %s", worker.id, death.cause, extra={"worker_id": worker.id})
+            where = innermost(death.stacks)
+            cause = f"{death.cause}; its main thread was in {where}" if where else death.cause
+            _log.warning("%s is gone: %s", worker.id, cause, extra={"worker_id": worker.id, "stacks": death.stacks})
 
     def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None:
         """A worker did not become ready. Before the first one is, that may be the end; later only if the supervisor gives up."""

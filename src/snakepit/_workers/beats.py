@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from snakepit.heartbeat import Heartbeat
@@ -67,8 +66,8 @@ class BeatCount:
         return max(0.001, min(due - self._awake, max(self._settings.interval, 0.05)))
 
 
-async def watch(worker: Worker, settings: Heartbeat, condemn: Callable[[str], None]) -> None:
-    """Ask a worker for signs of life until cancelled; `condemn` is called when it is taken for dead."""
+async def watch(worker: Worker, settings: Heartbeat) -> None:
+    """Ask a worker for signs of life until cancelled; condemns it when it is taken for dead."""
     loop = asyncio.get_running_loop()
     count, words = BeatCount(settings, loop.time()), worker.words
     number = 0
@@ -91,7 +90,9 @@ async def watch(worker: Worker, settings: Heartbeat, condemn: Callable[[str], No
             if count.missed < settings.max_missed or not settings.dependent:
                 _log.warning("%s", text)
             else:
-                condemn(f"killed because it had not answered {count.missed} heartbeats, each within {settings.timeout:g} s")
+                worker.condemn(
+                    f"killed because it had not answered {count.missed} heartbeats, each within {settings.timeout:g} s", look=True
+                )
                 return
 
 

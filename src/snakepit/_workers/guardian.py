@@ -49,6 +49,10 @@ class Ward:
         """Ask it to end (SIGTERM)."""
         self._guardian.order({"terminate": self._number})
 
+    def report(self) -> None:
+        """Make it report where its threads are (SIGUSR1)."""
+        self._guardian.order({"report": self._number})
+
     def kill(self) -> None:
         """End it and all that descends from it (SIGKILL). From any thread."""
         self._guardian.order({"kill": self._number})

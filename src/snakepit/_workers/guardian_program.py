@@ -11,8 +11,9 @@ imported that is not needed, so nothing that a worker does can hold it up. Linux
 * Workers get SIGKILL when it ends itself (`PR_SET_PDEATHSIG`; its only thread forked them).
 
 Orders are datagrams, dicts as `marshal` writes them (both sides are the same Python, and its import costs nothing): `{"start": n}` with
-descriptors, `{"terminate": n}`, `{"kill": n}`. What is to be started stands in a memory file, the first of the descriptors. It answers
-`{"started": n, "pid": p}` or `{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s, "rss": bytes}`.
+descriptors, `{"terminate": n}`, `{"report": n}` (SIGUSR1), `{"kill": n}`. What is to be started stands in a memory file, the first of
+the descriptors. It answers `{"started": n, "pid": p}` or `{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s,
+"rss": bytes}`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 MARKER = "SNAKEPIT_GUARDIAN"
 #: How long the descendants of a worker are hunted before others are served again (seconds), and those of a host that is gone.
 _BOUND, _LAST_BOUND = 1.5, 20.0
+_SIGNALS = {"terminate": _signal.SIGTERM, "report": _signal.SIGUSR1}
 #: Given with one order.
 _MOST_DESCRIPTORS = 8
 #: Leftovers of dead runs are looked for when nothing has been asked for so long (milliseconds).
@@ -175,9 +177,10 @@ class Guardian:
         if number is not None:
             self.start(number, fds)
             return
-        pid = next((pid for pid, known in self.workers.items() if known == order.get("terminate", order.get("kill"))), None)
-        if pid is not None and "terminate" in order:
-            signal_all([pid], _signal.SIGTERM)
+        ((what, number),) = order.items()
+        pid = next((pid for pid, known in self.workers.items() if known == number), None)
+        if pid is not None and what in _SIGNALS:
+            signal_all([pid], _SIGNALS[what])
         elif pid is not None:
             self.end([pid])
             self.reap()

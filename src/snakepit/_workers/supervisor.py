@@ -165,7 +165,7 @@ class Supervisor:
 
     def _watched(self, worker: Worker) -> Coroutine[Any, Any, None] | None:
         beats = self._settings.heartbeat
-        return beats_of.watch(worker, beats, worker.condemn) if beats.enabled else None
+        return beats_of.watch(worker, beats) if beats.enabled else None
 
     async def _lost_or_stopped(self, worker: Worker, watch: Coroutine[Any, Any, None] | None) -> Death | None:
         """How the worker ended; None if the pool is stopping, which bounds what it still may do.

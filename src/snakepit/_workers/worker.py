@@ -27,6 +27,7 @@ from . import lifecycle
 from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
 from .lifecycle import Event, State
+from .oom import OomCounts, oom_counts
 from .output import OutputSetting, WorkerOutput
 
 #: After a channel has closed, the process usually ends within milliseconds; its status is the better evidence (seconds).
@@ -61,12 +62,20 @@ class Death:
         exit_code: its exit code, or None if a signal ended it.
         signal: the signal's name, such as `SIGKILL`, or None.
         stderr: its last lines.
+        rss: the most memory it had (bytes); 0: not known. uptime: seconds. calls_served: calls that had ended.
+        evidence: what speaks for a lack of memory; empty: nothing.
+        stacks: where its threads were before this pool killed it, as `faulthandler` writes it.
     """
 
     cause: str
     exit_code: int | None
     signal: str | None
     stderr: tuple[str, ...]
+    rss: int = 0
+    uptime: float = 0.0
+    calls_served: int = 0
+    evidence: str = ""
+    stacks: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -139,7 +148,8 @@ class Worker:
         self._endpoint = self._codec = ""
         self._hello: asyncio.Future[dict[str, Any]] | None = None
         self._closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._condemned = ""
+        self._condemned = self._stacks = ""
+        self._oom: OomCounts | None = None
         self._info: dict[str, Any] = {}
         self._began = time.time()
 
@@ -155,6 +165,7 @@ class Worker:
             self._process = self._launcher.start(self._spec, self._output.line)
         except OSError as error:
             raise StartFailure("start", f"{self._spec.python} cannot be started: {error}") from error
+        self._oom = oom_counts()
         self._step(Event.LAUNCHED)
 
     async def attach(self, create_task: Callable[..., asyncio.Task[None]], start_timeout: float, connect_timeout: float) -> None:
@@ -266,11 +277,21 @@ class Worker:
         """Does one thread at a time run Python code there?"""
         return bool(self._info.get("gil_enabled", True))
 
-    def condemn(self, reason: str) -> None:
-        """Kill it; `lost` will say the reason."""
-        if not self._condemned and self._process is not None:
+    def condemn(self, reason: str, *, look: bool = False) -> None:
+        """Kill it; `lost` will say the reason.
+
+        Args:
+            look: first see where its threads are, which takes a tenth of a second at most.
+        """
+        process = self._process
+        if not self._condemned and process is not None:
             self._condemned = reason
-            self._process.kill()
+
+            def kill(stacks: str) -> None:
+                self._stacks = stacks
+                process.kill()
+
+            process.look(kill) if look else process.kill()
 
     def kill(self) -> None:
         """End its process as if that had happened by itself; from any thread."""
@@ -286,7 +307,7 @@ class Worker:
             await asyncio.wait([exited], timeout=_STATUS_WITHIN)
         if exited.done():
             return self._death_of(exited.result())
-        return Death(f"its channel broke: {self._closed.result()}", None, None, self._output.last_lines)
+        return self._death(f"its channel broke: {self._closed.result()}", None, None)
 
     def info(self) -> WorkerInfo:
         """What is known of it now."""
@@ -361,10 +382,25 @@ class Worker:
         self.state = lifecycle.after(self.state, event)
 
     def _death_of(self, status: int) -> Death:
-        kept = self._output.last_lines
-        if status < 0:
-            name = str(-status)
-            with contextlib.suppress(ValueError):
-                name = signal.Signals(-status).name
-            return Death(self._condemned or f"killed by {name}", None, name, kept)
-        return Death(self._condemned or f"exited with code {status}", status, None, kept)
+        if status >= 0:
+            return self._death(self._condemned or f"exited with code {status}", status, None)
+        name = str(-status)
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-status).name
+        if self._condemned:
+            return self._death(self._condemned, None, name)
+        evidence = self._oom.evidence() if status == -signal.SIGKILL and self._oom is not None else ""
+        return self._death(f"killed by {name}" + (f"; {evidence}" if evidence else ""), None, name, evidence)
+
+    def _death(self, cause: str, exit_code: int | None, name: str | None, evidence: str = "") -> Death:
+        return Death(
+            cause,
+            exit_code,
+            name,
+            stderr=self._output.last_lines,
+            rss=self._process.rss if self._process is not None else 0,
+            uptime=time.time() - self._began,
+            calls_served=self.calls_served,
+            evidence=evidence,
+            stacks=self._stacks,
+        )

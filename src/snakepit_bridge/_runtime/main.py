@@ -65,6 +65,8 @@ def main(argv: List[str]) -> int:
     carrier, reporter = _carrier(options, secret)
     _prepare_process(reporter is not None)
     _name_process(options.worker_id)
+    if options.stacks_fd >= 0:
+        _report_stacks_on(options.stacks_fd)
     OWN.set_up()
     set_up_logging()
     refs = options.adapter or [DEFAULT_REFERENCE]
@@ -140,6 +142,13 @@ def _name_process(worker_id: str) -> None:
         pass  # not Linux: it keeps that of its interpreter
 
 
+def _report_stacks_on(fd: int) -> None:
+    """Let the host see where every thread is: a handler in C, which needs no interpreter and waits for no lock."""
+    os.set_inheritable(fd, False)
+    os.register_at_fork(after_in_child=lambda: os.close(fd))
+    faulthandler.register(signal.SIGUSR1, file=fd, all_threads=True)
+
+
 def _check(refs: List[str]) -> int:
     try:
         adapter = load(refs)
@@ -200,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--leave-after-silence", type=float, default=0.0, metavar="SECONDS", help=silence)
     lifeline = "inherited socket to the launcher; end of file ends the worker"
     parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
+    stacks = "inherited socket on which SIGUSR1 writes where the threads are"
+    parser.add_argument("--stacks-fd", type=int, default=-1, metavar="FD", help=stacks)
     directory = "the host's private directory, removed if the host dies"
     parser.add_argument("--run-directory", default="", metavar="DIR", help=directory)
     parser.add_argument("--version", action="version", version="snakepit-bridge %s" % __version__)

@@ -80,8 +80,11 @@ class Process(Protocol):
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
 
+    def look(self, then: Callable[[str], None]) -> None:
+        """Ask where its threads are; `then` is called with its report, soon, or with an empty text."""
+
     def kill(self) -> None:
-        """End it and its process group (SIGKILL)."""
+        """End it and what it has started (SIGKILL)."""
 
     async def close(self) -> None:
         """Wait for its outputs to be read to the end, and free its descriptors. It must have exited."""

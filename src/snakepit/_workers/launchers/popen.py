@@ -30,6 +30,11 @@ class Child:
         if not self.exited.done():
             self._popen.send_signal(signal.SIGTERM)
 
+    def report(self) -> None:
+        """Make it report where its threads are (SIGUSR1)."""
+        if not self.exited.done():
+            self._popen.send_signal(signal.SIGUSR1)
+
     def kill(self) -> None:
         """End it and its process group (SIGKILL)."""
         if not self.exited.done():

@@ -16,6 +16,7 @@ from typing import IO, Any, Protocol
 
 from snakepit._channel.stream_carrier import StreamCarrier, parse_report
 from snakepit._workers.guardian import Guardian
+from snakepit._workers.stacks import StackReports
 from snakepit.errors import ChannelError
 
 from . import popen
@@ -45,6 +46,8 @@ class Body(Protocol):
 
     def terminate(self) -> None: ...
 
+    def report(self) -> None: ...
+
     def kill(self) -> None: ...
 
 
@@ -57,6 +60,7 @@ class WorkerProcess:
         on_output: called with what it prints; see `Lines`.
         lifeline: our end of the socket on which it reports; None: it reports on its channel.
         channel: our ends of what carries its channel: (what we read, what we write), which may be one socket; None: it listens.
+        stacks: our end of the socket on which it reports where its threads are; None: it cannot.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class WorkerProcess:
         on_output: Callable[[str, str, str], None],
         lifeline: socket.socket | None,
         channel: tuple[socket.socket, socket.socket] | None,
+        stacks: socket.socket | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._stacks = StackReports(stacks, body.report) if stacks is not None else None
         self._body = body
         self.exited = body.exited
         self.report: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
@@ -94,6 +100,13 @@ class WorkerProcess:
         """Ask it to end (SIGTERM)."""
         self._body.terminate()
 
+    def look(self, then: Callable[[str], None]) -> None:
+        """Ask where its threads are; `then` is called with its report, soon, or with an empty text."""
+        if self._stacks is None or self.exited.done():
+            then("")
+        else:
+            self._stacks.request(then)
+
     def kill(self) -> None:
         """End it and what it has started (SIGKILL)."""
         self._body.kill()
@@ -115,6 +128,8 @@ class WorkerProcess:
             await asyncio.wait([lines.ended for lines, _ in self._outputs], timeout=0.5)
         for lines, _ in self._outputs:
             lines.close()
+        if self._stacks is not None:
+            self._stacks.close()
         _our_ends.difference_update(self._fds)
         self._lifeline.close()
         if self.channel is not None:
@@ -190,6 +205,7 @@ def started(
     descriptors: Mapping[int, socket.socket],
     lifeline: socket.socket | None,
     channel: tuple[socket.socket, socket.socket] | None,
+    stacks: socket.socket | None = None,
 ) -> WorkerProcess:
     """Start a process. Its outputs come here, and its stdin is empty, unless they are among its descriptors.
 
@@ -203,7 +219,7 @@ def started(
     outputs: dict[str, IO[bytes]] = {}
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         places = {place: theirs.enter_context(sock).fileno() for place, sock in descriptors.items()}
-        for sock in (lifeline, *(channel or ())):
+        for sock in (lifeline, stacks, *(channel or ())):
             if sock is not None:
                 ours.enter_context(sock)
         if 0 not in places:
@@ -220,7 +236,7 @@ def started(
         else:
             body = popen.start(command, env, cwd, places)
         ours.pop_all()
-    made.append(WorkerProcess(body, outputs, on_output, lifeline, channel))
+    made.append(WorkerProcess(body, outputs, on_output, lifeline, channel, stacks))
     return made[0]
 
 

@@ -41,10 +41,11 @@ class SpawnLauncher:
         """Start one worker; see `Launcher.start`."""
         lifeline, theirs = socket.socketpair()
         channel, inherited = (None, None) if spec.listen else socket.socketpair()
-        handed = [theirs] if inherited is None else [theirs, inherited]
+        stacks, reports = socket.socketpair()
+        handed = [theirs, reports] if inherited is None else [theirs, reports, inherited]
         return started(
             self._guardian,
-            _command(spec, theirs.fileno(), inherited.fileno() if inherited is not None else -1),
+            _command(spec, theirs.fileno(), inherited.fileno() if inherited is not None else -1, reports.fileno()),
             on_output,
             env=_environment(spec),
             cwd=spec.cwd,
@@ -52,6 +53,7 @@ class SpawnLauncher:
             descriptors={sock.fileno(): sock for sock in handed},
             lifeline=lifeline,
             channel=None if channel is None else (channel, channel),
+            stacks=stacks,
         )
 
     async def close(self) -> None:
@@ -60,9 +62,9 @@ class SpawnLauncher:
             await self._guardian.close()
 
 
-def _command(spec: LaunchSpec, lifeline: int, channel: int) -> list[str]:
+def _command(spec: LaunchSpec, lifeline: int, channel: int, stacks: int) -> list[str]:
     options = [arg for ref in spec.adapter for arg in ("--adapter", ref)]
-    options += ["--worker-id", spec.worker_id, "--lifeline-fd", str(lifeline)]
+    options += ["--worker-id", spec.worker_id, "--lifeline-fd", str(lifeline), "--stacks-fd", str(stacks)]
     options += ["--channel-fd", str(channel)] if channel >= 0 else ["--listen", spec.listen]
     options += ["--threads", str(spec.threads)] if spec.threads else []
     options += ["--run-directory", spec.run_directory] if spec.run_directory else []
