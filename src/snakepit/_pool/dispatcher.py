@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from snakepit._workers.worker import Death, Worker
+from snakepit._workers.ends import Death
+from snakepit._workers.worker import Worker
 from snakepit.config import PoolConfig
 from snakepit.errors import CallCancelled, SessionEnded, SnakepitError
 from snakepit.telemetry.logs import library_logger

@@ -17,9 +17,10 @@ from typing import Any
 
 from snakepit._channel.negotiate import Selection
 from snakepit._sessions.store import SessionStore
+from snakepit._workers.ends import Death, StartFailure
 from snakepit._workers.lifecycle import State
 from snakepit._workers.stacks import innermost
-from snakepit._workers.worker import Death, StartFailure, Worker
+from snakepit._workers.worker import Worker
 from snakepit.config import PoolConfig
 from snakepit.errors import ChannelError, InvalidToolSpec, PoolStartFailed, SnakepitError
 from snakepit.telemetry import spans

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from snakepit._workers.worker import Death, StartFailure
+from snakepit._workers.ends import Death, StartFailure
 from snakepit.errors import (
     AdapterError,
     CallCancelled,

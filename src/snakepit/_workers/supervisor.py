@@ -19,11 +19,12 @@ from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.frames import HostEvent
 
 from . import beats as beats_of
+from .ends import Death, StartFailure
 from .launchers import Launcher, LaunchSpec
 from .lifecycle import State
 from .output import OutputSetting
 from .restarts import RestartLimits, RestartPolicy
-from .worker import Death, StartFailure, Worker
+from .worker import Worker
 
 #: A worker that lived this long without a call was not useless (seconds).
 _USEFUL_AFTER = 5.0

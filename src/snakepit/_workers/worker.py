@@ -24,6 +24,7 @@ from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.codecs import codec_named
 
 from . import lifecycle
+from .ends import Death, StartFailure
 from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
 from .lifecycle import Event, State
@@ -36,46 +37,6 @@ _STATUS_WITHIN = 0.5
 _TERM_SECONDS = 0.5
 #: After SIGKILL the kernel needs a moment (seconds); more than this means the process cannot be killed at all.
 _KILL_SECONDS = 5.0
-
-
-class StartFailure(Exception):
-    """A worker did not become ready. `kind`: adapter, protocol, listen, start; `code`: of a protocol that it cannot use."""
-
-    def __init__(
-        self, kind: str, message: str, *, hint: str = "", traceback: str = "", stderr: tuple[str, ...] = (), code: str = "grpc_unavailable"
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.kind = kind
-        self.message = message
-        self.hint = hint
-        self.traceback = traceback
-        self.stderr = stderr
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Death:
-    """How a worker ended.
-
-    Attributes:
-        cause: one sentence.
-        exit_code: its exit code, or None if a signal ended it.
-        signal: the signal's name, such as `SIGKILL`, or None.
-        stderr: its last lines.
-        rss: the most memory it had (bytes); 0: not known. uptime: seconds. calls_served: calls that had ended.
-        evidence: what speaks for a lack of memory; empty: nothing.
-        stacks: where its threads were before this pool killed it, as `faulthandler` writes it.
-    """
-
-    cause: str
-    exit_code: int | None
-    signal: str | None
-    stderr: tuple[str, ...]
-    rss: int = 0
-    uptime: float = 0.0
-    calls_served: int = 0
-    evidence: str = ""
-    stacks: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
