@@ -118,6 +118,29 @@ def test_integers_of_any_size_are_walked() -> None:
     assert _first({"n": 10**6000}, "args") == ("args['n']", False)
 
 
+def test_a_glance_finds_what_is_near() -> None:
+    """The same secrets as a search, in dicts, lists and dataclasses, also under keys it has met before."""
+    own = Redactor()
+    for value in ({"n": 1}, {"n": {"password": "one"}}, [{"token": b"two"}], {"n": [{"api_key": ["three", 444444]}]}, Login("bob", "six")):
+        assert own.glance(value) == own.secrets_in(value)
+    assert own.glance({"n": 1, "password": "one"}) == ("one",)
+    assert own.glance("x") == own.glance({}) == own.glance(NoRepr()) == ()
+
+
+def test_a_glance_costs_the_same_for_any_size() -> None:
+    """A million items, a deep value and one that contains itself are left after the first few."""
+    loop: dict[str, Any] = {"n": 1}
+    loop["self"] = [loop]
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    values = [loop, deep, list(range(1_000_000)), [{"a": 1}] * 1_000_000, {str(i): [i] for i in range(100_000)}]
+    began = time.process_time()
+    for _ in range(100):
+        assert [Redactor().glance(value) for value in values] == [()] * 5
+    assert time.process_time() - began < 2
+
+
 def test_nested_walks_end() -> None:
     """A structure that contains itself, a deep one and a large one are looked at as far as is reasonable."""
     loop: dict[str, Any] = {"password": "x"}
