@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import logging
-import math
 import os
 import pathlib
 import re
@@ -20,6 +19,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from snakepit_bridge.frozen import freeze
 
+from ._cpus import usable_cpus
 from ._setting_checks import check_instance_name, check_patterns, check_store, check_text, check_texts, check_ttl
 from .errors import ConfigurationError, InvalidParameter
 from .heartbeat import Heartbeat, check_heartbeat
@@ -64,6 +64,8 @@ class PoolSettings(TypedDict, total=False):
     cancel_timeout: how long a cancelled call may take to end before its worker is killed.
     heartbeat: a `Heartbeat`, its fields as a dict, or False: how it is noticed that a worker no longer answers.
     close_timeout: how long workers may clean up when the pool closes.
+    max_calls, max_age, max_memory: how many calls, seconds and bytes a worker may serve, live and hold before another takes its place.
+    memory_limit: a worker that holds more bytes than this is killed, whatever it runs.
     max_restarts: useless starts within `restart_window` before the pool gives up.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
@@ -95,6 +97,10 @@ class PoolSettings(TypedDict, total=False):
     cancel_timeout: float
     heartbeat: Heartbeat | Mapping[str, Any] | bool | None
     close_timeout: float
+    max_calls: int | None
+    max_age: float | None
+    max_memory: int | None
+    memory_limit: int | None
     max_restarts: int
     restart_window: float
     window_chunks: int
@@ -137,6 +143,10 @@ class PoolConfig:
     cancel_timeout: float = 2.0
     heartbeat: Heartbeat = dataclasses.field(default_factory=Heartbeat)
     close_timeout: float = 5.0
+    max_calls: int | None = None
+    max_age: float | None = None
+    max_memory: int | None = None
+    memory_limit: int | None = None
     max_restarts: int = 5
     restart_window: float = 60.0
     window_chunks: int = 1024
@@ -203,21 +213,6 @@ def check_timeout(
         allowed = "a number of seconds above 0" + (", or None for no bound" if optional else "")
         raise error(f"{name} is {value!r}; allowed is {allowed}", field=name, value=value)
     return float(value)
-
-
-def usable_cpus() -> int:
-    """How many CPUs this process may use: its affinity, and its container's quota (cgroup v2 `cpu.max`), at least 1."""
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        count = os.cpu_count() or 1
-    try:
-        quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            count = min(count, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):
-        pass  # no cgroup v2, or no limit
-    return max(1, count)
 
 
 def _seconds(name: str, value: Any) -> float | None:
@@ -369,6 +364,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "cancel_timeout": _seconds,
     "heartbeat": check_heartbeat,
     "close_timeout": _seconds,
+    "max_calls": _whole(1, optional=True),
+    "max_age": check_timeout,
+    "max_memory": _whole(1024 * 1024, optional=True),
+    "memory_limit": _whole(1024 * 1024, optional=True),
     "max_restarts": _whole(0),
     "restart_window": _seconds,
     "window_chunks": _whole(1),

@@ -70,7 +70,7 @@ def test_every_time_has_its_unit() -> None:
     """A setting that is a time says that it is in seconds."""
     (rows,) = _tables("api.md", "Settings")
     times = {_code(row["setting"]) for row in rows if row["unit"] == "seconds"}
-    assert times == {name for name in PoolSettings.__annotations__ if name.endswith(("_timeout", "_window", "_ttl"))}
+    assert times == {name for name in PoolSettings.__annotations__ if name.endswith(("_timeout", "_window", "_ttl", "_age"))}
 
 
 @pytest.mark.parametrize("pool", [snakepit.Pool, snakepit.AsyncPool])

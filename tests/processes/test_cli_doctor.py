@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from snakepit.config import usable_cpus
+from snakepit._cpus import usable_cpus
 from test_cli import run
 
 pytestmark = [

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import snakepit
-from snakepit.config import usable_cpus
+from snakepit._cpus import usable_cpus
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 

@@ -116,6 +116,12 @@ class Dispatcher:
         self._give(self._scheduler.add_worker(worker.id, worker.concurrency, threaded=worker.threaded))
         self._end_deadlocks()
 
+    def retire(self, worker: Worker, reason: str) -> None:
+        """A worker is to leave, and another serves in its place: it gets no further call, and leaves when those it runs have ended."""
+        worker.retiring = reason
+        self._scheduler.close_worker(worker.id)
+        self._leave_if_idle(worker)
+
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere."""
         worker.running.clear()
@@ -153,6 +159,7 @@ class Dispatcher:
         else:
             self.ledger.tell(call, Failed(failures.from_worker(call, facts, self._redactor, worker.secrets())))
         worker.calls_served += 1
+        self._wear(worker)
         if tainted:
             self.condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
         self._slot_free(call, worker)
@@ -240,8 +247,24 @@ class Dispatcher:
             else:
                 self._refuse(call, self._sessions.loss_of(call.session_id))
 
+    def _wear(self, worker: Worker) -> None:
+        """Has it done, or grown, as much as a worker may?"""
+        config = self._config
+        if config.max_calls is not None and worker.calls_served >= config.max_calls:
+            worker.wear(f"it had served {worker.calls_served} calls")
+        elif config.max_memory is not None and worker.memory(self._loop.time()) > config.max_memory:
+            worker.wear(f"it had grown beyond {config.max_memory} bytes of memory")
+
+    def _leave_if_idle(self, worker: Worker) -> None:
+        if worker.retiring and not worker.running:
+            removal = self._scheduler.retire_worker(worker.id)
+            self._sessions.worker_lost(worker.id, removal.lost_sessions, f"the worker was recycled: {worker.retiring}")
+            worker.drain()
+            self._move(removal.stranded)
+
     def _slot_free(self, call: Call, worker: Worker) -> None:
         self._no_longer_on(worker, call)
+        self._leave_if_idle(worker)
         assignments = self._scheduler.finish(call.id)
         self._leave(call)
         self._give(assignments)

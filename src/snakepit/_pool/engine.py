@@ -247,6 +247,10 @@ class Engine:
             self._first_ready.set_result(None)
         self._calls.worker_ready(worker)
 
+    def worker_worn(self, worker: Worker, reason: str) -> None:
+        """Another one serves in its place: it leaves when its calls have ended."""
+        self._calls.retire(worker, reason)
+
     def worker_event(self, worker: Worker, event: frames.HostEvent) -> None:
         """Something came over a worker's channel."""
         if isinstance(event, frames.Chunks):
@@ -279,7 +283,9 @@ class Engine:
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they."""
         self._calls.worker_lost(worker, death)
-        if not self._closing:
+        if worker.retiring and worker.state is State.DRAINING:
+            _log.info("%s has been recycled: %s", worker.id, worker.retiring, extra={"worker_id": worker.id})
+        elif not self._closing:
             where = innermost(death.stacks)
             cause = f"{death.cause}; its main thread was in {where}" if where else death.cause
             _log.warning("%s is gone: %s", worker.id, cause, extra={"worker_id": worker.id, "stacks": death.stacks})
@@ -347,6 +353,7 @@ class Engine:
             size=self.config.size,
             workers_ready=sum(worker.state is State.READY for worker in self.workers()),
             restarts=self._supervisor.restarts,
+            recycled=self._supervisor.recycled,
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
             protocol=self._selection.protocol,

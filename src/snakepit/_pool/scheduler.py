@@ -122,6 +122,14 @@ class Scheduler:
         self._free.put(worker_id, 0)
         return self._assign()
 
+    def close_worker(self, worker_id: str) -> None:
+        """A worker is to take no further call. What runs goes on; its sessions, and what waits for it alone, stay until it retires."""
+        seat = self._seats.get(worker_id)
+        if seat is not None:
+            seat.slots = 0
+            self._free.discard(worker_id)
+            self._wanted.pop(worker_id, None)
+
     def retire_worker(self, worker_id: str) -> Removal:
         """A worker is about to end: it gets no more calls, and keeps what it runs until it is removed."""
         seat = self._seats.get(worker_id)

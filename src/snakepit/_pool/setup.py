@@ -10,6 +10,7 @@ import secrets
 import sys
 
 from snakepit._channel.negotiate import INSIDE, Selection, chain_of, select
+from snakepit._cpus import usable_cpus
 from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
 from snakepit._sessions.store import SessionStore
@@ -21,7 +22,7 @@ from snakepit._workers.launchers.spawn import SpawnLauncher
 from snakepit._workers.restarts import RestartLimits
 from snakepit._workers.run_directory import RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
-from snakepit.config import Adapter, PoolConfig, usable_cpus
+from snakepit.config import Adapter, PoolConfig
 from snakepit.heartbeat import VARIABLE as HEARTBEAT_VARIABLE
 from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
 from snakepit_bridge.redaction import Redactor
@@ -82,6 +83,8 @@ class PoolSetup:
             output=config.worker_output,
             redactor=redactor,
             heartbeat=config.heartbeat,
+            max_age=config.max_age,
+            memory_limit=config.memory_limit,
             loads_grpc=selection.protocol == "grpc",
         )
         level = apply_log_level(config.log_level)

@@ -10,7 +10,8 @@ class PoolStats:
     """A pool at one moment.
 
     Attributes:
-        size: workers wanted; workers_ready: workers that serve; restarts: workers started in place of others.
+        size: workers wanted; workers_ready: workers that serve; restarts: workers started in place of others that had died.
+        recycled: workers that another one took the place of because of their age, work or memory.
         queued, running: calls that wait and that run.
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
         chunks: chunks received.
@@ -23,6 +24,7 @@ class PoolStats:
     size: int
     workers_ready: int = 0
     restarts: int = 0
+    recycled: int = 0
     queued: int = 0
     running: int = 0
     submitted: int = 0

@@ -18,7 +18,7 @@ from snakepit.heartbeat import Heartbeat
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.frames import HostEvent
 
-from . import beats as beats_of
+from . import beats, wear
 from .ends import Death, StartFailure
 from .launchers import Launcher, LaunchSpec
 from .lifecycle import State
@@ -42,6 +42,8 @@ class SupervisorSettings:
     output: OutputSetting
     redactor: Redactor
     heartbeat: Heartbeat
+    max_age: float | None = None
+    memory_limit: int | None = None
     loads_grpc: bool = True
 
 
@@ -53,6 +55,8 @@ class Listener(Protocol):
     def worker_event(self, worker: Worker, event: HostEvent) -> None: ...
 
     def worker_lost(self, worker: Worker, death: Death) -> None: ...
+
+    def worker_worn(self, worker: Worker, reason: str) -> None: ...
 
     def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None: ...
 
@@ -74,7 +78,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._first_lives = settings.size  # slots whose first worker has not ended: of these nobody knows yet
         self.workers: dict[str, Worker] = {}
-        self.restarts = 0
+        self.restarts = self.recycled = 0
 
     async def run(self) -> None:
         """Keep `size` workers alive until `stop`."""
@@ -111,10 +115,19 @@ class Supervisor:
             return failure
         return None
 
-    async def _keep_slot(self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]]) -> None:
-        first = True
+    async def _keep_slot(
+        self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]], worn: Worker | None = None
+    ) -> None:
+        """Start worker after worker, until the pool stops or another slot takes this one's place.
+
+        Args:
+            worn: leaves as soon as a worker of this slot is ready.
+        """
+        first = worn is None
         while True:
-            useful, problem = await self._live(worker, failure, create_task)
+            useful, problem = await self._live(worker, failure, create_task, worn)
+            if worker.succeeded:
+                return
             self._first_lives -= first
             first = False
             delay = self._policy.died(useful=useful, now=time.monotonic())
@@ -131,7 +144,7 @@ class Supervisor:
             failure = self._launch(worker)
 
     async def _live(
-        self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]]
+        self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]], worn: Worker | None
     ) -> tuple[bool, StartFailure | None]:
         """One worker's whole life: (was it of use?, why it was not)."""
         settings, ready_at = self._settings, None
@@ -147,7 +160,9 @@ class Supervisor:
                 return True, None  # the pool was closed in that moment
             ready_at = time.monotonic()
             self._listener.worker_ready(worker)
-            death = await self._lost_or_stopped(worker, self._watched(worker))
+            if worn is not None and worker.state is State.READY and worn.id in self.workers:
+                self._listener.worker_worn(worn, worn.worn.result())
+            death = await self._lost_or_stopped(worker, create_task)
             if death is None:
                 return True, None
             useful = worker.calls_served > 0 or bool(worker.running) or time.monotonic() - ready_at > _USEFUL_AFTER
@@ -164,27 +179,33 @@ class Supervisor:
             if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
                 self._listener.worker_lost(worker, await worker.lost())
 
-    def _watched(self, worker: Worker) -> Coroutine[Any, Any, None] | None:
-        beats = self._settings.heartbeat
-        return beats_of.watch(worker, beats) if beats.enabled else None
-
-    async def _lost_or_stopped(self, worker: Worker, watch: Coroutine[Any, Any, None] | None) -> Death | None:
-        """How the worker ended; None if the pool is stopping, which bounds what it still may do.
-
-        Args:
-            watch: runs meanwhile: condemns it if it does not answer.
-        """
+    async def _lost_or_stopped(self, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> Death | None:
+        """How the worker ended; None if the pool is stopping, which bounds what it still may do. It is looked after meanwhile."""
+        settings = self._settings
         async with asyncio.TaskGroup() as group:
             lost = group.create_task(worker.lost(), name=f"{worker.id}-watch")
             stopping = group.create_task(self._stopping.wait(), name=f"{worker.id}-stop")
-            beats = group.create_task(watch, name=f"{worker.id}-beats") if watch is not None else None
+            others = [
+                group.create_task(self._succession(worker, create_task), name=f"{worker.id}-succession"),
+                group.create_task(wear.watch(worker, settings.max_age, settings.memory_limit), name=f"{worker.id}-wear"),
+            ]
+            if settings.heartbeat.enabled:
+                others.append(group.create_task(beats.watch(worker, settings.heartbeat), name=f"{worker.id}-beats"))
             await asyncio.wait([lost, stopping], return_when=asyncio.FIRST_COMPLETED)
             death = lost.result() if lost.done() else None
-            lost.cancel()
-            stopping.cancel()
-            if beats is not None:
-                beats.cancel()
+            for task in (lost, stopping, *others):
+                task.cancel()
         return death
+
+    async def _succession(self, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> None:
+        """Once a worker is worn, have another one started in a slot of its own, which takes the place of this one's."""
+        await asyncio.wait([worker.worn])
+        if not self._stopping.is_set():
+            worker.succeeded = True
+            self.recycled += 1
+            successor = self._new_worker()
+            failure = self._launch(successor)
+            create_task(self._keep_slot(successor, failure, create_task, worker), name=f"slot-{successor.id}")
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -28,6 +28,7 @@ from .ends import Death, StartFailure
 from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
 from .lifecycle import Event, State
+from .memory_gauge import MemoryGauge
 from .oom import OomCounts, oom_counts
 from .output import OutputSetting, WorkerOutput
 
@@ -79,6 +80,8 @@ class Worker:
     Attributes:
         secrets: what must be masked in its output, told by who gives it calls.
         selection: the protocol that was chosen on its report; None where that was known before.
+        worn: set to why another one is to take its place; succeeded: one has been started for that.
+        retiring: why it is to leave when its calls have ended; empty: it is not.
         words: how many events its channel has brought: signs of life.
     """
 
@@ -109,6 +112,10 @@ class Worker:
         self._endpoint = self._codec = ""
         self._hello: asyncio.Future[dict[str, Any]] | None = None
         self._closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.retiring = ""
+        self.succeeded = False
+        self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._gauge = MemoryGauge()
         self._condemned = self._stacks = ""
         self._oom: OomCounts | None = None
         self._info: dict[str, Any] = {}
@@ -253,6 +260,15 @@ class Worker:
                 process.kill()
 
             process.look(kill) if look else process.kill()
+
+    def wear(self, reason: str) -> None:
+        """It is to be replaced; `worn` is set to why."""
+        if not self.worn.done():
+            self.worn.set_result(reason)
+
+    def memory(self, now: float) -> int:
+        """The resident memory of its process (bytes), looked up now and then; 0: not known."""
+        return self._gauge.read(self._process.pid if self._process is not None else None, now)
 
     def kill(self) -> None:
         """End its process as if that had happened by itself; from any thread."""

@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 
 from snakepit._channel.negotiate import Interpreter, chain_of, select
+from snakepit._cpus import usable_cpus
 from snakepit._workers.interpreters import ask, libraries, this_interpreter
 from snakepit._workers.run_directory import RunDirectory
-from snakepit.config import pool_config, usable_cpus
+from snakepit.config import pool_config
 from snakepit.errors import SnakepitError
 
 from .findings import Findings, Problem, Python, Workers
