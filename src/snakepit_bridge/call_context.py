@@ -6,7 +6,7 @@ that overlap on one adapter never see each other's. The runtime makes it; adapte
 
 import contextvars
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Type
 
 from .host_tools import HostAsker, HostTools
 from .session_context import SessionContext
@@ -19,6 +19,28 @@ class Cancelled(BaseException):
 
     Not an `Exception`: a tool's `except Exception` must not eat it. Clean up in `finally`, then let it pass.
     """
+
+
+class _Shield:
+    """Around a section that must not be left halfway; see `CallContext.shield`."""
+
+    __slots__ = ("_context", "_seconds")
+
+    def __init__(self, context: "CallContext", seconds: float) -> None:
+        self._context = context
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._context.check()
+        self._context._shields += 1
+        self._context._shielded_until = max(self._context._shielded_until, time.monotonic() + self._seconds)
+
+    def __exit__(self, kind: Optional[Type[BaseException]], *_: object) -> None:
+        self._context._shields -= 1
+        if not self._context._shields:
+            self._context._shielded_until = 0.0
+            if kind is None:
+                self._context.check()
 
 
 class CallContext:
@@ -49,6 +71,8 @@ class CallContext:
         self._session: Optional[SessionContext] = None
         self._asker: Optional[HostAsker] = None
         self._ended = False
+        self._shields = 0
+        self._shielded_until = 0.0
 
     @property
     def host_tools(self) -> HostTools:
@@ -85,6 +109,26 @@ class CallContext:
         """Raise `Cancelled` if the call has been cancelled."""
         if self._cancelled:
             raise Cancelled(self.tool)
+
+    def shield(self, seconds: float = 1.0) -> _Shield:
+        """A section that a cancel does not interrupt: `with self.context.shield(): ...`. May be nested, and used in async tools.
+
+        A cancel that comes meanwhile is raised at its end, as `Cancelled`; one that came before at its beginning. When the section
+        takes longer than it said it is interrupted all the same, and after the pool's `cancel_timeout` the worker is killed.
+
+        Args:
+            seconds: how long it may take, at most.
+
+        Raises:
+            ValueError: seconds is not above 0.
+        """
+        if not 0 < seconds < float("inf"):
+            raise ValueError("seconds is %r; allowed is a number above 0" % (seconds,))
+        return _Shield(self, seconds)
+
+    def shielded_for(self) -> float:
+        """For the runtime alone: how long it is still to be left in peace (seconds)."""
+        return max(0.0, self._shielded_until - time.monotonic()) if self._shields else 0.0
 
     def progress(self, done: float, total: Optional[float] = None, **info: Any) -> None:
         """Tell the caller how far the work is. Never blocks; when reports pile up, the newest wins.

@@ -125,7 +125,7 @@ class Knocker:
                 for call, target in list(self._targets.items()):
                     if target.ended():
                         self._targets.pop(call, None)
-                    elif now >= target.next_knock:
+                    elif now >= target.next_knock and not shielded(call):
                         self._due(call, target, now)
                 soonest = min((target.next_knock for target in list(self._targets.values())), default=now)
                 self._asked.wait(min(KNOCK_SECONDS / 2, max(soonest - now, SHORTEST_PAUSE)))
@@ -162,7 +162,7 @@ class Interrupter(Knocker):
     def _knocked(self, _signum: int, frame: Optional[FrameType]) -> None:
         call, deferred_by, only_names = _find_border(frame)
         target = None if call is None else self._targets.get(call)
-        if target is None or frame is None or target.ended():
+        if target is None or frame is None or target.ended() or shielded(call):
             return
         if target.raised == 0 and getattr(call, "cleaning", False):
             target.has_raised(time.monotonic())  # the generator is being closed, or the task was cancelled: the same grace
@@ -190,7 +190,7 @@ class Interrupter(Knocker):
             if traced is not frame:
                 return None
             self._lift_ambush()
-            if self._targets.get(call) is target and not target.ended():
+            if self._targets.get(call) is target and not target.ended() and not shielded(call):
                 self._raise(target)
             return None
 
@@ -203,6 +203,12 @@ class Interrupter(Knocker):
             sys.settrace(None)
             self._ambushed.f_trace = None
             self._ambushed = None
+
+
+def shielded(call: Any) -> bool:
+    """Is its code in a section that it has asked not to be interrupted?"""
+    context = getattr(call, "context", None)  # hooks of sessions have none
+    return context is not None and context.shielded_for() > 0
 
 
 def _find_border(frame: Optional[FrameType]) -> "Tuple[Any, Optional[FrameType], bool]":

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..call_context import Cancelled
 from .cancel import FORCE_SECONDS, KNOCK_SECONDS, Knocker, Target, protection_of
+from .cancel import shielded as in_shield
 from .interpreter import is_gil_enabled
 
 #: How often one visit may be interrupted: `visit` is built so that it survives this many, wherever they come up.
@@ -117,7 +118,8 @@ class ThreadInterrupter(Knocker):
             target.next_knock = now + LOOK_SECONDS
             if visit.gate.acquire(blocking=False):
                 try:  # its thread can neither leave the visit now, nor begin with something shielded
-                    if not visit.left and _may_be_interrupted(visit.thread, at_all=now > target.since + FORCE_SECONDS):
+                    at_all = now > target.since + FORCE_SECONDS
+                    if not visit.left and not in_shield(call) and _may_be_interrupted(visit.thread, at_all=at_all):
                         visit.wish = None
                         visit.raised += 1
                         target.has_raised(now)

@@ -5,6 +5,7 @@ posted to the main thread, in the thread profile to one of several (what is asyn
 Ends when the host drains it or the channel closes.
 """
 
+import asyncio
 import functools
 import os
 import sys
@@ -223,5 +224,9 @@ def _forget_in_children(link: Link) -> None:
 
 def _cancel_task(call: RunningCall) -> None:
     if call.task is not None and call.entered and not (call.ended or call.on_thread):
+        left = call.context.shielded_for()
+        if left > 0:  # its end raises; unless it takes longer than it may
+            asyncio.get_running_loop().call_later(left, _cancel_task, call)
+            return
         call.cleaning = True
         call.task.cancel()
