@@ -41,6 +41,11 @@ def swallow_everything(folder: str) -> None:
             continue
 
 @tool
+def compute_in_c(folder: str) -> None:
+    open(folder + "/started", "w").close()
+    sum(range(10**13))
+
+@tool
 def hold_the_interpreter(folder: str) -> None:
     open(folder + "/started", "w").close()
     ctypes.PyDLL(None).sleep(60)
@@ -84,6 +89,19 @@ def test_where_it_was_before_it_was_killed(
     (record,) = [record for record in caplog.records if "is gone" in record.message]
     assert f"'{kind}' did not stop within 0.3 s of being cancelled; its main thread was in {words} ({tmp_path}/dying.py:" in record.message
     assert "snakepit-" in record.stacks or "Thread 0x" in record.stacks  # type: ignore[attr-defined]
+
+
+def test_stacks_on_request(tools: str, tmp_path: pathlib.Path) -> None:
+    """Of every worker, whatever its tool does, and the tool is none the worse for it."""
+    with snakepit.Pool(tools, size=2, cancel_timeout=0.3) as pool:
+        future = pool.submit("compute_in_c", {"folder": str(tmp_path)})
+        wait_until((tmp_path / "started").exists, "the tool")
+        wait_until(lambda: pool.stats().workers_ready == 2, "both workers")
+        stacks = pool.dump_stacks()
+        assert sorted(stacks) == ["worker-1", "worker-2"]
+        assert sum(f'File "{tmp_path}/dying.py"' in text and "in compute_in_c" in text for text in stacks.values()) == 1
+        assert not future.done()
+        future.cancel()
 
 
 def test_the_innermost_frame_of_the_main_thread() -> None:

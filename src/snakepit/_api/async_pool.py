@@ -250,6 +250,17 @@ class AsyncPool(PoolBase):
         """
         return await self._in_sessions("rebind", check_session_id(session_id))  # type: ignore[no-any-return]
 
+    async def dump_stacks(self) -> dict[str, str]:
+        """Where the threads of each worker are now, as `faulthandler` writes it, innermost frame first; within a tenth of a second.
+
+        A handler in C answers, also in a worker whose tool holds the interpreter. Empty for a worker that was stopped, that a
+        `command` started, or whose tools have taken SIGUSR1 for themselves.
+
+        Returns:
+            worker id -> text.
+        """
+        return await self._on_its_loop(await self._ready_engine()).stacks()
+
     @property
     def tools(self) -> Any:
         """Discovered tools as functions: `await pool.tools.add(2, b=3)`; those that stream give an `AsyncStream`."""

@@ -363,6 +363,11 @@ class Engine:
             **dataclasses.asdict(self._ledger.counters),
         )
 
+    async def stacks(self) -> dict[str, str]:
+        """Where the threads of each worker that serves are."""
+        workers = [worker for worker in self.workers() if worker.state in (State.READY, State.DRAINING)]
+        return dict(zip([worker.id for worker in workers], await asyncio.gather(*(worker.stacks() for worker in workers)), strict=True))
+
     def workers(self) -> tuple[Worker, ...]:
         """The workers of now."""
         return tuple(self._supervisor.workers.values())

@@ -270,6 +270,14 @@ class Worker:
         """The resident memory of its process (bytes), looked up now and then; 0: not known."""
         return self._gauge.read(self._process.pid if self._process is not None else None, now)
 
+    async def stacks(self) -> str:
+        """Where its threads are, as `faulthandler` writes it; empty if it does not tell."""
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        if self._process is None:
+            return ""
+        self._process.look(lambda text: None if told.done() else told.set_result(text))
+        return await told
+
     def kill(self) -> None:
         """End its process as if that had happened by itself; from any thread."""
         if self._process is not None:
