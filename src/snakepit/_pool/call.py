@@ -72,6 +72,7 @@ class Call:
         correlation_id: `<run>-<number>`, in every log line about it; a nested call keeps that of the call it came from.
         waited: its caller waits for it now; a future's does so only while it asks for the result.
         blocking: it is not async: while it runs, a worker that runs such calls on its main thread can do nothing else.
+        repeatable: its tool says that it may run again after a crash. retried: it has, as its first worker, of this id and cause, died.
         span: its span, where the application traces; ended by `finish`.
         ancestors: the calls from whose host tools this one was made, by (run of the pool, number), outermost first.
         family: the open calls of the host tools of the innermost of these, this one among them.
@@ -101,6 +102,8 @@ class Call:
     correlation_id: str = ""
     waited: bool = True
     blocking: bool = False
+    repeatable: bool = False
+    retried: dict[str, str] | None = None
     ancestors: tuple[tuple[str, int], ...] = ()
     family: Offspring | None = None
     span: CallSpan | None = None
@@ -113,7 +116,13 @@ class Call:
             facts["session_id"] = self.session_id
             if self.moved is not None:
                 facts["session_moved"] = dict(self.moved)  # each caller its own
+        if self.retried is not None:
+            facts["retried"] = dict(self.retried)
         return facts
+
+    def may_run_again(self) -> bool:
+        """Its worker has died: may it run once more, without anybody's having seen something of the first time?"""
+        return self.repeatable and not (self.retried or self.over or self.cancelling or self.chunks or self.session_id or self.ancestors)
 
     def report(self, payload: dict[str, Any]) -> None:
         """On the loop's thread: a report has come. The caller is told once, however many come until it looks."""

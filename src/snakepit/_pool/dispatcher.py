@@ -122,17 +122,32 @@ class Dispatcher:
         self._scheduler.close_worker(worker.id)
         self._leave_if_idle(worker)
 
-    def worker_lost(self, worker: Worker, death: Death) -> None:
-        """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere."""
+    def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
+        """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere.
+
+        Args:
+            retry: run calls once more whose tools allow it.
+        """
         worker.running.clear()
         removal = self._scheduler.remove_worker(worker.id)
-        for call_id in removal.orphans:
-            call = self._open(call_id)
+        again = [call for call in map(self._open, removal.orphans) if retry and call.may_run_again()]
+        for call in map(self._open, removal.orphans):
+            if call in again:
+                continue
             self.ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
             self._leave(call)
         self._sessions.worker_lost(worker.id, removal.lost_sessions, death.cause)
         self._move(removal.stranded)
         self._give(removal.assignments)
+        for call in again:
+            self._run_again(call, worker, death)
+
+    def _run_again(self, call: Call, worker: Worker, death: Death) -> None:
+        _log.warning("%r runs once more: %s died: %s", call.tool, worker.id, death.cause, extra={"correlation_id": call.correlation_id})
+        self.ledger.counters.retried += 1
+        call.retried = {"worker_id": worker.id, "cause": death.cause}
+        call.worker_id = ""
+        self._enqueue(call)
 
     def condemn(self, worker: Worker, reason: str, *, look: bool = False) -> None:
         """Kill a worker, with what it runs; what waits for it alone is told or moves on. `look`: see first where its threads are."""

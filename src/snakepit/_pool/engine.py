@@ -187,6 +187,7 @@ class Engine:
         call = Call(number, tool, args, streaming, timeout, self._window, mailbox, **options)
         spec = self.tools.get(tool)
         call.blocking = spec is not None and not spec.asynchronous
+        call.repeatable = spec is not None and spec.idempotent
         above = CURRENT.get()
         if above is None:
             call.correlation_id = f"{self.run_id}-{number}"
@@ -282,7 +283,7 @@ class Engine:
 
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they."""
-        self._calls.worker_lost(worker, death)
+        self._calls.worker_lost(worker, death, retry=not self._closing)
         if worker.retiring and worker.state is State.DRAINING:
             _log.info("%s has been recycled: %s", worker.id, worker.retiring, extra={"worker_id": worker.id})
         elif not self._closing:

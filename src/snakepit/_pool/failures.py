@@ -198,6 +198,8 @@ def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> Snakep
     lines = "".join(f"\n  {worker_id} stderr: {line}" for line in _telling(death.stderr))
     where: dict[str, Any] = {"tool": call.tool, "worker_id": worker_id, "pid": pid, "stderr": death.stderr, "chunks": call.chunks}
     where |= {"rss": death.rss, "uptime": death.uptime, "calls_served": death.calls_served, "oom": death.evidence, "stacks": death.stacks}
+    if call.retried is not None:
+        where["retried"] = dict(call.retried)
     if death.exit_code is None and death.signal is None:
         return ChannelError(f"{worker_id} was lost while it ran {call.tool!r}: {death.cause}{lines}", **where)
     message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{lines}"

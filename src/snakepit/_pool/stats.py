@@ -14,7 +14,7 @@ class PoolStats:
         recycled: workers that another one took the place of because of their age, work or memory.
         queued, running: calls that wait and that run.
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
-        chunks: chunks received.
+        chunks: chunks received. retried: calls that ran once more, as their tools allow it and their worker had died.
         killed: workers that had to be killed because a cancelled call did not end.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
         free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
@@ -35,6 +35,7 @@ class PoolStats:
     crashed: int = 0
     chunks: int = 0
     killed: int = 0
+    retried: int = 0
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
     free_threaded: bool = False
@@ -53,3 +54,4 @@ class Counters:
     crashed: int = 0
     chunks: int = 0
     killed: int = 0
+    retried: int = 0
