@@ -27,7 +27,7 @@ from ._api.async_pool import AsyncPool
 from ._api.async_session import AsyncSession
 from ._api.async_stream import AsyncStream
 from ._api.base import WorkerHandle
-from ._api.default import configure, execute, execute_in_session, execute_in_session_stream, execute_stream, shutdown, with_adapter
+from ._api.default import configure, execute, execute_in_session, execute_in_session_stream, execute_stream, shutdown, stats, with_adapter
 from ._api.future import CallFuture
 from ._api.options import CallOptions
 from ._api.pool import Pool
@@ -151,5 +151,6 @@ __all__ = [
     "execute_in_session_stream",
     "execute_stream",
     "shutdown",
+    "stats",
     "with_adapter",
 ]

@@ -84,7 +84,7 @@ def test_every_method_stands_there_as_it_is_called(pool: type) -> None:
 def test_every_function_of_the_default_pool_stands_there() -> None:
     """The table of the default pool has its functions, with their parameters and defaults."""
     calls = [snakepit.execute, snakepit.execute_in_session, snakepit.execute_stream, snakepit.execute_in_session_stream]
-    functions = [snakepit.configure, *calls, snakepit.with_adapter, snakepit.shutdown]
+    functions = [snakepit.configure, *calls, snakepit.with_adapter, snakepit.shutdown, snakepit.stats]
     assert _first_column(_tables("api.md", "The default pool")[0]) == [_as_read(function) for function in functions]
 
 

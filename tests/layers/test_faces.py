@@ -107,3 +107,13 @@ def test_each_face_has_its_own_protocols() -> None:
             assert not hasattr(sync, theirs)
             assert hasattr(other, theirs)
             assert not hasattr(other, ours)
+
+
+@pytest.mark.parametrize(("name", "cure"), [("map", "submit"), ("shutdown", r"close\(\)"), ("apply_async", "submit"), ("remote", "submit")])
+@pytest.mark.parametrize("pool", [snakepit.Pool, snakepit.AsyncPool])
+def test_names_of_other_pools_lead_to_ours(pool: type, name: str, cure: str) -> None:
+    """The error says what to use; any other name that is not there is an ordinary one."""
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'; {cure}"):
+        getattr(pool(), name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'$"):
+        getattr(pool(), "nothing")  # noqa: B009 - as a name that nobody knows

@@ -87,7 +87,10 @@ def test_where_it_was_before_it_was_killed(
         wait_until(lambda: pool.stats().restarts == 1, "another worker")
         wait_until(lambda: "is gone" in caplog.text, "word of it")
     (record,) = [record for record in caplog.records if "is gone" in record.message]
-    assert f"'{kind}' did not stop within 0.3 s of being cancelled; its main thread was in {words} ({tmp_path}/dying.py:" in record.message
+    assert (
+        f"killed because '{kind}' ({future.call.correlation_id}) did not stop within 0.3 s of being cancelled; its main thread was in {words} ({tmp_path}/dying.py:"
+        in record.message
+    )
     assert "snakepit-" in record.stacks or "Thread 0x" in record.stacks  # type: ignore[attr-defined]
 
 

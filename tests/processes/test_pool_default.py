@@ -197,3 +197,13 @@ def test_another_protocol_for_a_block() -> None:
         snakepit.with_adapter(5),
     ):
         pass
+
+
+def test_the_default_pools_figures() -> None:
+    """Also why it uses the protocol that it does."""
+    snakepit.configure(protocol="json", pool_size=1)
+    try:
+        snakepit.execute("ping")
+        assert (snakepit.stats().protocol, snakepit.stats().succeeded) == ("json", 1)
+    finally:
+        snakepit.shutdown()

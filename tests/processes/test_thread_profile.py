@@ -290,7 +290,7 @@ def test_a_call_that_blocks_in_c_costs_its_worker(marks: Marks) -> None:
         with pytest.raises(concurrent.futures.CancelledError):
             blocked.result(timeout=0)
         assert not other.done()
-        with pytest.raises(snakepit.WorkerCrashed, match="'block' did not stop within 0.5 s of being cancelled"):
+        with pytest.raises(snakepit.WorkerCrashed, match=r"'block' \(\w+-\d+\) did not stop within 0.5 s of being cancelled"):
             other.result(timeout=10)
         assert pool.execute("pid") != before
         assert (pool.stats().killed, pool.stats().restarts) == (1, 1)

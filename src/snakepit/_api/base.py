@@ -22,6 +22,15 @@ from .options import SessionHandle, id_in
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+#: What those look for who come from other pools.
+_OF_EXECUTORS = {
+    **dict.fromkeys(("map", "imap", "imap_unordered", "starmap"), 'submit("tool", {...}) for each item, or one tool that streams'),
+    **dict.fromkeys(("shutdown", "terminate", "join"), "close() cancels what runs, and the end of `with` waits for it"),
+    **dict.fromkeys(("apply", "run", "call"), 'execute("tool", {...})'),
+    **dict.fromkeys(("apply_async", "delay", "remote"), 'submit("tool", {...})'),
+}
+
+
 class WorkerHandle:
     """One worker of a pool, for looking at."""
 
@@ -142,6 +151,11 @@ class PoolBase:
     def workers(self) -> tuple[WorkerHandle, ...]:
         """Handles of the workers there are now."""
         return tuple(map(WorkerHandle, self._engine.workers())) if self._engine is not None else ()
+
+    def __getattr__(self, name: str) -> Any:
+        cure = _OF_EXECUTORS.get(name)
+        text = f"{type(self).__name__!r} object has no attribute {name!r}" + (f"; {cure}" if cure else "")
+        raise AttributeError(text, name=name, obj=self)
 
     def _launcher(self) -> Launcher | None:
         """What starts workers inside this process; None: they are processes."""

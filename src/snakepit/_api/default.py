@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Unpack
 
+from snakepit._pool.stats import PoolStats
 from snakepit.config import Adapter, pool_config
 from snakepit.errors import PoolError
 
@@ -97,6 +98,11 @@ def shutdown() -> None:
     with contextlib.ExitStack() as closing:  # each, even if one raises
         for pool in pools:
             closing.callback(pool.close)
+
+
+def stats() -> PoolStats:
+    """`Pool.stats` of the default pool: its figures now, and why it uses the protocol that it does."""
+    return default_pool().stats()
 
 
 def execute(tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = 30.0, **options: Any) -> Any:

@@ -27,6 +27,10 @@ class CallFuture(concurrent.futures.Future[Any]):
         self.call: Call | None = None
         self.check_process: Callable[[], None] = lambda: None
 
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        return text.replace("state=pending", "state=running") if self.running() else text
+
     def put(self, item: Item) -> None:
         """On the loop's thread: something has come."""
         with contextlib.suppress(concurrent.futures.InvalidStateError):  # cancelled in the same moment: that won

@@ -313,4 +313,5 @@ class Dispatcher:
     def _kill_for(self, call: Call, worker: Worker) -> None:
         if self.ledger.get(call.id) is call:
             self.ledger.counters.killed += 1
-            self.condemn(worker, f"{call.tool!r} did not stop within {self._config.cancel_timeout:g} s of being cancelled", look=True)
+            within = f"{self._config.cancel_timeout:g} s of being cancelled"
+            self.condemn(worker, f"killed because {call.tool!r} ({call.correlation_id}) did not stop within {within}", look=True)

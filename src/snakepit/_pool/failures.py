@@ -110,7 +110,7 @@ def unsendable(call: Call, error: Unserialisable) -> SerializationError:
 
 def queue_full(waiting: int, size: int) -> QueueFull:
     """No place for another waiting call."""
-    hint = "wait for results before submitting more, raise queue_size, or add workers"
+    hint = "wait for results before you submit more (each refused future has this error), raise queue_size, or add workers"
     return QueueFull(f"{waiting} calls wait already, and queue_size is {size}", hint=hint, waiting=waiting, queue_size=size)
 
 
@@ -162,7 +162,8 @@ def queued_too_long(call: Call, seconds: float) -> QueueTimeout:
 
 def deadline_passed(call: Call) -> WorkerTimeout:
     """The call did not end in time."""
-    where = f"on {call.worker_id}" if call.worker_id else "while it waited for a worker"
+    waited = "while it waited for a worker" + (", or for the store of its session" if call.session_id else "")
+    where = f"on {call.worker_id}" if call.worker_id else waited
     hint = "the time in the queue counts; give it a larger timeout=, or None for no deadline"
     message = f"{call.tool!r} did not end within {call.timeout:g} s ({where})"
     return WorkerTimeout(message, hint=hint, tool=call.tool, worker_id=call.worker_id, chunks=call.chunks)

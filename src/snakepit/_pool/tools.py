@@ -178,7 +178,9 @@ def unknown_tool(name: Any, known: Iterable[str]) -> UnknownTool:
     names = sorted(known)
     if not isinstance(name, str):
         return UnknownTool(
-            f"a tool is named by text, not by {type(name).__name__}", hint='for example pool.execute("ping", {})', tool=repr(name)
+            f"a tool is named by text, not by {type(name).__name__}",
+            hint=f'for example pool.execute("{getattr(name, "__name__", "ping")}", {{}})',
+            tool=repr(name),
         )
     shown = ", ".join(names[:_NAMES_SHOWN]) + (f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
     there = f"there are: {shown}" if names else "it offers no tools at all"

@@ -82,6 +82,6 @@ def innermost(report: str) -> str:
     """
     thread = report.rpartition("\nThread ")[2] if "Current thread" not in report else report.rpartition("Current thread")[2]
     for found in _FRAME.finditer(thread):
-        if "/snakepit_bridge/_runtime/" not in found["file"]:
+        if "/snakepit_bridge/_runtime/" not in found["file"] and not found["file"].startswith("<"):
             return f"{found['name']} ({found['file']}:{found['line']})"
     return ""

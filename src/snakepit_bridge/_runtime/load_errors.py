@@ -6,6 +6,7 @@ Used by `references` and `loading`; the worker's program shows what the error ho
 import difflib
 import importlib
 import os
+import sys
 import traceback
 from types import TracebackType
 from typing import Iterable, List, Optional, Set
@@ -44,7 +45,21 @@ def blame(error: BaseException, message: str, hint: str = "") -> AdapterLoadErro
     head = text.partition("\n")[0][:_MAX_TEXT]
     own_hint = getattr(error, "hint", "")
     message = "%s: %s%s" % (message, type(error).__name__, ": " + head if head else "")
-    return AdapterLoadError(message, hint or (own_hint if isinstance(own_hint, str) else ""), _traceback_text(error))
+    hint = hint or (own_hint if isinstance(own_hint, str) else "") or _hint_for(error)
+    return AdapterLoadError(message, hint, _traceback_text(error))
+
+
+def _hint_for(error: BaseException) -> str:
+    """What the interpreter has to do with it: it need not be the host's."""
+    python = "CPython %d.%d.%d, %s" % (*sys.version_info[:3], sys.executable)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        if top == "snakepit":
+            return "%s has the worker's half alone, snakepit_bridge: put the tools into a file that does not import snakepit" % python
+        return "%s does not find %s: install it there, or name its folder in PYTHONPATH (env=)" % (python, top)
+    if isinstance(error, (SyntaxError, TypeError, AttributeError, ImportError)) and sys.version_info < (3, 11):
+        return "the workers run %s; is this written for a newer Python?" % python
+    return ""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
