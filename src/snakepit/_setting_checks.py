@@ -80,6 +80,11 @@ def _with_flags(pattern: re.Pattern[str]) -> str:
     return f"(?{flags}){pattern.pattern}" if flags else pattern.pattern
 
 
+def without_password(url: str) -> str:
+    """A URL, well written or not, as it may be shown."""
+    return re.sub(r":[^:@/\s]*@", ":***@", url)
+
+
 def check_store(name: str, value: Any) -> Any:
     """What may name a session store; whether there is one shows when it is opened.
 
@@ -92,8 +97,8 @@ def check_store(name: str, value: Any) -> Any:
         raise ConfigurationError(f"{name} is {value!r}, which is no file", hint=hint, field=name)
     wrong = isinstance(value, str) and value != "memory" and not value.startswith(_STORES)
     if wrong or isinstance(value, (bytes, int, float, type)):
-        shown = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+        shown = without_password(repr(value)) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
         allowed = 'None (memory), "sqlite:///file.db", "redis://host:port/db", a path, or an object with the methods of SessionStore'
-        hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and "://" not in text else ""
+        hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and ":" not in text else ""
         raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", hint=hint, field=name)
     return value

@@ -87,6 +87,25 @@ def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     assert store.expire() == ["a"]
 
 
+@pytest.mark.parametrize("act", ["touch", "open", "put_program", "update"])
+def test_a_clock_that_is_put_back(store: Any, clock: Clock, act: str) -> None:
+    """A session that is used then expires as long after as ever, and no later; `expire` tells of it, and it counts no more."""
+    store.open("a", ttl=5.0, metadata=None)
+    clock.now -= 3600.0
+    acts: dict[str, Any] = {
+        "touch": lambda: store.touch(["a"]),
+        "open": lambda: store.open("a", ttl=5.0, metadata=None),
+        "put_program": lambda: store.put_program("a", "p", 1),
+        "update": lambda: store.update("a", lambda metadata: {"n": 1}),
+    }
+    acts[act]()
+    clock.now += 4.0
+    assert store.expire() == []
+    clock.now += 2.0
+    assert store.expire() == ["a"]
+    assert store.count() == 0
+
+
 def test_what_begins_a_lifetime_anew(store: Any, clock: Clock) -> None:
     """Opening, touching, updating, and keeping a program; looking does not, nor does what is refused."""
     store.open("a", ttl=10.0, metadata=None)

@@ -7,6 +7,8 @@ import os
 import pathlib
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -117,3 +119,76 @@ def test_another_version_is_refused(tmp_path: pathlib.Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "sessions.db")) as db:
         db.execute("PRAGMA user_version = 7")
     _refused(tmp_path / "sessions.db", "has version 7; this library reads 1")
+
+
+_STARTS = """
+import sys, time
+from snakepit import SQLiteSessionStore
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(40):
+    store = SQLiteSessionStore(f"{sys.argv[1]}/{number}/sessions.db")
+    store.open(sys.argv[2], ttl=60.0, metadata=None)
+    store.close()
+"""
+
+
+def test_hosts_that_start_together_wait_for_each_other(tmp_path: pathlib.Path) -> None:
+    """On a file that none of them has made yet: each has its session there."""
+    command = [sys.executable, "-c", _STARTS, str(tmp_path)]
+    hosts = [
+        subprocess.Popen([*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for number in range(3)
+    ]
+    for host in hosts:
+        assert host.stdout is not None
+        host.stdout.readline()
+    for host in hosts:
+        assert host.stdin is not None
+        host.stdin.write("\n")
+        host.stdin.flush()
+    for host in hosts:
+        _, errors = host.communicate(timeout=50)
+        assert (host.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_removed_is_noticed(tmp_path: pathlib.Path, replaced: bool) -> None:
+    """What would be kept from then on would be lost; nothing is said to have been kept."""
+    with contextlib.closing(snakepit.SQLiteSessionStore(tmp_path / "own" / "sessions.db")) as store:
+        store.open("a", ttl=60.0, metadata=None)
+        for path in (tmp_path / "own").iterdir():
+            path.unlink()
+        if replaced:
+            (tmp_path / "own" / "sessions.db").touch()
+        with pytest.raises(snakepit.SessionStoreError, match="was removed or replaced while it was open"):
+            store.put_program("a", "p", 1)
+
+
+def test_a_database_of_another_program_stays_as_it_is(tmp_path: pathlib.Path) -> None:
+    """It is refused by name, and nothing is written to it."""
+    path = tmp_path / "app.db"
+    tmp_path.chmod(0o700)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE sessions (id TEXT)")
+    with pytest.raises(snakepit.SessionStoreError, match=r"app\.db is a database of another program"):
+        snakepit.SQLiteSessionStore(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert [name for (name,) in db.execute("SELECT name FROM sqlite_master")] == ["sessions"]
+
+
+def test_a_file_with_two_names_is_refused(tmp_path: pathlib.Path) -> None:
+    """Its other name may lie where others can enter."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "sessions.db").touch()
+    (tmp_path / "other.db").hardlink_to(tmp_path / "sessions.db")
+    with pytest.raises(snakepit.SessionStoreError, match="has another name too"):
+        snakepit.SQLiteSessionStore(tmp_path / "sessions.db")
+
+
+@pytest.mark.parametrize("url", ["redis:/u:hunter2@h/0", "redis//u:hunter2@h/0", "postgres://u:hunter2@h/0", "sqlite:u:hunter2@h"])
+def test_a_url_that_is_none_shows_no_password(url: str) -> None:
+    """A typo is shown without what it gives away."""
+    with pytest.raises(snakepit.ConfigurationError, match="session_store is") as caught:
+        snakepit.Pool(session_store=url)
+    assert "hunter2" not in f"{caught.value} {caught.value.details} {caught.value.hint}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from snakepit._setting_checks import without_password
 from snakepit.errors import ConfigurationError
 from snakepit_bridge.redaction import DEFAULT, Redactor
 
@@ -44,7 +45,7 @@ def open_store(setting: Any, limits: Limits, redactor: Redactor = DEFAULT) -> Se
         if isinstance(guard, Guard):
             guard.add(redactor)
         return setting
-    shown = f"{setting!r}" if isinstance(setting, str) else f"a {type(setting).__name__}"
+    shown = without_password(repr(setting)) if isinstance(setting, str) else f"a {type(setting).__name__}"
     raise ConfigurationError(f"session_store is {shown}; allowed is {_ALLOWED}", field="session_store")
 
 

@@ -73,7 +73,7 @@ class MemorySessionStore:
             now = self._clock()
             session = self._alive(session_id, now)
             if session is not None:
-                session.last_used = now
+                self._use(session_id, session, now)
                 if set_ttl:
                     self._set_ttl(session_id, session, ttl)
                 if given:
@@ -106,7 +106,7 @@ class MemorySessionStore:
                 if session is None:
                     gone.add(session_id)
                 else:
-                    session.last_used = now
+                    self._use(session_id, session, now)
         return gone
 
     def gone(self, sessions: Mapping[str, float], /) -> set[str]:
@@ -125,7 +125,7 @@ class MemorySessionStore:
                 session = self._there(session_id)
                 if session.metadata is metadata:
                     session.metadata = changed
-                    session.last_used = self._clock()
+                    self._use(session_id, session, self._clock())
                     return self._info(session_id, session)
         raise changed_by_others(session_id)
 
@@ -152,7 +152,7 @@ class MemorySessionStore:
             if program_id not in programs and len(programs) >= self._limits.max_programs_per_session:
                 raise too_many_programs(session_id, program_id, self._limits)
             programs[program_id] = data
-            session.last_used = self._clock()
+            self._use(session_id, session, self._clock())
             self._full_of_programs.note(session_id, len(programs), self._limits.max_programs_per_session)
 
     def get_program(self, session_id: str, program_id: str) -> Any:
@@ -210,6 +210,12 @@ class MemorySessionStore:
             self._full.note("", len(self._sessions), self._limits.max_sessions)
             self._full_of_programs.forget(session_id)
         self._tidy()
+
+    def _use(self, session_id: str, session: _Session, now: float) -> None:
+        back = now < session.last_used  # the clock was put back
+        session.last_used = now
+        if back:
+            self._set_ttl(session_id, session, session.ttl)
 
     def _set_ttl(self, session_id: str, session: _Session, ttl: float) -> None:
         session.ttl = ttl

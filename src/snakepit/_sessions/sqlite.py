@@ -74,6 +74,7 @@ class SQLiteSessionStore:
         with self._told():
             self._path = sqlite_file.place(self._path)
             self._db = sqlite_file.connect(self._path)
+            self._file = _identity(self._path)
 
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
@@ -216,6 +217,11 @@ class SQLiteSessionStore:
             message = f"the session store {self._path} was opened by process {self._pid}, and this is its forked child"
             raise SessionStoreError(message, hint="open a store of its own in the child")
         with self._lock, self._told():
+            if _identity(self._path) != self._file:
+                message = f"the session store {self._path} was removed or replaced while it was open"
+                raise SessionStoreError(
+                    message, hint="close the pool and start it anew: what is kept now would be lost", path=str(self._path)
+                )
             self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield self._db
@@ -241,3 +247,12 @@ class SQLiteSessionStore:
     def _forgotten(self, gone: set[str]) -> set[str]:
         self._full_of_programs.forget(*gone)
         return gone
+
+
+def _identity(path: pathlib.Path) -> tuple[int, int] | None:
+    """Which file this is; None: there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - at each step
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

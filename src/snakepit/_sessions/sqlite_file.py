@@ -12,6 +12,7 @@ import os
 import pathlib
 import sqlite3
 import stat
+import time
 
 from snakepit.errors import SessionStoreError
 
@@ -76,8 +77,11 @@ def connect(path: pathlib.Path) -> sqlite3.Connection:
     _make_private(path)
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
+        _keep_a_log(db)
+        db.executescript("PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
         (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            raise _unsafe(path, "is a database of another program", "name a file of its own for the sessions")
         if version == 0:  # else nothing is written, and no other host has to wait
             db.executescript(_SCHEMA)
         elif version != _VERSION:
@@ -86,6 +90,19 @@ def connect(path: pathlib.Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _keep_a_log(db: sqlite3.Connection) -> None:
+    """Write ahead. SQLite does not wait for another host that turns that on in the same moment, as it does for everything else."""
+    until = time.monotonic() + BUSY_SECONDS
+    done = False
+    while not done:
+        try:
+            done = db.execute("PRAGMA journal_mode=WAL").fetchone() is not None
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _make_directories(folder: pathlib.Path) -> None:
@@ -104,6 +121,8 @@ def _make_private(path: pathlib.Path) -> None:
             raise _unsafe(path, "is a symbolic link", "name the file itself") from error
         raise
     try:
+        if os.fstat(descriptor).st_nlink > 1:
+            raise _unsafe(path, "has another name too, by which others may reach it", "it must be no hard link")
         os.fchmod(descriptor, 0o600)  # one that was there may have been more open
     finally:
         os.close(descriptor)
