@@ -1,6 +1,7 @@
 """The tools of the contract suite. Reads on Python 3.8, and needs nothing but the SDK: it runs on every interpreter there is."""
 
 import asyncio
+import dataclasses
 import os
 import pathlib
 import sys
@@ -11,6 +12,11 @@ from snakepit_bridge import BaseAdapter, StreamChunk, tool
 
 def mark(folder, name):
     (pathlib.Path(folder) / name).touch()
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    x: int
 
 
 class Contract(BaseAdapter):
@@ -107,6 +113,18 @@ class Contract(BaseAdapter):
     @tool
     def unsendable(self):
         return {"deep": [1, {2: object()}]}
+
+    @tool
+    def unkeyable(self):
+        return {"deep": [{(Point(1),): 1}]}
+
+    @tool
+    def nested(self, levels: int):
+        """As JSON writes them: three of its levels each."""
+        value = None
+        for _ in range(levels):
+            value = {1: value}
+        return value
 
     @tool
     def remember(self, value=None):

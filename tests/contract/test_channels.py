@@ -17,6 +17,7 @@ import pytest
 
 import snakepit
 from channel_values import VALUES, same
+from contract_tools import Point
 from interpreters import WANTED, WAYS, Way, bare_environment, interpreters
 from snakepit.testing import kill
 
@@ -224,6 +225,16 @@ def what_cannot_travel_is_named(pool: snakepit.Pool, folder: pathlib.Path) -> No
         pool.execute("unsendable")
     with pytest.raises(snakepit.SerializationError, match=r"'value'.*\['x'\]\[1\].*lone surrogate"):
         pool.execute("echo", {"value": {"x": ["fine", "\ud800"]}})
+    with pytest.raises(
+        snakepit.SerializationError, match=r"\['deep'\]\[0\] key \(Point\(x=1\),\) is a tuple: as a key it would arrive as a dict"
+    ):
+        pool.execute("unkeyable")
+    with pytest.raises(snakepit.SerializationError, match=r"'value'.*key Point\(x=1\) is a "):
+        pool.execute("echo", {"value": {Point(1): 1}})
+    assert pool.execute("nested", {"levels": 95})
+    for levels in (110, 340, 400, 480):  # what a newer Python writes, and an older one does not read
+        with pytest.raises(snakepit.SerializationError, match="nested too deeply"):
+            pool.execute("nested", {"levels": levels})
     assert pool.execute("add", {"a": 1}) == 3
 
 

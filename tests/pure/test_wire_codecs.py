@@ -9,6 +9,7 @@ import decimal
 import enum
 import pathlib
 import sys
+import types
 import uuid
 from typing import Any
 
@@ -119,6 +120,11 @@ class Level(enum.IntEnum):
     WIDE = 2**70
 
 
+class Shape(enum.Enum):
+    SQUARE = (2, 2)
+    LINE = [1, (2**70, None)]
+
+
 class Words(str):  # what libraries hand out: numpy.str_, markupsafe.Markup
     __slots__ = ()
 
@@ -154,6 +160,11 @@ EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
     [
         (Colour.RED, "red"),
         (Level.HIGH, 3),
+        (Shape.SQUARE, [2, 2]),
+        ({"a": Shape.LINE}, {"a": [1, [2**70, None]]}),
+        ({Shape.SQUARE: Shape.SQUARE}, {(2, 2): [2, 2]}),
+        (types.MappingProxyType({"a": 1}), {"a": 1}),
+        (types.MappingProxyType({"a": 2**70, (1, 2): [2**70]}), {"a": 2**70, (1, 2): [2**70]}),
         (Words("w"), "w"),
         (Whole(5), 5),
         (Whole(2**70), 2**70),

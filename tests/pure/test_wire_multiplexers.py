@@ -403,7 +403,7 @@ def test_what_the_sender_can_nest_the_receiver_can_read(pair: Pair):
     for depth in range(sys.getrecursionlimit()):
         value = [value] if depth % 3 else {"in": value}
         values.append(value)
-    for call_id, nested in enumerate(values[150::100] + values[-120::8]):
+    for call_id, nested in enumerate(values[100::50] + values[-120::8]):
         pair.call(call_id)
         try:
             pair.worker.result(call_id, nested, {})

@@ -8,6 +8,8 @@ import enum
 import sys
 from typing import Any
 
+import msgpack
+import msgspec
 import numpy
 import pytest
 from hypothesis import given, settings
@@ -34,6 +36,24 @@ def refusal(codec: Codec, value: Any) -> Unserialisable:
     with pytest.raises(Unserialisable) as caught:
         codec.encode(value)
     return caught.value
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    x: int
+
+
+class Kind(enum.Enum):
+    DETAILS = {"a": 1}
+
+
+class Layers(dict[str, int]):
+    def __hash__(self) -> int:
+        return 1
+
+
+class Record(msgspec.Struct):
+    x: int
 
 
 EAST, WEST = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (3, -3))
@@ -63,6 +83,12 @@ THING = "test_wire_unserialisable.Thing"
         ({"f": open}, "['f']", "builtin_function_or_method"),
         ([2**64, datetime.datetime(1, 1, 1, tzinfo=EAST)], "[1]", "datetime.datetime"),
         ([{"at": datetime.datetime.max.replace(tzinfo=WEST)}], "[0]['at']", "datetime.datetime"),
+        (msgspec.msgpack.Ext(5, b"x"), "", "msgspec.msgpack.Ext"),
+        ({"a": [msgspec.msgpack.Ext(1, b"\x01")]}, "['a'][0]", "msgspec.msgpack.Ext"),
+        ({"a": msgspec.Raw(b"\x01")}, "['a']", "msgspec.Raw"),
+        ([Record(1)], "[0]", "test_wire_unserialisable.Record"),
+        ([2**70, msgpack.ExtType(5, b"x")], "[1]", "msgpack.ext.ExtType"),
+        ({"a": msgpack.ExtType(1, b"x")}, "['a']", "msgpack.ext.ExtType"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -73,6 +99,57 @@ def test_the_culprit_is_named(codec: Codec, value: Any, path: str, type_name: st
     assert error.reason
     assert path in str(error)
     assert type_name in str(error)
+
+
+@every_codec
+@pytest.mark.parametrize(
+    "key",
+    [Point(1), (Point(1),), frozenset({Point(1)}), ("a", (1, Point(1))), Kind.DETAILS, (Kind.DETAILS,), Layers({"a": 1})],
+    ids=repr,
+)
+def test_a_key_that_arrives_as_a_dict_is_refused(codec: Codec, key: Any):
+    """It could be a key here and not there, where the decoder would fail and the channel with it."""
+    error = refusal(codec, [1, {"in": {"fine": 0, key: 2**70}}])
+    assert error.path == f"[1]['in'] key {key!r}"
+    assert "arrive as a dict" in error.reason
+
+
+@every_codec
+def test_a_key_nested_without_end_is_refused(codec: Codec):
+    """Tuples in tuples, as far as every decoder follows, and not one more."""
+    deep = nested(30, lambda inner: (inner,))
+    sent = codec.encode(nested(100, lambda inner: {deep: inner}))
+    codec.decode(codec.array([codec.array([sent])]))
+    assert "at most 30" in refusal(codec, {(deep,): 1}).reason
+
+
+def nested(levels: int, wrap: Any) -> Any:
+    value: Any = None
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@every_codec
+@pytest.mark.parametrize("leaf", [1, 2**70, b"x" * 5000, datetime.date(2024, 1, 2)], ids=["1", "wide", "bytes", "date"])
+@pytest.mark.parametrize(
+    ("wrap", "allowed"),
+    [
+        (lambda inner: [inner], 300),
+        (lambda inner: {"in": inner}, 300),
+        (lambda inner: {"in": [inner]}, 150),
+        (lambda inner: {1: inner}, 100),
+        (lambda inner: {(1,): inner, "b": 2}, 100),
+        (lambda inner: {"\x00b": inner}, 100),
+        (Layer, 300),
+    ],
+    ids=["lists", "dicts", "both", "other keys", "tuples as keys", "like marks", "dataclasses"],
+)
+def test_every_codec_takes_the_same_depth(codec: Codec, wrap: Any, allowed: int, leaf: Any):
+    """As deep as every decoder can follow, and not one level more, whatever the encoder had room for."""
+    sent = codec.encode(nested(allowed, lambda inner: wrap(leaf if inner is None else inner)))
+    codec.decode(codec.array([codec.array([sent])]))
+    assert "nested too deeply" in refusal(codec, nested(allowed + 1, wrap)).reason
 
 
 plain = st.recursive(

@@ -41,7 +41,10 @@ def fits_64_bits(value: int) -> bool:
 
 def with_hashable_keys(pairs: Iterable[Any]) -> Dict[Any, Any]:
     """A dict of pairs; a key that arrived as a list was a tuple."""
-    return {_hashable(key): item for key, item in pairs}
+    found = {}
+    for key, item in pairs:  # no comprehension: its frame counts, where `pairs` are decoded one by one
+        found[_hashable(key)] = item
+    return found
 
 
 def _hashable(key: Any) -> Any:

@@ -13,10 +13,9 @@ import re
 from typing import Any, Dict, List, Sequence
 
 from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
-from .plain import find_culprit, to_plain
+from .plain import MARK, MAX_LEVELS, check_decodable, find_culprit, has_text_keys, to_plain
 
-_MARK = "\x00"
-_BYTES, _INT, _MOMENT, _DICT = (_MARK + letter for letter in "bitd")
+_BYTES, _INT, _MOMENT, _DICT = (MARK + letter for letter in "bitd")
 _PLAIN = frozenset((str, float, bool, type(None)))
 
 #: From this size (bytes) on, base64 is put in afterwards: the library would look for what to escape in it.
@@ -46,12 +45,14 @@ class JsonCodec(Codec):
 
     def encode(self, value: Any) -> bytes:
         try:
-            if _is_direct(value):
+            if _is_direct(value, MAX_LEVELS):
                 return self._dumps(value).encode("utf-8")
             marks = _Marks()
-            return marks.filled(self._dumps(marks.marked(value)).encode("utf-8"))
+            data = marks.filled(self._dumps(marks.marked(value)).encode("utf-8"))
         except Exception as error:
             raise find_culprit(value, error) from error
+        check_decodable(value)
+        return data
 
     def decode(self, data: bytes) -> Any:
         try:
@@ -74,11 +75,13 @@ class JsonCodec(Codec):
         return value
 
 
-def _is_direct(value: Any) -> bool:
+def _is_direct(value: Any, room: int) -> bool:
     """Does the library write this as it must be? Exact types only: of subclasses and enums it writes what it likes."""
     kind = type(value)
+    if room <= 0:
+        return False  # perhaps too deep
     if kind is dict:
-        if not _has_direct_keys(value):
+        if not has_text_keys(value):
             return False
         value = value.values()
     elif kind is not list and kind is not tuple:
@@ -91,19 +94,11 @@ def _is_direct(value: Any) -> bool:
             if not -(2**63) <= item < 2**64:
                 return False
         elif kind is dict or kind is list or kind is tuple:
-            if not _is_direct(item):
+            if not _is_direct(item, room - 1):
                 return False
         elif kind is not bytes or len(item) >= _LARGE:
             return False
     return True
-
-
-def _has_direct_keys(value: Dict[Any, Any]) -> bool:
-    """Are all of them text, and does the dict not look like a mark?"""
-    for key in value:
-        if type(key) is not str:
-            return False
-    return len(value) != 1 or not key.startswith(_MARK)
 
 
 def _bytes_mark(value: Any) -> Dict[str, str]:
@@ -124,23 +119,20 @@ class _Marks:
             return value
         if kind is int:
             return value if fits_64_bits(value) else {_INT: "%x" % value}
-        if isinstance(value, dict):
-            return self._marked_dict(value)
+        if isinstance(value, dict):  # in here, as frames of the stack are what deep values are short of
+            if has_text_keys(value):
+                return {key: self.marked(item) for key, item in value.items()}
+            return {_DICT: [[self.marked(key), self.marked(item)] for key, item in value.items()]}
         if isinstance(value, (list, tuple)):
             return [self.marked(item) for item in value]
         if isinstance(value, (bytes, bytearray, memoryview)):
             if len(value) < _LARGE:
                 return _bytes_mark(value)
             self._large.append(binascii.b2a_base64(value, newline=False))
-            return {_BYTES: _MARK}
+            return {_BYTES: MARK}
         if kind is datetime.datetime and value.tzinfo is not None:
             return {_MOMENT: value.astimezone(datetime.timezone.utc).isoformat()}
         return self.marked(to_plain(value))
-
-    def _marked_dict(self, value: Dict[Any, Any]) -> Any:
-        if _has_direct_keys(value):
-            return {key: self.marked(item) for key, item in value.items()}
-        return {_DICT: [[self.marked(key), self.marked(item)] for key, item in value.items()]}
 
     def filled(self, data: bytes) -> bytes:
         """What the library wrote, with the base64 in its place."""
@@ -163,7 +155,7 @@ def _unmarked(value: Dict[str, Any]) -> Any:
     if len(value) != 1:
         return value
     ((key, content),) = value.items()
-    if not key.startswith(_MARK):
+    if not key.startswith(MARK):
         return value
     if key == _DICT:
         return with_hashable_keys(content)

@@ -6,11 +6,12 @@ that MessagePack itself defines. Any other extension is not ours.
 
 import datetime
 import enum
+import types
 from importlib.util import find_spec
 from typing import Any, Callable, Sequence, Tuple
 
 from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
-from .plain import find_culprit, to_plain
+from .plain import check_decodable, find_culprit, to_plain
 
 try:
     import msgspec
@@ -19,6 +20,9 @@ except ImportError:  # Fine: the msgpack package or JSON serve.
 
 #: The extension type of integers beyond 64 bits.
 WIDE_INT = 1
+
+#: What the msgpack package packs by itself, beside None.
+_PACKED = (str, int, float, bytes, list, tuple, dict)
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -33,11 +37,13 @@ class MsgpackCodec(Codec):
 
     def encode(self, value: Any) -> bytes:
         try:
-            return self._pack(value)
+            data = self._pack(value)
         except OverflowError:
-            return self._encode_wide(value)
+            data = self._encode_wide(value)
         except Exception as error:  # Every library has its own family of errors; what matters is which value it was.
             raise find_culprit(value, error) from error
+        check_decodable(value)
+        return data
 
     def decode(self, data: bytes) -> Any:
         try:
@@ -56,7 +62,7 @@ class MsgpackCodec(Codec):
         return head + b"".join(items)
 
     def _encode_wide(self, value: Any) -> bytes:
-        """Encode what overflowed: the only values that are walked for it, so that all others pay nothing."""
+        """Encode what overflowed: the only values that are copied for it."""
         try:
             return self._pack(_marked(value))
         except Exception as error:
@@ -86,7 +92,7 @@ def _marked(value: Any) -> Any:
         return _marked(value.value)
     if isinstance(value, int):
         return value if fits_64_bits(value) else _Wide(int.__int__(value))
-    if isinstance(value, dict):
+    if isinstance(value, (dict, types.MappingProxyType)):
         return {_marked(key): _marked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_marked(item) for item in value]
@@ -135,7 +141,7 @@ def _msgpack() -> Tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
             since = value.astimezone(datetime.timezone.utc) - _EPOCH
             return msgpack.Timestamp(since.days * 86400 + since.seconds, since.microseconds * 1000)
         found = to_plain(value)
-        return found if found is None or isinstance(found, (str, int, float, bytes, list, dict)) else plain(found)
+        return found if found is None or isinstance(found, _PACKED) else plain(found)
 
     def pack(value: Any) -> bytes:
         return msgpack.packb(value, use_bin_type=True, default=plain)  # type: ignore[no-any-return,unused-ignore]

@@ -7,14 +7,36 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import functools
 import pathlib
 import types
 import uuid
-from typing import Any, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, Optional, Set, Tuple
+
+#: How deep a value may be nested, as JSON counts: a dict that has other keys than texts is three levels there. Any decoder has room
+#: for it: a Python up to 3.11 ends at 1000 levels and frames together, and the msgpack package's one in Python needs three frames
+#: a level. Newer Pythons encode far more, so the encoders of all codecs keep to it.
+MAX_LEVELS = 300
+
+#: The same for a key by itself: of the innermost dict, these come on top.
+_KEY_LEVELS = 30
+
+#: What a one-key dict begins with that JSON would take for a mark of ours.
+MARK = "\x00"
 
 _SCALARS = (str, int, float, bytes, bytearray, memoryview, type(None))
 _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, uuid.UUID, decimal.Decimal)
+_LEAVES = frozenset((bool, datetime.timedelta, *_SCALARS, *_AS_TEXT))
+_NUMERIC = frozenset("biufSUmM")  # kinds of arrays whose items are numbers, texts, bytes and times
 _EXACT = ((str, str.__str__), (float, float.__float__), (int, int.__int__), (bytes, bytes))  # type: Any
+
+_TOO_DEEP = (
+    "it is nested too deeply or contains itself; allowed are %d levels, of which a dict with other keys than texts is three" % MAX_LEVELS
+)
+_NO_KEY = (
+    "as a key it would arrive as a dict, or with one inside, which no dict takes as a key; "
+    "use a text, a number or a tuple of such (at most %d in each other)" % _KEY_LEVELS
+)
 
 
 class Unserialisable(TypeError):
@@ -55,40 +77,119 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, pathlib.PurePath):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: getattr(value, name) for name in _field_names(type(value))}
     if hasattr(value, "dtype") and hasattr(value, "tolist") and not str(value.dtype).startswith("object"):
         return value.tolist()  # NumPy and its like: scalars become numbers, arrays nested lists.
     raise TypeError("it is no plain value (None, bool, int, float, str, bytes, list, tuple, dict), and no plain form of it is known")
 
 
+@functools.lru_cache(maxsize=256)
+def _field_names(kind: type) -> Tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))  # takes longer than all else about a small dataclass
+
+
+def check_decodable(value: Any) -> None:
+    """Refuse what an encoder has taken and a decoder would not, or only one of them would: the channel would break.
+
+    Raises:
+        Unserialisable: it is nested too deeply, a key of it arrives as a dict, or only one codec's library knows a type of it.
+    """
+    try:
+        if _is_decodable(value, MAX_LEVELS):
+            return
+    except Exception as error:
+        raise find_culprit(value, error) from error
+    raise find_culprit(value, TypeError(_TOO_DEEP))
+
+
+def has_text_keys(value: Dict[Any, Any]) -> bool:
+    """Are all keys text, and does the dict not look like a mark? Then it is one object in JSON."""
+    for key in value:
+        if type(key) is not str:
+            return False
+    return len(value) != 1 or not key.startswith(MARK)
+
+
+def _is_decodable(value: Any, room: int) -> bool:
+    """Asked about every value that is sent: exact types first, and a call per container only."""
+    if isinstance(value, dict):
+        room -= 1
+        if not has_text_keys(value):
+            room -= 2
+            if not all(type(key) in _LEAVES or _is_key(key, _KEY_LEVELS) for key in value):
+                return False
+        value = value.values()
+    elif isinstance(value, (list, tuple)):
+        room -= 1
+        if _is_extension(value):
+            return False
+        if len(value) > 20 and _LEAVES.issuperset(map(type, value)):
+            return room >= 0
+    elif isinstance(value, _SCALARS) or _is_numeric(value):
+        return True
+    else:
+        return type(value) in _LEAVES or _is_decodable(to_plain(value), room)
+    if room < 0:
+        return False
+    for item in value:  # noqa: SIM110 - `all` of a generator takes twice as long, and twice the stack
+        if type(item) not in _LEAVES and not _is_decodable(item, room):
+            return False
+    return True
+
+
+def _is_key(key: Any, room: int) -> bool:
+    """Can it be a key where it arrives? Lists become tuples again there; nothing becomes of dicts."""
+    if type(key) in _LEAVES:
+        return True
+    if isinstance(key, dict) or room <= 0:
+        return False
+    parts = key if isinstance(key, (list, tuple)) else (to_plain(key),)
+    return all(_is_key(part, room - 1) for part in parts)
+
+
+def _is_numeric(value: Any) -> bool:
+    """Is it an array that need not be looked through? To make a list of it takes as long as to encode it."""
+    return hasattr(value, "tolist") and getattr(getattr(value, "dtype", None), "kind", "") in _NUMERIC
+
+
+def _is_extension(value: Any) -> bool:
+    """Is it the msgpack package's own ExtType? A tuple for everybody else; that package writes what nobody here reads."""
+    return type(value) not in (list, tuple) and type(value).__module__ == "msgpack.ext"
+
+
 def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
     """Name the part of `value` that made an encoder raise `cause`."""
     try:
-        for path, part in _walk(value, "", set(), 0):
-            problem = _problem(part)
+        for path, part, as_key in _walk(value, "", set(), MAX_LEVELS):
+            problem = _problem(part, as_key=as_key)
             if problem is not None:
                 return Unserialisable(path, _type_name(part), problem)
     except RecursionError:
-        return Unserialisable("", _type_name(value), "it is nested too deeply or contains itself")
+        return Unserialisable("", _type_name(value), _TOO_DEEP)
     except Exception as error:  # a key whose repr() raises
         return Unserialisable("", _type_name(value), "%s; looking for the part at fault raised %s" % (cause, type(error).__name__))
     return Unserialisable("", _type_name(value), str(cause) or type(cause).__name__)
 
 
-def _walk(value: Any, path: str, above: Set[int], depth: int) -> Iterator[Tuple[str, Any]]:
-    yield path, value
-    if id(value) in above or depth > 900:
+def _walk(value: Any, path: str, above: Set[int], room: int, *, as_key: bool = False) -> Iterator[Tuple[str, Any, bool]]:
+    """(path, part, is it a key?)."""
+    yield path, value, as_key
+    if id(value) in above or room < 0:
         raise RecursionError
     if isinstance(value, dict):
+        room -= 1 if has_text_keys(value) else 3
         children = [("[%s]" % _shown(key), item) for key, item in value.items()]
         for key in value:
-            yield from _walk(key, path + " key %s" % _shown(key), above, depth + 1)
+            yield from _walk(key, path + " key %s" % _shown(key), above, _KEY_LEVELS, as_key=True)
     elif isinstance(value, (list, tuple)):
+        room -= 1
         children = [("[%d]" % index, item) for index, item in enumerate(value)]
     elif isinstance(value, (set, frozenset)):
+        room -= 1
         children = [("{%r}" % (item,), item) for item in value]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        children = [("." + field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        room -= 1
+        children = [("." + name, getattr(value, name)) for name in _field_names(type(value))]
     elif isinstance(value, _SCALARS):
         return
     else:
@@ -96,9 +197,11 @@ def _walk(value: Any, path: str, above: Set[int], depth: int) -> Iterator[Tuple[
             children = [("", to_plain(value))]  # an enum's value, an array's items
         except Exception:
             return  # `value` itself is at fault
+    if room < 0:
+        raise RecursionError
     above.add(id(value))
     for step, item in children:
-        yield from _walk(item, path + step, above, depth + 1)
+        yield from _walk(item, path + step, above, room)
     above.discard(id(value))
 
 
@@ -107,9 +210,11 @@ def _shown(key: Any) -> str:
     return "%#x" % key if type(key) is int and key.bit_length() > 64 else repr(key)
 
 
-def _problem(part: Any) -> Optional[str]:
+def _problem(part: Any, *, as_key: bool) -> Optional[str]:
     if isinstance(part, str):
         return None if _is_unicode(part) else "it holds a lone surrogate, which is no Unicode text; send bytes instead"
+    if isinstance(part, tuple) and _is_extension(part):
+        return "it is an extension of MessagePack, which no other protocol has; send its bytes instead"
     try:
         if isinstance(part, datetime.datetime) and part.tzinfo is not None:
             part.astimezone(datetime.timezone.utc)  # in the year 1 or 9999 that may be outside of all years
@@ -117,7 +222,10 @@ def _problem(part: Any) -> Optional[str]:
             to_plain(part)
     except Exception as error:
         return str(error)
-    return None
+    try:
+        return _NO_KEY if as_key and not _is_key(part, _KEY_LEVELS) else None
+    except Exception:
+        return None  # a part of the key is at fault, and comes next
 
 
 def _duration(value: datetime.timedelta) -> str:
