@@ -382,6 +382,6 @@ def test_the_showcase_on_an_empty_python_3_8(tmp_path: pathlib.Path) -> None:
         with pytest.raises(snakepit.ProtocolUnavailable, match=f"which {python} does not have") as caught:
             snakepit.Pool(size=1, python=python, protocol=protocol).start()
         assert caught.value.code == f"{protocol}_unavailable"
-        assert caught.value.hint == f"{python} -m pip install {package}"
+        assert caught.value.hint == f"{python} -m ensurepip && {python} -m pip install {package}"
     with pytest.raises(snakepit.ProtocolUnavailable, match="no protocol of the chain can be used: .*grpcio.*msgspec"):
         snakepit.Pool(size=1, python=python, protocol=["grpc", "msgpack"]).start()

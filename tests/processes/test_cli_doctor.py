@@ -12,7 +12,9 @@ import sys
 
 import pytest
 
+import snakepit
 from snakepit._cpus import usable_cpus
+from snakepit_bridge.wire.installed import install_command, is_installed
 from test_cli import run
 
 pytestmark = [
@@ -41,7 +43,7 @@ def bare_lines(python: str, protocol: str = "") -> list[str]:
         f"workers        {python}: CPython {platform.python_version()}, no grpcio, no MessagePack library",
         *([f"  protocol     {protocol}"] if protocol else []),
         f"  not grpc     protocol 'grpc' needs grpcio, which {python} does not have",
-        f"    cure       {python} -m pip install grpcio",
+        f"    cure       {python} -m ensurepip && {python} -m pip install grpcio",
     ]
 
 
@@ -73,10 +75,32 @@ def test_an_interpreter_with_nothing_is_good_enough(bare: str, short: pathlib.Pa
         *head(short),
         *bare_lines(bare, "json"),
         f"  not msgpack  protocol 'msgpack' needs msgspec or msgpack, which {bare} does not have",
-        f"    cure       {bare} -m pip install msgspec",
+        f"    cure       {bare} -m ensurepip && {bare} -m pip install msgspec",
         "a pool would start",
     ]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_directories_are_no_libraries(tmp_path: pathlib.Path, short: pathlib.Path) -> None:
+    """What lies where the doctor is asked, and is called like a library, changes nothing; a path with a space is quoted in the cures."""
+    folder = tmp_path / "with space"
+    for name in ("grpc", "msgpack", "msgspec"):
+        (folder / name).mkdir(parents=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "bare"], check=True)
+    python = f"{folder}/bare/bin/python"
+    done = run("doctor", "--python", python, cwd=folder, TMPDIR=str(short))
+    assert done.stdout.splitlines()[4:] == [
+        f"workers        {python}: CPython {platform.python_version()}, no grpcio, no MessagePack library",
+        "  protocol     json",
+        f"  not grpc     protocol 'grpc' needs grpcio, which {python} does not have",
+        f"    cure       '{python}' -m ensurepip && '{python}' -m pip install grpcio",
+        f"  not msgpack  protocol 'msgpack' needs msgspec or msgpack, which {python} does not have",
+        f"    cure       '{python}' -m ensurepip && '{python}' -m pip install msgspec",
+        "a pool would start",
+    ]
+    with snakepit.Pool(size=1, python=python, cwd=folder) as pool:
+        assert pool.stats().protocol == "json"
+        assert pool.execute("compute", {"operation": "add", "a": 2, "b": 3}) == 5
 
 
 @pytest.mark.parametrize(
@@ -121,7 +145,7 @@ def test_a_library_that_lies_there_and_does_not_import(tmp_path: pathlib.Path) -
     assert done.stdout.splitlines()[5:] == [
         "  protocol     grpc",
         f"  problem      grpcio does not import in {sys.executable}: ImportError: no grpc for you",
-        f"    cure       {sys.executable} -m pip install --force-reinstall grpcio; or choose another protocol",
+        f"    cure       {install_command(sys.executable, '--force-reinstall grpcio', has_pip=is_installed('pip'))}; or choose another protocol",
         "a pool would not start",
     ]
     assert done.returncode == 1

@@ -16,6 +16,7 @@ from typing import Any
 
 from snakepit.errors import PoolForked, ProtocolUnavailable, SnakepitError
 from snakepit_bridge.wire.codecs import available_codecs
+from snakepit_bridge.wire.installed import install_command, is_installed
 
 #: What `protocol="auto"` tries, best first.
 AUTO = ("grpc", "msgpack", "json")
@@ -33,7 +34,7 @@ class Interpreter:
     Attributes:
         executable: its path.
         python: its version, such as `3.8.18`.
-        grpc: can it import grpc? msgpack: can it import a MessagePack library?
+        grpc: can it import grpc? msgpack: can it import a MessagePack library? pip: can it install one?
         forked_from: the process that used gRPC before this one was forked from it; None: none did.
     """
 
@@ -41,6 +42,7 @@ class Interpreter:
     python: str
     grpc: bool
     msgpack: bool
+    pip: bool = True
     forked_from: int | None = None
 
     def has(self, protocol: str) -> bool:
@@ -92,8 +94,9 @@ def select_on_report(chain: Sequence[str], report: Mapping[str, Any]) -> Selecti
         ProtocolUnavailable: as `select`.
     """
     theirs = report.get("codecs") or ["json"]
-    host = Interpreter(sys.executable, "", grpc=False, msgpack="msgpack" in available_codecs())
-    worker = Interpreter(str(report.get("executable", "the worker")), "", grpc=False, msgpack="msgpack" in theirs)
+    host = Interpreter(sys.executable, "", grpc=False, msgpack="msgpack" in available_codecs(), pip=is_installed("pip"))
+    executable = str(report.get("executable", "the worker"))
+    worker = Interpreter(executable, "", grpc=False, msgpack="msgpack" in theirs, pip=bool(report.get("pip", True)))
     return select([name for name in chain if name != "grpc"], host, worker)
 
 
@@ -109,7 +112,7 @@ def _problem(protocol: str, host: Interpreter, worker: Interpreter) -> SnakepitE
             return ProtocolUnavailable(
                 f"protocol {protocol!r} needs {package}, which {side.executable} does not have",
                 code=f"{protocol}_unavailable",
-                hint=f"{side.executable} -m pip install {requirement}",
+                hint=install_command(side.executable, requirement, has_pip=side.pip),
                 protocol=protocol,
                 executable=side.executable,
             )

@@ -5,7 +5,6 @@ Called when a pool starts; asking another interpreter takes some 20 ms and block
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pathlib
@@ -19,6 +18,7 @@ from snakepit._channel.grpc_loading import forked_from
 from snakepit._channel.negotiate import Interpreter
 from snakepit.errors import ConfigurationError
 from snakepit_bridge.wire.codecs import available_codecs
+from snakepit_bridge.wire.installed import is_installed
 
 T = TypeVar("T")
 
@@ -33,11 +33,12 @@ import json, platform, sys
 def has(name):
     try:
         from importlib.util import find_spec
-        return find_spec(name) is not None
+        found = find_spec(name)
+        return found is not None and found.origin is not None  # a mere directory of that name has no origin
     except Exception:
         return False
 print(json.dumps({"python": list(sys.version_info[:3]), "implementation": platform.python_implementation(),
-    "grpc": has("grpc"), "msgpack": has("msgspec") or has("msgpack")}))
+    "grpc": has("grpc"), "msgpack": has("msgspec") or has("msgpack"), "pip": has("pip")}))
 """
 
 #: What a channel or its frames need: by distribution, the module.
@@ -50,7 +51,9 @@ sys.path += [path for path in paths if path not in sys.path]
 had, broken = {}, {}
 for name, module in modules.items():
     try:
-        had[name] = str(getattr(importlib.import_module(module), "__version__", ""))
+        found = importlib.import_module(module)
+        if getattr(found, "__file__", None):  # else it is a mere directory of that name
+            had[name] = str(getattr(found, "__version__", ""))
     except BaseException as error:
         if not isinstance(error, ImportError) or error.name != module:
             broken[name] = "%s: %s" % (type(error).__name__, error)
@@ -63,8 +66,9 @@ def this_interpreter() -> Interpreter:
     return Interpreter(
         executable=sys.executable,
         python=".".join(map(str, sys.version_info[:3])),
-        grpc=importlib.util.find_spec("grpc") is not None,
+        grpc=is_installed("grpc"),
         msgpack="msgpack" in available_codecs(),
+        pip=is_installed("pip"),
         forked_from=forked_from(),
     )
 
@@ -75,14 +79,14 @@ def ask(python: str, env: Mapping[str, str], cwd: str | None) -> Interpreter:
     Raises:
         ConfigurationError: it is no CPython of 3.8 or later, or does not run.
     """
-    version, implementation, grpc, msgpack = _answered(_facts, python, [_QUESTION], {**os.environ, **env}, cwd)
+    version, implementation, has = _answered(_facts, python, [_QUESTION], {**os.environ, **env}, cwd)
     if version < OLDEST or implementation != "CPython":
         raise _refused(python, f"is {implementation} {'.'.join(map(str, version))}")
-    return Interpreter(python, ".".join(map(str, version)), grpc, msgpack)
+    return Interpreter(python, ".".join(map(str, version)), has("grpc"), has("msgpack"), has("pip"))
 
 
-def _facts(told: Any) -> tuple[tuple[int, ...], str, bool, bool]:
-    return tuple(told["python"]), str(told["implementation"]), bool(told.get("grpc")), bool(told.get("msgpack"))
+def _facts(told: Any) -> tuple[tuple[int, ...], str, Callable[[str], bool]]:
+    return tuple(told["python"]), str(told["implementation"]), lambda name: bool(told.get(name))
 
 
 def libraries(python: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -22,6 +22,7 @@ from snakepit.errors import ChannelError, ProtocolUnavailable
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.codecs import codec_named
+from snakepit_bridge.wire.installed import install_command, is_installed
 
 from . import lifecycle
 from .ends import Death, StartFailure
@@ -170,7 +171,7 @@ class Worker:
         except ProtocolUnavailable as error:
             raise StartFailure("protocol", error.message, hint=error.hint, code=error.code) from error
         except ImportError as error:
-            hint = f"{sys.executable} -m pip install --force-reinstall grpcio"
+            hint = install_command(sys.executable, "--force-reinstall grpcio", has_pip=is_installed("pip"))
             raise StartFailure("protocol", f"grpc cannot be imported by {sys.executable}: {error}", hint=hint) from error
         self._step(Event.ATTACHED)
 

@@ -17,6 +17,7 @@ from snakepit._workers.interpreters import ask, libraries, this_interpreter
 from snakepit._workers.run_directory import RunDirectory
 from snakepit.config import pool_config
 from snakepit.errors import SnakepitError
+from snakepit_bridge.wire.installed import install_command
 
 from .findings import Findings, Problem, Python, Workers
 
@@ -48,7 +49,7 @@ def python_of(interpreter: Interpreter) -> Python:
     Raises:
         ConfigurationError: it does not answer.
     """
-    return Python(interpreter.executable, interpreter.python, *libraries(interpreter.executable))
+    return Python(interpreter.executable, interpreter.python, *libraries(interpreter.executable), pip=interpreter.pip)
 
 
 def examine_workers(wanted: str, setting: str | Sequence[str], machine: Findings) -> Workers:
@@ -97,7 +98,8 @@ def _broken(protocol: str, python: Python) -> Problem | None:
     if not broken or any(name in python.libraries for name in needed):
         return None
     name = broken[0]
-    cure = f"{python.executable} -m pip install --force-reinstall {name}; or choose another protocol"
+    command = install_command(python.executable, f"--force-reinstall {name}", has_pip=python.pip)
+    cure = f"{command}; or choose another protocol"
     return Problem(f"{name} does not import in {python.executable}: {python.broken[name]}", cure)
 
 

@@ -32,12 +32,17 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Python:
-    """One interpreter and the libraries that it can import, with their versions; and those that do not import, with the error."""
+    """One interpreter and the libraries that it can import, with their versions; and those that do not import, with the error.
+
+    Attributes:
+        pip: has it got what installs more?
+    """
 
     executable: str
     version: str
     libraries: Mapping[str, str]
     broken: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    pip: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

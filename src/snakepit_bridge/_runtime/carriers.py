@@ -6,6 +6,7 @@ The libraries they need are imported in `open`, which says what is missing. The 
 import sys
 from typing import TYPE_CHECKING, Any, Dict, Optional, Protocol
 
+from ..wire.installed import install_command, is_installed
 from .executor import Executor
 from .stream_server import StreamServer
 
@@ -46,7 +47,7 @@ class GrpcCarrier:
         try:
             from .grpc_server import GrpcServer, Listen
         except ImportError as error:
-            hint = "%s -m pip install grpcio" % sys.executable
+            hint = install_command(sys.executable, "grpcio", has_pip=is_installed("pip"))
             raise CarrierError("protocol", "%s cannot import grpc: %s" % (sys.executable, error), hint) from error
         try:
             address = Listen(self._listen)

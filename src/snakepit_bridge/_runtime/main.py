@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .. import __version__
 from ..wire.codecs import available_codecs
+from ..wire.installed import is_installed
 from . import failures
 from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier
 from .executor import Executor
@@ -104,7 +105,7 @@ def _serve(executor: Executor, carrier: Any, reporter: "Optional[Reporter]") -> 
         return _give_up(reporter, {"kind": error.kind, "message": str(error), "hint": error.hint, "traceback": ""})
     if reporter is not None:
         facts = {"codecs": available_codecs(), "executable": sys.executable, "python": "%d.%d.%d" % sys.version_info[:3]}
-        reporter.say({"ready": endpoint, **facts})
+        reporter.say({"ready": endpoint, "pip": is_installed("pip"), **facts})
     else:
         print("ready %s" % endpoint, flush=True)
     try:

@@ -6,16 +6,19 @@ that MessagePack itself defines. Any other extension is not ours.
 
 import datetime
 import enum
+import sys
 import types
-from importlib.util import find_spec
 from typing import Any, Callable, Sequence, Tuple
 
 from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
+from .installed import install_command, is_installed
 from .plain import check_decodable, find_culprit, to_plain
 
 try:
     import msgspec
 except ImportError:  # Fine: the msgpack package or JSON serve.
+    msgspec = None  # type: ignore[assignment,unused-ignore]
+if getattr(msgspec, "__file__", None) is None:  # a directory of that name, perhaps in the working directory
     msgspec = None  # type: ignore[assignment,unused-ignore]
 
 #: The extension type of integers beyond 64 bits.
@@ -71,7 +74,7 @@ class MsgpackCodec(Codec):
 
 def is_available() -> bool:
     """Is there a library for it?"""
-    return msgspec is not None or find_spec("msgpack") is not None
+    return msgspec is not None or is_installed("msgpack")
 
 
 # Integers beyond 64 bits ------------------------------------------------------------------------------------------------
@@ -115,9 +118,10 @@ def _wide_int(code: int, data: Any) -> int:
 def _library() -> Tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
     if msgspec is not None:
         return _msgspec()
-    if find_spec("msgpack") is not None:
+    if is_installed("msgpack"):
         return _msgpack()
-    raise ImportError("MessagePack needs msgspec or msgpack: pip install msgspec")
+    command = install_command(sys.executable, "msgspec", has_pip=is_installed("pip"))
+    raise ImportError("MessagePack needs msgspec or msgpack: %s" % command)
 
 
 def _msgspec() -> Tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
