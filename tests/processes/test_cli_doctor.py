@@ -185,6 +185,7 @@ def test_a_command(bare: str, tmp_path: pathlib.Path) -> None:
     (workers,) = told["workers"]
     assert (told["works"], workers["protocol"], done.returncode) == (True, "json", 0)
     assert workers["tools"] == ["compute", "echo", "ping", "ping_stream", "progress_stream", "stream_progress"]
+    assert [problem["protocol"] for problem in workers["passed_over"]] == ["grpc", "msgpack"]
     done = run("doctor", "--command", "sh -c 'echo welcome; sleep 60'")
     assert "  problem      what came first is not a worker's report: b'welcome" in done.stdout
     assert done.returncode == 1

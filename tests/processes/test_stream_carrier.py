@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import signal
@@ -230,6 +231,37 @@ def test_an_adapter_that_does_not_load_behind_a_command(tmp_path: pathlib.Path) 
         snakepit.Pool("nowhere:Nothing", size=1, command=STDIO, env=ENV).start()
 
 
+NOT_GRPC = "protocol 'grpc' does not go with command: a command's stdin and stdout carry msgpack or json"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "chosen", "reasons"),
+    [
+        ("auto", "msgpack", (NOT_GRPC,)),
+        (["grpc", "json"], "json", (NOT_GRPC,)),
+        (["msgpack", "grpc"], "msgpack", ()),
+        ("json", "json", ()),
+    ],
+    ids=str,
+)
+def test_a_command_tells_its_protocol(protocol: Any, chosen: str, reasons: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """The choice is known when the worker has reported: stats and log have it then, with why gRPC was passed over."""
+    caplog.set_level(logging.INFO, "snakepit.pool")
+    with snakepit.Pool(TOOLS, size=1, command=STDIO, env=ENV, protocol=protocol) as pool:
+        assert pool.execute("add", {"a": 1}) == 2
+        assert (pool.stats().protocol, pool.stats().protocol_reasons) == (chosen, reasons)
+    told = [record.getMessage() for record in caplog.records if "channels use" in record.getMessage()]
+    assert told == [f"the pool's channels use {chosen}", *(f"the pool's channels use {chosen}: {reason}" for reason in reasons)]
+
+
+def test_a_pool_tells_its_protocol(caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the choice also where nothing was passed over."""
+    caplog.set_level(logging.INFO, "snakepit.pool")
+    with snakepit.Pool(TOOLS, size=1, protocol="msgpack") as pool:
+        assert pool.execute("add", {"a": 1}) == 2
+    assert [text for text in caplog.messages if "channels use" in text] == ["the pool's channels use msgpack"]
+
+
 def test_a_protocol_that_the_command_lacks(tmp_path: pathlib.Path) -> None:
     """Forced MessagePack where the worker has no library is refused by name; a chain steps down, and the stats say why."""
     bare = tmp_path / "bare"
@@ -242,7 +274,12 @@ def test_a_protocol_that_the_command_lacks(tmp_path: pathlib.Path) -> None:
     with snakepit.Pool(TOOLS, size=1, command=command, env=ENV) as pool:
         assert pool.execute("add", {"a": 1}) == 2
         assert pool.stats().protocol == "json"
-        assert "needs msgspec or msgpack" in pool.stats().protocol_reasons[0]
+        assert pool.stats().protocol_reasons == (
+            NOT_GRPC,
+            f"protocol 'msgpack' needs msgspec or msgpack, which {bare}/bin/python does not have",
+        )
+    with pytest.raises(snakepit.ProtocolUnavailable, match="(?s)no protocol of the chain.*stdin and stdout.*needs msgspec"):
+        snakepit.Pool(TOOLS, size=1, command=command, env=ENV, protocol=["grpc", "msgpack"]).start()
 
 
 def test_a_killed_command_is_a_crash(tmp_path: pathlib.Path) -> None:

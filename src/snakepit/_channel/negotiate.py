@@ -72,9 +72,13 @@ def select(setting: str | Sequence[str], host: Interpreter, worker: Interpreter)
         ProtocolUnavailable: there is none; it says what is missing where, and which command installs it.
         PoolForked: only gRPC is allowed, and it cannot work in this process.
     """
+    return _first(chain_of(setting), host, worker)
+
+
+def _first(chain: Sequence[str], host: Interpreter, worker: Interpreter, *, inherited: bool = False) -> Selection:
     problems: list[SnakepitError] = []
-    for protocol in chain_of(setting):
-        problem = _problem(protocol, host, worker)
+    for protocol in chain:
+        problem = _problem(protocol, host, worker, inherited=inherited)
         if problem is None:
             return Selection(protocol, tuple(item.message for item in problems))
         problems.append(problem)
@@ -88,7 +92,7 @@ def codec_for_grpc(report: Mapping[str, Any]) -> str:
 
 
 def select_on_report(chain: Sequence[str], report: Mapping[str, Any]) -> Selection:
-    """`select` for what a worker inherited, on the word of the worker itself.
+    """`select` for what a worker inherited, its stdin and stdout for one behind a command, on the word of the worker itself.
 
     Raises:
         ProtocolUnavailable: as `select`.
@@ -97,10 +101,13 @@ def select_on_report(chain: Sequence[str], report: Mapping[str, Any]) -> Selecti
     host = Interpreter(sys.executable, "", grpc=False, msgpack="msgpack" in available_codecs(), pip=is_installed("pip"))
     executable = str(report.get("executable", "the worker"))
     worker = Interpreter(executable, "", grpc=False, msgpack="msgpack" in theirs, pip=bool(report.get("pip", True)))
-    return select([name for name in chain if name != "grpc"], host, worker)
+    return _first(chain, host, worker, inherited=True)
 
 
-def _problem(protocol: str, host: Interpreter, worker: Interpreter) -> SnakepitError | None:
+def _problem(protocol: str, host: Interpreter, worker: Interpreter, *, inherited: bool) -> SnakepitError | None:
+    if protocol == "grpc" and inherited:
+        text = "protocol 'grpc' does not go with command: a command's stdin and stdout carry msgpack or json"
+        return ProtocolUnavailable(text, code="grpc_unavailable", protocol=protocol)
     if protocol == "grpc" and host.forked_from is not None:
         return PoolForked(
             f"process {host.forked_from} has used gRPC, which cannot work in its forked child {os.getpid()}",

@@ -103,8 +103,8 @@ class Engine:
             AdapterError, ConfigurationError, ProtocolUnavailable, PoolStartFailed: why none is.
         """
         if self._main is None:
-            for reason in self._selection.reasons:
-                _log.info("the pool's channels use %s: %s", self._selection.protocol, reason)
+            if self._selection.protocol:  # else it is told when the first worker has reported
+                self._tell_selection()
             self._main = self._loop.create_task(self._supervisor.run(), name="snakepit-supervisor")
             self._main.add_done_callback(self._supervisor_ended)
         await asyncio.shield(self._first_ready)
@@ -245,6 +245,7 @@ class Engine:
         if not self._first_ready.done():
             if not self._selection.protocol and worker.selection is not None:
                 self._selection = worker.selection
+                self._tell_selection()
             self._first_ready.set_result(None)
         self._calls.worker_ready(worker)
 
@@ -319,6 +320,11 @@ class Engine:
             if not self._first_ready.done():
                 self._first_ready.set_exception(error)
             self._break(error)
+
+    def _tell_selection(self) -> None:
+        _log.info("the pool's channels use %s", self._selection.protocol)
+        for reason in self._selection.reasons:
+            _log.info("the pool's channels use %s: %s", self._selection.protocol, reason)
 
     # Between the parts ----------------------------------------------------------------------------------------------------------
 

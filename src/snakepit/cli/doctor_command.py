@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from snakepit._channel.negotiate import chain_of
 from snakepit.config import pool_config
 from snakepit.errors import ConfigurationError, SnakepitError
 
@@ -85,7 +86,8 @@ class DoctorCommand(Command):
         except SnakepitError as error:
             problem = Problem(error.message, hint_of(error), traceback=worker_traceback(error))
             return dataclasses.replace(workers, problems=(problem,))
-        passed_over = workers.passed_over or tuple(Problem(reason) for reason in stats.protocol_reasons)
+        reasons = zip(chain_of(self._protocol), stats.protocol_reasons, strict=False)  # those at the chain's beginning have one each
+        passed_over = workers.passed_over or tuple(Problem(reason, protocol=protocol) for protocol, reason in reasons)
         return dataclasses.replace(workers, protocol=stats.protocol, passed_over=passed_over, tools=tools, seconds=seconds)
 
     def _tell(self, findings: Findings) -> None:
