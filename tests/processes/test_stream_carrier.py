@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any
 
+import psutil
 import pytest
 
 import snakepit
@@ -124,6 +125,38 @@ def test_a_worker_without_its_host_leaves(tmp_path: pathlib.Path) -> None:
                 time.sleep(0.3)  # into the import
             ours.close()
             process.wait(15)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["from the start", "and again"])
+def test_descriptors_that_do_not_block(again: bool) -> None:
+    """Whoever starts a worker may hand it such descriptors, and may set them so later: it waits without spinning, and writes all."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    with subprocess.Popen([*STDIO, "--adapter", TOOLS], stdin=theirs, stdout=theirs, env={**os.environ, **ENV}) as process:
+        try:
+            assert "ready" in receive(ours)
+            assert os.get_blocking(theirs.fileno())  # the flag is shared with the worker
+            os.set_blocking(theirs.fileno(), not again)
+            send(ours, {"protocol": 1, "codec": "json"})
+            assert receive(ours)[0][0] == 20  # hello
+            before = cpu_seconds(process.pid)
+            time.sleep(1.0)
+            assert cpu_seconds(process.pid) - before < 0.3
+            send(ours, [[1, 1, "echo", {"value": "x" * 3_000_000}, {"stream": False, "window": [1, 1000]}]])
+            time.sleep(0.3)  # its buffer is full
+            came = 0
+            while came < 3_000_000:
+                came += len(ours.recv(1_000_000))
+        finally:
+            theirs.close()
+            ours.close()
+            process.kill()
+
+
+def cpu_seconds(pid: int) -> float:
+    """How long a process has computed."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def receive(sock: socket.socket) -> Any:

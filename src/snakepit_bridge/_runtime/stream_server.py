@@ -114,7 +114,7 @@ class StreamServer:
         left = memoryview(data)
         while left and not self._broken:
             try:
-                left = left[os.write(self._write_fd, left) :]
+                left = _written(self._write_fd, left)
             except OSError as error:
                 self._broken = True
                 _end_if_closed(error)
@@ -151,7 +151,8 @@ class StreamServer:
         while True:
             try:
                 count = os.readv(self._read_fd, [buffer])
-            except BlockingIOError:  # nothing came for a while
+            except BlockingIOError:  # nothing came for a while, or somebody has set the descriptor non-blocking
+                _wait_until(self._read_fd, select.POLLIN)
                 continue
             if not count:
                 return None
@@ -190,7 +191,7 @@ class StdioReport:
         """Send the report: `{"ready": endpoint, ...}` or `{"failed": ...}`."""
         left = memoryview(frame_message(json.dumps(report).encode("utf-8")))
         while left:
-            left = left[os.write(self._fd, left) :]
+            left = _written(self._fd, left)
 
 
 def take_stdio() -> "tuple[int, int]":
@@ -201,11 +202,29 @@ def take_stdio() -> "tuple[int, int]":
     """
     sys.stdout.flush()
     read_fd, write_fd = os.dup(0), os.dup(1)  # not inherited by children
+    for fd in (read_fd, write_fd):
+        os.set_blocking(fd, True)  # whoever started this may have had use for the opposite
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
     return read_fd, write_fd
+
+
+def _written(fd: int, data: memoryview) -> memoryview:
+    """Write some of it; what is left. Waits for room, also where somebody who shares the descriptor has set it non-blocking."""
+    try:
+        return data[os.write(fd, data) :]
+    except BlockingIOError:
+        _wait_until(fd, select.POLLOUT)
+        return data
+
+
+def _wait_until(fd: int, event: int) -> None:
+    """Wait until a descriptor can be read or written, but not much longer than a second: it may have been closed meanwhile."""
+    ready = select.poll()
+    ready.register(fd, event)
+    ready.poll(_LOOK_UP_SECONDS * 1000)
 
 
 def _end_if_closed(error: OSError) -> None:
