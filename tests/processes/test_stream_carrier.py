@@ -233,9 +233,25 @@ def test_the_command_gets_what_it_lacks(tmp_path: pathlib.Path) -> None:
         assert pool.execute("add", {"a": 1}) == 2
     with snakepit.Pool("nowhere:Nothing", size=1, command=[spy, *STDIO, "--adapter", TOOLS, "--worker-id", "me"], env=ENV) as pool:
         assert pool.execute("add", {"a": 1}) == 2
-    first, second = (line.partition("--stdio")[2] for line in seen.read_text().splitlines())
+    joined = [f"--adapter={TOOLS}", "--worker-id=me", "--threads=2", "--leave-after-silence=60"]
+    with snakepit.Pool("nowhere:Nothing", size=1, command=[spy, *STDIO, *joined], env=ENV, profile="thread", threads_per_worker=4) as pool:
+        assert pool.execute("add", {"a": 1}) == 2
+    first, second, third = (line.partition("--stdio")[2] for line in seen.read_text().splitlines())
     assert first == f" --adapter {TOOLS} --leave-after-silence 300 --worker-id worker-1"
     assert second == f" --adapter {TOOLS} --worker-id me --leave-after-silence 300"
+    assert third == " " + " ".join(joined)
+
+
+def test_a_path_with_a_space_behind_ssh(tmp_path: pathlib.Path) -> None:
+    """A remote shell splits what the pool appends: the error says so, and what it says works."""
+    (tmp_path / "my tools").mkdir()
+    tools = tmp_path / "my tools" / "tools.py"
+    tools.write_text("from snakepit_bridge import tool\n\n@tool\ndef one():\n    return 1\n")
+    ssh = wrapper(tmp_path, 'exec sh -c "$*"')
+    with pytest.raises(snakepit.PoolStartFailed, match="(?s)unrecognized arguments: tools/tools.py.*with the shell's quotes inside"):
+        snakepit.Pool(str(tools), size=1, max_restarts=0, command=[ssh, *STDIO], env=ENV).start()
+    with snakepit.Pool(size=1, command=[ssh, *STDIO, "--adapter", f"'{tools}'"], env=ENV) as pool:
+        assert pool.execute("one") == 1
 
 
 @pytest.mark.parametrize(

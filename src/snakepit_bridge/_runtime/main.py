@@ -41,6 +41,11 @@ SWITCH_INTERVAL = 0.0005
 
 _DESCRIPTION = "Run one snakepit worker: load an adapter and serve its tools over gRPC, or over stdin and stdout."
 
+#: Behind ssh, an argument with spaces arrives as several: its remote shell takes all of them as one line.
+_SPLIT_AGAIN = """
+  hint: does --adapter have a space in it, and ssh starts this? Its remote shell splits what the pool appends; write it into the
+  command, with the shell's quotes inside of Python's: command=[..., "--stdio", "--adapter", "'/my tools/tools.py'"]"""
+
 _EPILOG = """\
 adapters:
   pkg.mod:Class  pkg.mod.Class    a class with @tool methods
@@ -60,7 +65,7 @@ Hosts start workers by themselves: `snakepit.Pool("my_app.tools:MyAdapter")`. St
 
 def main(argv: List[str]) -> int:
     """Run a worker; the exit code."""
-    options = _parser().parse_args(argv)
+    options = _options(argv)
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
     os.environ.pop(HEARTBEAT_VARIABLE, None)  # for whoever looks at this process; commands of tools are not to inherit it
     carrier, reporter = _carrier(options, secret)
@@ -85,6 +90,14 @@ def main(argv: List[str]) -> int:
     if options.stdio and options.leave_after_silence > 0:
         leave_after(options.leave_after_silence, lambda: executor.heard, executor.closed, end_everything, HOST_GONE_SECONDS)
     return _serve(executor, carrier, reporter)
+
+
+def _options(argv: List[str]) -> Any:
+    parser = _parser()
+    options, rest = parser.parse_known_args(argv)
+    if rest:
+        parser.error("unrecognized arguments: %s%s" % (" ".join(rest), _SPLIT_AGAIN if options.stdio else ""))
+    return options
 
 
 def _carrier(options: Any, secret: str) -> "Tuple[Any, Optional[Reporter]]":

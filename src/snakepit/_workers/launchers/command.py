@@ -50,10 +50,15 @@ class CommandLauncher:
 def command_line(spec: LaunchSpec) -> list[str]:
     """The command with what the user left to the pool: the adapter, unless the command names one, its threads, its id."""
     command = list(spec.command)
-    if "--adapter" not in command:
+    if not _has(command, "--adapter"):
         command += [arg for ref in spec.adapter for arg in ("--adapter", ref)]
-    if spec.threads and "--threads" not in command:
+    if spec.threads and not _has(command, "--threads"):
         command += ["--threads", str(spec.threads)]
-    if spec.silence and "--leave-after-silence" not in command:
+    if spec.silence and not _has(command, "--leave-after-silence"):
         command += ["--leave-after-silence", f"{spec.silence:g}"]
-    return [*command, "--worker-id", spec.worker_id] if "--worker-id" not in command else command
+    return command if _has(command, "--worker-id") else [*command, "--worker-id", spec.worker_id]
+
+
+def _has(command: list[str], option: str) -> bool:
+    """Does it give the option itself, in one word (`--threads=4`) or in two?"""
+    return any(word == option or word.startswith(f"{option}=") for word in command)
