@@ -14,6 +14,8 @@ import pytest
 
 import snakepit
 from snakepit._cpus import usable_cpus
+from snakepit.cli import doctor_command
+from snakepit.cli.doctor_command import DoctorCommand
 from snakepit_bridge.wire.installed import install_command, is_installed
 from test_cli import run
 
@@ -189,6 +191,35 @@ def test_a_command(bare: str, tmp_path: pathlib.Path) -> None:
     done = run("doctor", "--command", "sh -c 'echo welcome; sleep 60'")
     assert "  problem      what came first is not a worker's report: b'welcome" in done.stdout
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("adapter", "command", "words"),
+    [
+        (None, "sh -c 'echo hello >&2; sleep 1000'", "worker stderr: hello; the command was started, and the report that a worker writes"),
+        ("slow.py", "", "the worker was started, and the import of slow.py was waited for"),
+    ],
+    ids=["a command", "an adapter"],
+)
+def test_what_never_comes_is_not_waited_for(
+    adapter: str | None,
+    command: str,
+    words: str,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The examination is bounded, and says what it has waited for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1000)\n")
+    assert doctor_command._SHOWCASE_SECONDS <= 15
+    monkeypatch.setattr(doctor_command, "_SHOWCASE_SECONDS", 0.6)
+    monkeypatch.setattr(doctor_command, "_TOOLS_SECONDS", 0.6)
+    assert DoctorCommand(adapter, [], [], command, as_json=False).run() == 1
+    told = capsys.readouterr().out
+    assert "worker-1 was not ready within 0.6 s" in told
+    assert words in told
+    assert told.splitlines()[-1] == "a pool would not start"
 
 
 @pytest.mark.parametrize(

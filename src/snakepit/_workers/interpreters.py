@@ -25,7 +25,7 @@ T = TypeVar("T")
 #: The oldest Python that the worker's half runs on.
 OLDEST = (3, 8)
 #: How long an interpreter may take to answer (seconds): a cold network disk is slow, a wrong program may never answer.
-_ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = 15.0
 
 #: Reads on every Python since 2.7, so that an old one can say how old it is. Looks for libraries without importing them.
 _QUESTION = """

@@ -78,7 +78,8 @@ class Command:
         import snakepit  # Late: `--help` and a malformed command need none of it.
 
         # "auto" would take our own logging handler for a log that the user has set up.
-        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr", start_timeout=_START_TIMEOUT, **settings)
+        settings = {"start_timeout": _START_TIMEOUT, **settings}
+        return snakepit.Pool(self.adapter, size=self.size, worker_output="stderr", **settings)
 
     def _interrupted(self, interruption: Interrupted) -> str:
         if interruption.quiet:

@@ -14,13 +14,18 @@ from typing import Any
 
 from snakepit._channel.negotiate import chain_of
 from snakepit.config import pool_config
-from snakepit.errors import ConfigurationError, SnakepitError
+from snakepit.errors import ConfigurationError, PoolStartFailed, SnakepitError
 
 from .command import Command
 from .endings import DONE, FAILED, hint_of, worker_traceback
 from .examination import examine_machine, examine_workers
 from .findings import Findings, Problem, Workers, document, report
 from .lines import json_line
+
+#: How long a worker may take to be ready (seconds): the showcase behind a command, of which nothing may ever come; and tools of the
+#: user's, which load as long as a pool gives them by default.
+_SHOWCASE_SECONDS = 15.0
+_TOOLS_SECONDS = 30.0
 
 
 class DoctorCommand(Command):
@@ -77,18 +82,27 @@ class DoctorCommand(Command):
         return self._tried(workers, python=workers.python.executable if workers.python is not None else None)
 
     def _tried(self, workers: Workers, **how: Any) -> Workers:
-        began = time.monotonic()
+        began, limit = time.monotonic(), _SHOWCASE_SECONDS if self.adapter is None else _TOOLS_SECONDS
         try:
-            with self.pool(protocol=self._protocol, max_restarts=0, **how) as pool:
+            with self.pool(protocol=self._protocol, max_restarts=0, start_timeout=limit, **how) as pool:
                 seconds = time.monotonic() - began
                 tools = tuple(sorted(tool.name for tool in pool.tool_specs()))
                 stats = pool.stats()
         except SnakepitError as error:
             problem = Problem(error.message, hint_of(error), traceback=worker_traceback(error))
+            if isinstance(error, PoolStartFailed) and time.monotonic() - began >= limit:
+                problem = self._waited(error, "command" in how)
             return dataclasses.replace(workers, problems=(problem,))
         reasons = zip(chain_of(self._protocol), stats.protocol_reasons, strict=False)  # those at the chain's beginning have one each
         passed_over = workers.passed_over or tuple(Problem(reason, protocol=protocol) for protocol, reason in reasons)
         return dataclasses.replace(workers, protocol=stats.protocol, passed_over=passed_over, tools=tools, seconds=seconds)
+
+    def _waited(self, error: SnakepitError, behind_command: bool) -> Problem:
+        """Nothing came in time: what has been waited for."""
+        if behind_command:
+            told = f"{error.message}; the command was started, and the report that a worker writes to its stdout was waited for"
+            return Problem(told, "run the command by hand: does it log in without a question, and does it start snakepit_bridge --stdio?")
+        return Problem(f"{error.message}; the worker was started, and the import of {self.adapter} was waited for", hint_of(error))
 
     def _tell(self, findings: Findings) -> None:
         self._works = findings.works
