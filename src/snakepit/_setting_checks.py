@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from snakepit_bridge.frozen import freeze
 
 from .errors import ConfigurationError, InvalidParameter
 
@@ -39,6 +42,55 @@ def check_texts(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) and item for item in value):
         raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts", field=name, value=value)
     return tuple(value)
+
+
+def check_environment(name: str, value: Any) -> Mapping[str, str]:
+    """Environment variables that a process can be given.
+
+    Raises:
+        ConfigurationError: they are not; the message shows no value, which may be a secret.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
+        raise ConfigurationError(f"{name} must map text to text", hint='for example env={"OMP_NUM_THREADS": "1"}', field=name)
+    for variable, text in value.items():
+        fault = "'=' in it" if "=" in variable else _fault_of(variable) if variable else "no letter"
+        if fault:
+            message = f"{name} has a variable named {variable!r}, a name with {fault}; allowed is what a shell could set"
+            raise ConfigurationError(message, hint='for example env={"OMP_NUM_THREADS": "1"}', field=name)
+        if _fault_of(text):
+            message = f"{name}[{variable!r}] is a text with {_fault_of(text)}, which no environment variable can hold"
+            raise ConfigurationError(message, hint="base64 makes letters of any bytes", field=name)
+    return freeze(dict(value))  # type: ignore[no-any-return]
+
+
+def check_command(name: str, value: Any) -> tuple[str, ...]:
+    """A program and its arguments; none for None.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if value is None:
+        return ()
+    hint = 'for example command=["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"]'
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value or not all(isinstance(item, str) for item in value):
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts, a program and its arguments", hint=hint, field=name)
+    for place, word in enumerate(value):
+        fault = _fault_of(word) if word or place else "no letter"
+        if fault:
+            message = f"{name}[{place}] is {word!r}, a text with {fault}, which no program can be given"
+            raise ConfigurationError(message, hint=hint, field=name)
+    return tuple(value)
+
+
+def _fault_of(text: str) -> str:
+    """What keeps the operating system from taking a text; empty: nothing."""
+    if "\0" in text:
+        return "a null character in it"
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return "half a pair of surrogates in it"
+    return ""
 
 
 def check_text(name: str, value: Any) -> str:

@@ -17,10 +17,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from snakepit_bridge.frozen import freeze
-
 from ._cpus import usable_cpus
-from ._setting_checks import check_instance_name, check_patterns, check_store, check_text, check_texts, check_ttl
+from ._setting_checks import (
+    check_command,
+    check_environment,
+    check_instance_name,
+    check_patterns,
+    check_store,
+    check_text,
+    check_texts,
+    check_ttl,
+)
 from .errors import ConfigurationError, InvalidParameter
 from .heartbeat import Heartbeat, check_heartbeat
 
@@ -276,12 +283,6 @@ def _output(name: str, value: Any) -> Any:
     return value
 
 
-def _environment(name: str, value: Any) -> Mapping[str, str]:
-    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
-        raise ConfigurationError(f"{name} must map text to text", hint='for example env={"OMP_NUM_THREADS": "1"}', field=name)
-    return freeze(dict(value))  # type: ignore[no-any-return]
-
-
 def _protocol(name: str, value: Any) -> str | tuple[str, ...]:
     if value in _PROTOCOLS or value == "auto":
         return str(value)
@@ -296,23 +297,14 @@ def _interpreter(name: str, value: Any) -> str | None:
     """The path of a Python; not resolved, because a virtual environment's is a link."""
     if value is None:
         return None
-    if isinstance(value, (str, os.PathLike)) and os.fspath(value):
-        text = os.fspath(value)
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
+    if text and "\0" not in text:
         found = shutil.which(text)  # a name on PATH, or a path that can be run
         for path in (found, str(pathlib.Path(text) / "bin" / "python")):
             if path is not None and os.access(path, os.X_OK) and not pathlib.Path(path).is_dir():
                 return str(pathlib.Path(path).absolute())
     hint = "give the path of a Python, a name on PATH, or the directory of a virtual environment; None for the host's own"
     raise ConfigurationError(f"{name} is {value!r}, which does not exist or cannot be run", hint=hint, field=name, value=value)
-
-
-def _command(name: str, value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str) or not isinstance(value, Sequence) or not value or not all(isinstance(item, str) for item in value):
-        hint = 'for example command=["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"]'
-        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of texts, a program and its arguments", hint=hint, field=name)
-    return tuple(value)
 
 
 def _check_together(given: Mapping[str, Any]) -> None:
@@ -341,6 +333,8 @@ def _path(name: str, value: Any) -> str | None:
         return None
     if not isinstance(value, (str, os.PathLike)) or not pathlib.Path(value).exists():
         raise ConfigurationError(f"{name} is {value!r}, which does not exist; give a path, or None for the host's own", field=name)
+    if not pathlib.Path(value).is_dir():
+        raise ConfigurationError(f"{name} is {value!r}, which is no directory; give one, or None for the host's own", field=name)
     return str(pathlib.Path(value).absolute())
 
 
@@ -348,8 +342,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "size": _whole(1, 10_000),
     "protocol": _protocol,
     "python": _interpreter,
-    "command": _command,
-    "env": _environment,
+    "command": check_command,
+    "env": check_environment,
     "cwd": _path,
     "profile": _one_of("process", "thread"),
     "threads_per_worker": _whole(1, 1_000),
