@@ -23,7 +23,7 @@ from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .async_session import AsyncSession
 from .async_stream import AsyncMailbox, AsyncStream
 from .base import PoolBase
-from .options import Affinity, CallOptions, SessionHandle, id_in, prepare
+from .options import Affinity, CallOptions, SessionHandle, check_option_names, id_in, prepare
 from .tools import AsyncTools
 
 T = TypeVar("T")
@@ -208,6 +208,7 @@ class AsyncPool(PoolBase):
         self._usable()
         call_timeout("timeout", timeout)
         self._given_session(options)
+        check_option_names(options, streaming=False)  # at once: `execute` would take some that are its own
         if self._engine is not None and self._engine.tools:  # else they are checked when the pool has started
             prepare(self._engine.tools, self._config, tool, args, options, streaming=False)
         return asyncio.get_running_loop().create_task(self.execute(tool, args, timeout=timeout, **options), name=f"snakepit-submit-{tool}")

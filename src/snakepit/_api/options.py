@@ -77,7 +77,7 @@ def _prepared(
     if not options:  # nearly every call
         sent, _ = checked_call(tools, tool, args, None, streaming=streaming)
         return sent, {}
-    check_option_names(options)
+    check_option_names(options, streaming=streaming)
     sent, binary = checked_call(tools, tool, args, options.get("binary_parameters"), streaming=streaming)
     extra: dict[str, Any] = {"binary": binary} if binary else {}
     session, affinity = options.get("session_id"), options.get("affinity")
@@ -108,15 +108,29 @@ def id_in(pool: Any, session: Any) -> str:
     return session.id
 
 
-def check_option_names(options: Mapping[str, Any]) -> None:
+_IN_A_THREAD = "execute() has it: call that in a thread of yours, or as a task of AsyncPool"
+
+#: Options that only the other kind of call has: (name, does it stream?), and what is said of them.
+_OF_OTHERS = {
+    ("on_progress", False): f"submit() has no option 'on_progress'; {_IN_A_THREAD}",
+    ("on_metadata", False): f"submit() has no option 'on_metadata'; {_IN_A_THREAD}",
+    ("chunk_timeout", False): "execute() and submit() have no option 'chunk_timeout'; what gives no chunks is bounded by timeout=...",
+    ("on_progress", True): "stream() has no option 'on_progress'; a stream's reports are chunks of it, which values() leaves out",
+    ("on_metadata", True): "stream() has no option 'on_metadata'; a stream's metadata are in its last chunk, under '_metadata'",
+}
+
+
+def check_option_names(options: Mapping[str, Any], *, streaming: bool) -> None:
     """Refuse options that no call has, as a function refuses keywords it does not know.
 
     Raises:
         TypeError: with near names.
     """
     for name in options:
+        if (name, streaming) in _OF_OTHERS:
+            raise TypeError(_OF_OTHERS[name, streaming])
         if name not in CallOptions.__annotations__:
-            known = ["timeout", "chunk_timeout", "on_progress", "on_metadata", *CallOptions.__annotations__]
+            known = ["timeout", *(["chunk_timeout"] if streaming else []), *CallOptions.__annotations__]
             near = difflib.get_close_matches(name, known, n=2)
             hint = f"did you mean {' or '.join(near)}?" if near else "a tool's own arguments go into args={...}"
             raise TypeError(f"a call has no option named {name!r}; {hint}")
