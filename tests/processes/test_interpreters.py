@@ -133,6 +133,25 @@ def test_settings_that_make_no_sense(settings: dict[str, object], words: str) ->
         snakepit.Pool(**settings)  # type: ignore[arg-type]
 
 
+def test_a_switched_off_version(tmp_path: pathlib.Path) -> None:
+    """What a version manager's stand-in says is shown, not only its last line, which alone explains nothing."""
+    shim = tmp_path / "python3.9"
+    words = [
+        "pyenv: python3.9: command not found",
+        "",
+        "The `python3.9' command exists in these Python versions:",
+        "  3.9.18",
+        "",
+        "Note: See 'pyenv help global' for tips on allowing both",
+        "      python2 and python3 to be found.",
+    ]
+    shim.write_text("#!/bin/sh\ncat >&2 <<'END'\n" + "\n".join(words) + "\nEND\nexit 127\n")
+    shim.chmod(0o755)
+    with pytest.raises(snakepit.ConfigurationError) as caught:
+        snakepit.Pool(size=1, python=shim).start()
+    assert caught.value.message == f"python is '{shim}', which is no Python that answers: " + "\n  ".join(filter(None, words))
+
+
 def test_a_program_that_never_answers(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter that hangs when it is asked is given up."""
     monkeypatch.setattr("snakepit._workers.interpreters._ANSWER_SECONDS", 0.3)

@@ -27,6 +27,9 @@ OLDEST = (3, 8)
 #: How long an interpreter may take to answer (seconds): a cold network disk is slow, a wrong program may never answer.
 _ANSWER_SECONDS = 15.0
 
+#: How many lines are shown of what a refused one says: pyenv takes six to explain that a version is switched off.
+_LAST_LINES = 6
+
 #: Reads on every Python since 2.7, so that an old one can say how old it is. Looks for libraries without importing them.
 _QUESTION = """
 import json, platform, sys
@@ -126,8 +129,9 @@ def _answered(read: Callable[[Any], T], python: str, program: list[str], env: di
     except OSError as error:
         raise _refused(python, f"cannot be run: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AttributeError):
-        last = (done.stderr.strip().splitlines() or [f"it ended with {done.returncode} and printed {done.stdout[:80]!r}"])[-1]
-        raise _refused(python, f"is no Python that answers: {last}") from None
+        said = [line for line in done.stderr.splitlines() if line.strip()][-_LAST_LINES:]
+        said = said or [f"it ended with {done.returncode} and printed {done.stdout[:80]!r}"]
+        raise _refused(python, "is no Python that answers: {}".format("\n  ".join(said))) from None
 
 
 def hand_over_sdk(directory: pathlib.Path) -> str:
