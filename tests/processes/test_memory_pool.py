@@ -117,6 +117,8 @@ def test_patches_of_a_test_reach_the_tools(monkeypatch: pytest.MonkeyPatch) -> N
         assert pool.execute("convert", {"amount": 4}) == 40
         assert pool.execute("thread").startswith("snakepit-tool-")
         assert pool.stats().protocol == "memory"
+        info = pool.workers()[0].info()
+        assert (info.protocol, info.codec) == ("memory", "msgpack")
 
 
 def test_nothing_is_left_behind() -> None:

@@ -85,6 +85,13 @@ def _first(chain: Sequence[str], host: Interpreter, worker: Interpreter, *, inhe
     raise _none_of(problems)
 
 
+def protocol_of(endpoint: str, codec: str, *, listens: bool) -> str:
+    """What a worker's channel is called by that is reached at an endpoint; empty before it has one."""
+    if not endpoint or endpoint == INSIDE:
+        return endpoint
+    return "grpc" if listens else codec
+
+
 def codec_for_grpc(report: Mapping[str, Any]) -> str:
     """The codec of a gRPC channel: the best that both sides have."""
     theirs = report.get("codecs") or ["json"]

@@ -302,7 +302,7 @@ class Worker:
             state=self.state.value,
             pid=self._process.pid if self._process is not None else None,
             endpoint=self._endpoint,
-            protocol=("grpc" if self._spec.listen else self._codec) if self._endpoint else "",
+            protocol=negotiate.protocol_of(self._endpoint, self._codec, listens=bool(self._spec.listen)),
             codec=self._codec,
             python=str(self._info.get("python", "")),
             executable=str(self._info.get("executable", self._spec.python)),
