@@ -38,6 +38,7 @@ class Way:
         settings: the pool's.
         version: of the workers' interpreter; None: this one.
         kind: of pool.
+        codec: of the channel's frames.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Way:
     settings: dict[str, Any]
     version: tuple[int, int] | None = None
     kind: type[snakepit.Pool] = snakepit.Pool
+    codec: str = "msgpack"
 
     def __str__(self) -> str:
         return self.name
@@ -57,6 +59,11 @@ class Way:
             pytest.skip(f"Python {self.version[0]}.{self.version[1]} is not installed")
         python = bare_environment(self.version, folders.getbasetemp() / str(self))
         return dataclasses.replace(self, settings={**self.settings, "python": python})
+
+    @property
+    def is_between(self) -> bool:
+        """Is its interpreter neither the host's nor the oldest or the newest found?"""
+        return self.version is not None and self.version not in (min(interpreters()), max(interpreters()))
 
     def pool(self, adapter: str, **settings: Any) -> snakepit.Pool:
         """A pool of this way's workers."""
@@ -106,12 +113,19 @@ def bare_environment(version: tuple[int, int], folder: pathlib.Path) -> str:
     return str(folder / "bin" / "python")
 
 
+STDIO = [sys.executable, "-m", "snakepit_bridge", "--stdio"]
+#: For a worker that finds no MessagePack library on an interpreter that has them: Python imports its sitecustomize when it starts.
+WITHOUT_MESSAGEPACK = {"PYTHONPATH": str(HERE / "without_messagepack")}
+
 #: Every carrier and codec on this interpreter; over stdin and stdout; and each other interpreter, with nothing installed there.
 WAYS = [
     Way("grpc-unix", "grpc", {"protocol": "grpc"}),
     Way("grpc-tcp", "grpc", {"protocol": "grpc", "base_port": 0}),
     Way("msgpack", "msgpack", {"protocol": "msgpack"}),
-    Way("json", "json", {"protocol": "json"}),
+    Way("json", "json", {"protocol": "json"}, codec="json"),
+    Way("grpc-json", "grpc", {"protocol": "grpc", "env": WITHOUT_MESSAGEPACK}, codec="json"),
+    Way("stdio", "msgpack", {"command": STDIO}),
+    Way("stdio-json", "json", {"command": STDIO, "env": WITHOUT_MESSAGEPACK}, codec="json"),
     Way("memory", "memory", {}, kind=MemoryPool),
-    *(Way(f"bare-{major}.{minor}", "json", {}, (major, minor)) for major, minor in VERSIONS),
+    *(Way(f"bare-{major}.{minor}", "json", {}, (major, minor), codec="json") for major, minor in VERSIONS),
 ]
