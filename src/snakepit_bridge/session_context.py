@@ -12,17 +12,21 @@ class SessionContext:
     """One session on one worker. A call without a session has an anonymous one, which is false and ends with the call.
 
     Attributes:
-        id: the session's id; empty for the anonymous one.
         state: whatever tools keep between the calls of this session on this worker; any objects. It leaves the worker when the
             session ends or expires, and is lost with the worker unless the adapter has `snapshot` and `restore`.
     """
 
-    __slots__ = ("__weakref__", "_metadata", "id", "state")
+    __slots__ = ("__weakref__", "_id", "_metadata", "state")
 
     def __init__(self, session_id: str = "", metadata: Optional[Mapping[str, Any]] = None) -> None:
-        self.id = session_id
+        self._id = session_id
         self.state: Dict[str, Any] = {}
         self._metadata: Mapping[str, Any] = freeze(dict(metadata or {}))
+
+    @property
+    def id(self) -> str:
+        """The session's id; empty for the anonymous one."""
+        return self._id
 
     @property
     def metadata(self) -> Mapping[str, Any]:

@@ -87,6 +87,35 @@ def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     assert store.expire() == ["a"]
 
 
+@pytest.mark.parametrize("program_id", [None, "", "\ud800", "x" * 1000])
+def test_programs_by_ids_that_are_none(store: Any, program_id: Any) -> None:
+    """The same error in every store, for each thing that can be done with one."""
+    store.open("a", ttl=60.0, metadata=None)
+    for act in (
+        lambda: store.get_program("a", program_id),
+        lambda: store.delete_program("a", program_id),
+        lambda: store.put_program("a", program_id, 1),
+    ):
+        with pytest.raises(snakepit.InvalidParameter, match="program_id is"):
+            act()
+
+
+def test_values_without_an_end(store: Any) -> None:
+    """What contains itself is refused by name, wherever it is to be kept."""
+    loop: dict[str, Any] = {}
+    loop["self"] = loop
+    store.open("a", ttl=60.0, metadata=None)
+    acts = (
+        lambda: store.put_program("a", "p", loop),
+        lambda: store.update("a", lambda metadata: loop),
+        lambda: store.open("b", ttl=60.0, metadata=loop),
+    )
+    for act in acts:
+        with pytest.raises(snakepit.InvalidParameter):
+            act()
+    assert store.get("b") is None
+
+
 @pytest.mark.parametrize("act", ["touch", "open", "put_program", "update"])
 def test_a_clock_that_is_put_back(store: Any, clock: Clock, act: str) -> None:
     """A session that is used then expires as long after as ever, and no later; `expire` tells of it, and it counts no more."""

@@ -157,6 +157,7 @@ class MemorySessionStore:
 
     def get_program(self, session_id: str, program_id: str) -> Any:
         """See `SessionStore`."""
+        check_program_id(program_id)
         with self._lock:
             programs = self._there(session_id).programs
             if program_id not in programs:
@@ -165,6 +166,7 @@ class MemorySessionStore:
 
     def delete_program(self, session_id: str, program_id: str) -> bool:
         """See `SessionStore`."""
+        check_program_id(program_id)
         with self._lock:
             programs = self._there(session_id).programs
             there = programs.pop(program_id, None) is not None

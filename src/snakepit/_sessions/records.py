@@ -99,6 +99,9 @@ def encode(value: Any, what: str) -> bytes:
     """
     try:
         return _CODEC.encode(thaw(value))
+    except RecursionError:
+        hint = "it contains itself, or is nested too deep: keep plain values, and name what belongs together"
+        raise InvalidParameter(f"{what} cannot be kept: it has no end", hint=hint, field=what) from None
     except Unserialisable as error:
         hint = "give None, bool, int, float, str, bytes, list or dict"
         message = f"{what}{error.path} is a {error.type_name}: {error.reason}"

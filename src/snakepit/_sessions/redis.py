@@ -27,6 +27,7 @@ from .records import (
     Limits,
     SessionInfo,
     changed_by_others,
+    check_program_id,
     decode,
     no_program,
     session_ended,
@@ -163,6 +164,7 @@ class RedisSessionStore:
 
     def get_program(self, session_id: str, program_id: str) -> Any:
         """See `SessionStore`."""
+        check_program_id(program_id)
         code, *rest = self._run("program", session_id, program_id)
         if code < 0:
             raise session_ended(session_id)
@@ -172,6 +174,7 @@ class RedisSessionStore:
 
     def delete_program(self, session_id: str, program_id: str) -> bool:
         """See `SessionStore`."""
+        check_program_id(program_id)
         there, *left = self._run("forget", session_id, program_id)
         if there < 0:
             raise session_ended(session_id)

@@ -28,6 +28,7 @@ from .records import (
     Limits,
     SessionInfo,
     changed_by_others,
+    check_program_id,
     decode,
     encode_metadata,
     no_program,
@@ -173,6 +174,7 @@ class SQLiteSessionStore:
 
     def get_program(self, session_id: str, program_id: str) -> Any:
         """See `SessionStore`."""
+        check_program_id(program_id)
         with self._step(write=False) as db:
             rows.there(db, session_id, self._clock())
             row = db.execute("SELECT program FROM programs WHERE session_id=? AND id=?", (session_id, program_id)).fetchone()
@@ -182,6 +184,7 @@ class SQLiteSessionStore:
 
     def delete_program(self, session_id: str, program_id: str) -> bool:
         """See `SessionStore`."""
+        check_program_id(program_id)
         with self._step() as db:
             used = rows.there(db, session_id, self._clock()).programs
             there = db.execute("DELETE FROM programs WHERE session_id=? AND id=?", (session_id, program_id)).rowcount > 0
