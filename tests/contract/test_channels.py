@@ -311,12 +311,16 @@ def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return way.ready(tmp_path_factory)
 
 
-@pytest.fixture(scope="module", params=["Contract", "AsyncContract"])
-def pool(way: Way, request: pytest.FixtureRequest) -> Iterator[snakepit.Pool]:
-    """Two workers, whose main thread waits on a queue or lives in a loop; the latter not on every interpreter, to save minutes."""
-    if request.param == "AsyncContract" and way.is_between:
-        pytest.skip("async workers: on the host's interpreter, the oldest and the newest")
-    with way.pool(request.param, size=2, window_chunks=64, window_bytes=1_000_000) as pool:
+#: Workers whose main thread waits on a queue, and those whose lives in a loop; the latter not on every interpreter, to save minutes.
+KINDS = [(way, kind) for way in WAYS for kind in ("Contract", "AsyncContract") if kind == "Contract" or not way.is_between]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda pair: f"{pair[1]}-{pair[0]}")
+def pool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[snakepit.Pool]:
+    """Two workers of one kind."""
+    way, kind = request.param
+    way = way.ready(tmp_path_factory)
+    with way.pool(kind, size=2, window_chunks=64, window_bytes=1_000_000) as pool:
         assert pool.stats().protocol == way.protocol
         assert {worker.info().codec for worker in pool.workers() if worker.info().state == "ready"} == {way.codec}
         yield pool
