@@ -235,3 +235,16 @@ def test_ps_shows_which_worker_of_which_pool() -> None:
         words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")
         assert "snakepit=models/worker-1" in words[:4]
         assert pathlib.Path(f"/proc/{pid}/comm").read_text() == "worker-1\n"
+
+
+def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """On a kernel that has none, the guardian's socket alone tells of the host's end."""
+    program = tmp_path / "guardian_program.py"
+    text = pathlib.Path(guardian_program.__file__).read_text()
+    assert "return os.pidfd_open(pid)" in text
+    program.write_text(text.replace("return os.pidfd_open(pid)", "raise OSError(38, 'not implemented')"))
+    monkeypatch.setattr("snakepit._workers.guardian._PROGRAM", str(program))
+    with snakepit.Pool(TOOLS, size=1) as pool:
+        assert pool.execute("add", {"a": 1, "b": 2}) == 3
+        pids = family(guardians(os.getpid())[0])
+    gone_within(pids, WITHIN)

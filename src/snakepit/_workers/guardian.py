@@ -25,6 +25,7 @@ from . import guardian_program
 
 #: How long the guardian may take to end all that is left when the pool closes, before it is killed (seconds).
 _END_SECONDS = 3.0
+_LOOK_SECONDS = 0.002
 
 _PROGRAM = str(Path(guardian_program.__file__).resolve())
 
@@ -213,21 +214,12 @@ class Guardian:
 
     async def _ended(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for its end, and reap it; bounded."""
-        ended = asyncio.Event()
-        try:
-            end = os.pidfd_open(process.pid)
-        except OSError:  # somebody else has reaped it
-            process.poll()
-            return
-        self._loop.add_reader(end, ended.set)
-        try:
-            await asyncio.wait_for(ended.wait(), _END_SECONDS)
-        except TimeoutError:
-            process.kill()
-        finally:
-            self._loop.remove_reader(end)
-            os.close(end)
-            process.wait()
+        for _ in range(int(_END_SECONDS / _LOOK_SECONDS)):
+            if process.poll() is not None:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+        process.kill()
+        process.wait()
 
 
 def _set(future: asyncio.Future[Any], value: Any) -> None:

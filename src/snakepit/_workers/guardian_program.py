@@ -141,7 +141,7 @@ class Guardian:
         self.pid = os.getpid()
         self.workers: dict[int, int] = {}  # pid -> number
         self.directories: set[str] = set()
-        self.host_end = os.pidfd_open(host_pid)
+        self.host_end = _end_of(host_pid)
         self.run = run
         self.marker = f"{MARKER}={run}:{self.pid}:{born(self.pid)}:{boot()}"
         self.gone = False
@@ -151,7 +151,8 @@ class Guardian:
         """Until the host is gone."""
         waits = select.poll()
         for fd in (self.host.fileno(), woken, self.host_end):
-            waits.register(fd, select.POLLIN)
+            if fd >= 0:
+                waits.register(fd, select.POLLIN)
         while not self.gone:
             ready = dict(waits.poll(None if self.swept else _QUIET_MS))
             if not ready:  # a quiet moment
@@ -300,6 +301,16 @@ class Guardian:
 
             for directory in self.directories:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _end_of(pid: int) -> int:
+    """What becomes readable when a process ends; -1 where the kernel has no such thing: then the socket alone tells."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except OSError:
+        return -1
 
 
 def main() -> None:
