@@ -237,6 +237,21 @@ def test_ps_shows_which_worker_of_which_pool() -> None:
         assert pathlib.Path(f"/proc/{pid}/comm").read_text() == "worker-1\n"
 
 
+def test_no_order_is_lost(tmp_path: pathlib.Path) -> None:
+    """Also those that a guardian that has much to do cannot take at once."""
+    with snakepit.Pool(TOOLS, size=2) as pool:
+        pool.start()
+        (guardian,) = guardians(os.getpid())
+        os.kill(guardian, signal.SIGSTOP)
+        process = pool.workers()[1]._worker._process
+        for _ in range(3000):
+            pool.workers()[0]._worker._process.terminate()  # type: ignore[union-attr]
+        process.kill()  # type: ignore[union-attr]
+        os.kill(guardian, signal.SIGCONT)
+        wait_until(lambda: pool.stats().restarts == 2, "the end of both")
+        assert pool.execute("add", {"a": 1, "b": 2}) == 3
+
+
 def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """On a kernel that has none, the guardian's socket alone tells of the host's end."""
     program = tmp_path / "guardian_program.py"

@@ -7,6 +7,7 @@ Lives on the pool's loop.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import errno
 import marshal
@@ -73,6 +74,7 @@ class Guardian:
         self._process: subprocess.Popen[bytes] | None = None
         self._wards: dict[int, Ward] = {}
         self._number = 0
+        self._backlog: collections.deque[tuple[bytes, list[int]]] = collections.deque()  # orders, with descriptors of ours
         self._sweeps: set[asyncio.Future[None]] = set()
 
     def start(
@@ -111,7 +113,7 @@ class Guardian:
             with os.fdopen(os.dup(file), "wb") as writer:
                 writer.write(marshal.dumps(what))
             os.lseek(file, 0, os.SEEK_SET)
-            socket.send_fds(self._socket, [marshal.dumps({"start": self._number})], [file, *descriptors.values()])
+            self._send(marshal.dumps({"start": self._number}), [file, *descriptors.values()])
         finally:
             os.close(file)
         self._wards[self._number] = ward
@@ -119,10 +121,14 @@ class Guardian:
 
     def order(self, order: dict[str, int]) -> None:
         """Tell the guardian what to do, if it is there. From any thread."""
-        sock = self._socket
+        sock, data = self._socket, marshal.dumps(order)
         if sock is not None:
-            with contextlib.suppress(OSError):  # it has ended, and with it what it was to be told of
-                sock.send(marshal.dumps(order))
+            try:
+                sock.send(data)
+            except BlockingIOError:
+                self._loop.call_soon_threadsafe(self._later, data, [])
+            except OSError:
+                pass  # it has ended, and with it what it was to be told of
 
     async def close(self) -> None:
         """End it, and all that is left below it; bounded."""
@@ -154,6 +160,31 @@ class Guardian:
         _our_ends.add(ours.fileno())
         self._socket = ours
         self._loop.add_reader(ours.fileno(), self._read)
+
+    def _send(self, data: bytes, fds: Sequence[int]) -> None:
+        assert self._socket is not None
+        try:
+            socket.send_fds(self._socket, [data], fds)
+        except BlockingIOError:  # it has more to do than its socket takes
+            self._later(data, [os.dup(fd) for fd in fds])
+
+    def _later(self, data: bytes, fds: list[int]) -> None:
+        """Keep an order, with descriptors of ours, until the socket takes it."""
+        if self._socket is None:
+            _close_all(fds)
+            return
+        self._backlog.append((data, fds))
+        self._loop.add_writer(self._socket.fileno(), self._write)
+
+    def _write(self) -> None:
+        assert self._socket is not None
+        with contextlib.suppress(OSError):  # full again; or it has ended, which its end of file tells
+            while self._backlog:
+                data, fds = self._backlog[0]
+                socket.send_fds(self._socket, [data], fds)
+                self._backlog.popleft()
+                _close_all(fds)
+            self._loop.remove_writer(self._socket.fileno())
 
     def _read(self) -> None:
         assert self._socket is not None
@@ -207,8 +238,11 @@ class Guardian:
     def _forget(self) -> None:
         sock, self._socket, self._process = self._socket, None, None
         self._wards.clear()
+        while self._backlog:
+            _close_all(self._backlog.popleft()[1])
         if sock is not None:
             self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
             _our_ends.discard(sock.fileno())
             sock.close()
 
@@ -225,6 +259,11 @@ class Guardian:
 def _set(future: asyncio.Future[Any], value: Any) -> None:
     if not future.done():
         future.set_result(value)
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _here() -> str:
