@@ -70,7 +70,7 @@ def test_once_more_elsewhere(tools: str, tmp_path: pathlib.Path) -> None:
         )
         assert size == 1000
         assert pid in {handle.pid for handle in pool.workers()}
-        assert seen[0]["retried"] == {"worker_id": "worker-1", "cause": "exited with code 9"}
+        assert seen[0]["retried"] in [{"worker_id": f"worker-{number}", "cause": "exited with code 9"} for number in (1, 2)]
         stats = pool.stats()
         assert (runs(tmp_path), stats.retried, stats.crashed, stats.succeeded) == (2, 1, 0, 1)
 
@@ -80,7 +80,7 @@ def test_not_twice(tools: str, tmp_path: pathlib.Path) -> None:
     with snakepit.Pool(tools, size=2) as pool:
         with pytest.raises(snakepit.WorkerCrashed) as caught:
             pool.execute("again", {"folder": str(tmp_path), "times": 5})
-        assert caught.value.details["retried"]["worker_id"] == "worker-1"
+        assert caught.value.details["retried"]["worker_id"] in ("worker-1", "worker-2")
     assert runs(tmp_path) == 2
 
 

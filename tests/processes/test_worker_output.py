@@ -237,9 +237,13 @@ def test_to_stderr(setting: str, before: str) -> None:
 @pytest.mark.parametrize("setting", ["", ", worker_output='log'"], ids=["auto", "log"])
 def test_to_the_log(setting: str) -> None:
     """Where logging is set up, lines go to the logger `snakepit.worker` at INFO, and not to stderr as well."""
-    done = host(setting, before="logging.basicConfig(level=logging.INFO, format='%(name)s %(levelname)s %(message)s %(stream)s')")
+    formatter = "logging.Formatter('%(name)s %(levelname)s %(message)s %(stream)s', defaults={'stream': 'none'})"
+    before = f"shown = logging.StreamHandler(); shown.setFormatter({formatter}); logging.basicConfig(level=logging.INFO, handlers=[shown])"
+    done = host(setting, before=before)
     assert (done.returncode, done.stdout) == (0, "5\n")
-    assert done.stderr.splitlines() == [f"snakepit.worker INFO {line} stdout" for line in ALL]
+    others, own = ([line for line in done.stderr.splitlines() if line.startswith("snakepit.worker ") is own] for own in (False, True))
+    assert own == [f"snakepit.worker INFO {line} stdout" for line in ALL]
+    assert others == ["snakepit.pool INFO the pool's channels use grpc none"]
 
 
 def test_a_log_that_would_drop_it_swallows_nothing() -> None:
