@@ -49,7 +49,6 @@ class StreamCarrier(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._writer: asyncio.Transport | None = None  # the same one, or that of the worker's stdin
         self._ends: Ends | None = None
-        self._flushing: asyncio.Handle | None = None
         self._paused = False
         self.finished = self.noise = False
         self._reason = ""
@@ -76,9 +75,11 @@ class StreamCarrier(asyncio.BufferedProtocol):
             ends.closed(self._reason)
 
     def wake(self) -> None:
-        """Something waits to be written: at the end of this turn of the loop, with all that comes until then."""
-        if self._flushing is None:
-            self._flushing = self._loop.call_soon(self._flush)
+        """Something waits to be written: at once, not at the end of the loop's turn, which a lone call would wait for in vain.
+
+        What the socket does not take piles up, and leaves together.
+        """
+        self._flush()
 
     def finish(self) -> None:
         """The worker has said goodbye: end its stdin, which whoever stands between may wait for."""
@@ -152,7 +153,6 @@ class StreamCarrier(asyncio.BufferedProtocol):
         self._flush()
 
     def _flush(self) -> None:
-        self._flushing = None
         ends = self._ends
         if ends is None or self._lost.done():
             return
