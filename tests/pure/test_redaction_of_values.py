@@ -200,6 +200,10 @@ def test_finding_the_first_secret() -> None:
     assert _first({b"password": "x"}, "metadata") == ("metadata[bytes]", True)
     assert _first({b"AKIAIOSFODNN7EXAMPLE": 1}, "metadata") == ("a key of metadata", True)
     assert _first({("AKIAIOSFODNN7EXAMPLE", 1): 1}, "metadata") == ("a key of metadata[0]", True)
+    assert _first({"headers": [["Accept", "*/*"], ["Authorization", "Basic dTpw"]]}, "m") == ("m['headers'][1][1]", True)
+    assert _first({"passPhrase": "x"}, "m") == ("m['passPhrase']", True)
+    assert _first({"x_" * 80 + "password": "y"}, "m") is not None
+    assert _first([["words", "password"], ["password"], ["password", ""], ["password", "x", "y"]], "m") is None
     assert _first({"user": "bob", "token": None, "password": "", "secret": True, "max_tokens": 5}, "metadata") is None
 
 

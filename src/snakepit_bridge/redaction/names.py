@@ -19,6 +19,7 @@ _BEFORE = {
     "pass": _words("db user smtp imap mail email mysql pg postgres redis ftp ssh admin root ldap proxy http"),
     "auth": _words("basic http proxy"),
     "tokens": _words("api access auth"),
+    "phrase": _words("pass"),
     "signature": _words("amz"),
 }
 #: Written together, without a sign of where a word ends: `dbpassword`, `myapikey`.

@@ -5,6 +5,7 @@ Nothing is passed over: what goes beyond a bound is an objection of its own. The
 
 from typing import Any, Callable, List, NamedTuple, Optional, Set, Tuple
 
+from .names import MAX_NAME
 from .nested import children_of, text_of
 
 MAX_DEPTH = 32
@@ -60,10 +61,12 @@ class Search:
 
     def _push(self, stack: List[_Item], item: Any, path: str, below: bool, depth: int) -> Optional[Objection]:
         found: List[_Item] = []
-        for key, at, child in children_of(item, path) or ():
+        is_pair = type(item) in (list, tuple) and len(item) == 2 and self._is_secret_key(item[0])  # as headers are written
+        for number, (key, at, child) in enumerate(children_of(item, path) or ()):
             if isinstance(item, dict) and self._is_new_key(key):
                 found.append(("a key of %s" % (path or "it"), key, False, depth + 1))
-            found.append((at, child, below or self._is_secret_key(key), depth + 1))
+            is_below = below or self._is_secret_key(key) or (is_pair and number == 1)
+            found.append((at, child, is_below, depth + 1))
             if self._values + len(stack) + len(found) > MAX_VALUES:
                 return Objection(path or "it", "holds more than %d values" % MAX_VALUES, secret=False)
         stack += reversed(found)
@@ -79,7 +82,8 @@ class Search:
 
     def _is_secret_key(self, key: Any) -> bool:
         name = _text_of(key) if isinstance(key, (str, bytes)) else ""
-        return bool(name) and self._is_secret_name(name)
+        # Of a long name the beginning is looked at everywhere; here its end is too.
+        return bool(name) and (self._is_secret_name(name) or (len(name) > MAX_NAME and self._is_secret_name(name[-MAX_NAME:])))
 
     def _in_leaf(self, path: str, item: Any, below: bool) -> Optional[Objection]:
         if isinstance(item, (str, bytes, bytearray)):
