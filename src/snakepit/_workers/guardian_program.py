@@ -1,14 +1,16 @@
 """The guardian: starts, reaps and ends the workers of one pool, and outlives neither pool nor host with anything below it.
 
 Run by path, by an isolated interpreter without site-packages (`python -I -S guardian_program.py FD`): one thread, no user code, nothing
-imported that is not needed, so nothing that a worker does can hold it up. Linux only. Four things make it thorough:
+imported that is not needed, so nothing that a worker does can hold it up. Linux only. Five things make it thorough:
 
 * It is a child subreaper (`prctl(2)`): what has lost its parent becomes its child, so whatever its descendants do (a session of
   their own, two forks, an empty environment), one walk over /proc finds them all.
 * Workers are subreapers too: what a tool has detached stays below its worker, and becomes a stray here when that ends. Strays are killed.
-* It waits on a socket to the host, and on the host itself. When either ends, it freezes and kills all that is below, until a walk
-  finds nothing.
+* It waits on a socket to the host, and on the host itself. When either ends, it freezes and kills all that is below, until it has
+  no children any more.
 * Workers get SIGKILL when it ends itself (`PR_SET_PDEATHSIG`; its only thread forked them).
+* It is two processes: a keeper, which does nothing, and its child, which does all of the above. Whichever of them is killed, the
+  other one ends everything: what the guardian loses becomes the keeper's child, and the guardian notices the keeper's end.
 
 Orders are datagrams, dicts as `marshal` writes them (both sides are the same Python, and its import costs nothing): `{"start": n}` with
 descriptors, `{"terminate": n}`, `{"report": n}` (SIGUSR1), `{"kill": n}`. What is to be started stands in a memory file, the first of
@@ -63,9 +65,14 @@ def stat_of(pid: int | str) -> list[bytes] | None:
 
 
 def born(pid: int | str) -> int | None:
-    """When a process began, in clock ticks since the boot: with its number, it is told from every other one. None: it is gone."""
+    """When a process began, in clock ticks since the boot: with its number, it is told from every other one. None: it is gone.
+
+    One whose first thread has ended is shown as a zombie, although the others go on: it is gone with the last of them.
+    """
     fields = stat_of(pid)
-    return None if fields is None or fields[0] in (b"Z", b"X") else int(fields[19])
+    if fields is None or fields[0] == b"X" or (fields[0] == b"Z" and int(fields[17]) <= 1):
+        return None
+    return int(fields[19])
 
 
 def boot() -> str:
@@ -78,14 +85,27 @@ def boot() -> str:
 
 
 def children() -> dict[int, list[int]]:
-    """Every process's children, by one walk."""
+    """Every process's children, by one walk; also those that have ended and were not reaped.
+
+    A process ends thread by thread, and is shown as a zombie from its first thread's end on: until the last has gone it keeps
+    its children, which must be found below it.
+    """
     found: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             fields = stat_of(name)
-            if fields is not None and fields[0] not in (b"Z", b"X"):
+            if fields is not None:
                 found.setdefault(int(fields[1]), []).append(int(name))
     return found
+
+
+def has_children() -> bool:
+    """Has this process any, ended or not? The kernel's word: a walk over /proc may miss what changes its parent meanwhile."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def below(roots: list[int], tree: dict[int, list[int]]) -> list[int]:
@@ -126,6 +146,24 @@ def signal_all(pids: list[int], number: int) -> None:
             pass
 
 
+def end(pids: list[int]) -> None:
+    """Freeze and kill processes and all below them: frozen, nothing forks away from the walk."""
+    doomed = [*pids, *below(pids, children())]
+    signal_all(doomed, _signal.SIGSTOP)
+    doomed = [*pids, *below(pids, children())]
+    signal_all(doomed, _signal.SIGKILL)
+
+
+def end_everything() -> None:
+    """Kill and reap all that is below this process, until there is nothing; bounded."""
+    until = time.monotonic() + _LAST_BOUND
+    while has_children() and time.monotonic() < until:
+        end(children().get(os.getpid(), []))
+        time.sleep(0.002)
+        while has_children() and os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 # The guardian -----------------------------------------------------------------------------------------------------------------
 
 
@@ -134,10 +172,12 @@ class Guardian:
 
     Args:
         host: the socket; host_pid: the process at its other end. run: names the run in markers, without colons.
+        keeper: a descriptor that becomes readable at the keeper's end.
     """
 
-    def __init__(self, host: _socket.socket, host_pid: int, run: str) -> None:
+    def __init__(self, host: _socket.socket, host_pid: int, run: str, keeper: int) -> None:
         self.host = host
+        self.keeper = keeper
         self.pid = os.getpid()
         self.workers: dict[int, int] = {}  # pid -> number
         self.directories: set[str] = set()
@@ -148,9 +188,9 @@ class Guardian:
         self.swept = False
 
     def serve(self, woken: int) -> None:
-        """Until the host is gone."""
+        """Until the host is gone, or the keeper."""
         waits = select.poll()
-        for fd in (self.host.fileno(), woken, self.host_end):
+        for fd in (self.host.fileno(), woken, self.host_end, self.keeper):
             if fd >= 0:
                 waits.register(fd, select.POLLIN)
         while not self.gone:
@@ -158,7 +198,7 @@ class Guardian:
             if not ready:  # a quiet moment
                 self.swept = True
                 signal_all(leftovers(self.run), _signal.SIGKILL)
-            if self.host_end in ready:
+            if self.host_end in ready or self.keeper in ready:
                 return
             if woken in ready:
                 os.read(woken, 4096)
@@ -183,7 +223,7 @@ class Guardian:
         if pid is not None and what in _SIGNALS:
             signal_all([pid], _SIGNALS[what])
         elif pid is not None:
-            self.end([pid])
+            end([pid])
             self.reap()
 
     def start(self, number: int, fds: list[int]) -> None:
@@ -238,22 +278,13 @@ class Guardian:
         finally:
             os._exit(127)
 
-    def end(self, pids: list[int]) -> None:
-        """Freeze and kill processes and all below them: frozen, nothing forks away from the walk."""
-        tree = children()
-        doomed = [*pids, *below(pids, tree)]
-        signal_all(doomed, _signal.SIGSTOP)
-        tree = children()
-        doomed = [*pids, *below(pids, tree)]
-        signal_all(doomed, _signal.SIGKILL)
-
     def reap(self) -> None:
         """Tell of workers that have ended, and end what they have left."""
         until = time.monotonic() + _BOUND
         while self.collect():
             strays = self.strays()
             while strays and time.monotonic() < until:
-                self.end(strays)
+                end(strays)
                 time.sleep(0.002)
                 self.collect()
                 strays = self.strays()
@@ -287,15 +318,7 @@ class Guardian:
     def leave(self) -> None:
         """The host is gone: end everything, and remove what it can no longer remove itself."""
         self.host.close()
-        self.workers.clear()
-        until = time.monotonic() + _LAST_BOUND
-        while time.monotonic() < until:
-            strays = self.strays()
-            if not strays:
-                break
-            self.end(strays)
-            self.collect()
-            time.sleep(0.002)
+        end_everything()
         if self.directories:
             import shutil
 
@@ -314,20 +337,38 @@ def _end_of(pid: int) -> int:
 
 
 def main() -> None:
-    """Serve on the inherited socket."""
+    """Serve on the inherited socket, below a keeper."""
     fd, host_pid, run = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _signal.SIG_IGN)
+    keeper, held_open = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid:
+        name("keeper")
+        os.close(fd)
+        os.close(keeper)
+        os.waitpid(pid, 0)
+        end_everything()
+        return
+    name("guardian")
+    os.close(held_open)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)  # not inherited
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     _signal.signal(_signal.SIGCHLD, lambda *_: None)
-    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
-        _signal.signal(number, _signal.SIG_IGN)
     os.set_inheritable(fd, False)
-    guardian = Guardian(_socket.socket(fileno=fd), host_pid, run)
+    guardian = Guardian(_socket.socket(fileno=fd), host_pid, run, keeper)
     try:
         guardian.serve(woken)
     finally:
         guardian.leave()
+
+
+def name(what: str) -> None:
+    """What lists of processes show for this one."""
+    with open("/proc/self/comm", "w") as file:
+        file.write("snakepit-" + what)
 
 
 if __name__ == "__main__":
