@@ -72,6 +72,13 @@ class NastyHost:
         begun.mkdir()
         command = [sys.executable, str(script), TOOLS, str(begun), *kinds]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)})
+        try:
+            self._look(len(kinds))
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def _look(self, workers: int) -> None:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
         tree = children()
@@ -80,7 +87,7 @@ class NastyHost:
         (self.copy,) = set(tree[self.process.pid]) - {self.keeper}
         self.below = family(self.process.pid)
         self.below.pop(self.copy)
-        assert len(self.below) > len(kinds) + 2
+        assert len(self.below) > workers + 2
 
     def end(self) -> None:
         """End it and its copy; what is below it should have gone."""
