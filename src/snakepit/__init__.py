@@ -33,6 +33,7 @@ from ._api.options import CallOptions
 from ._api.pool import Pool
 from ._api.session import Session
 from ._api.stream import Stream
+from ._pool.health import PoolHealth
 from ._pool.host_tools.context import HostCallContext, current_host_call
 from ._pool.stats import PoolStats
 from ._pool.tools import ParameterSpec, ToolSpec
@@ -41,7 +42,8 @@ from ._sessions.records import SessionInfo
 from ._sessions.redis import RedisSessionStore
 from ._sessions.sqlite import SQLiteSessionStore
 from ._sessions.store import SessionStore
-from ._workers.worker import WorkerInfo
+from ._workers.health import WorkerHealth
+from ._workers.info import WorkerInfo
 from .config import PoolConfig, PoolSettings
 from .errors import (
     AdapterError,
@@ -112,6 +114,7 @@ __all__ = [
     "PoolDeadlock",
     "PoolError",
     "PoolForked",
+    "PoolHealth",
     "PoolSettings",
     "PoolStartFailed",
     "PoolStats",
@@ -139,6 +142,7 @@ __all__ = [
     "WorkerCrashed",
     "WorkerError",
     "WorkerHandle",
+    "WorkerHealth",
     "WorkerInfo",
     "WorkerTimeout",
     "WrongCallStyle",

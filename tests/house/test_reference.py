@@ -97,6 +97,13 @@ def test_every_key_of_the_guide_stands_there() -> None:
     assert {_code(row["key"]): row["same as"].split("`")[1] for row in rows} == expected
 
 
+def test_every_field_of_health_stands_there() -> None:
+    """The tables of a pool's health and of a worker's have the fields in their order."""
+    kinds = (snakepit.PoolHealth, snakepit.WorkerHealth)
+    tables = _tables("api.md", "Health")
+    assert list(map(_first_column, tables)) == [[field.name for field in dataclasses.fields(kind)] for kind in kinds]
+
+
 @pytest.mark.parametrize(
     ("heading", "kind"), [("Stats", snakepit.PoolStats), ("Workers", snakepit.WorkerInfo), ("Tool specs", snakepit.ToolSpec)]
 )

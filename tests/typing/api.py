@@ -107,6 +107,11 @@ def views() -> None:
         assert_type(worker, snakepit.WorkerHandle)
         assert_type(worker.info(), snakepit.WorkerInfo)
         assert_type(worker.info().pid, int | None)
+        assert_type(worker.health(), snakepit.WorkerHealth)
+    health = pool.health()
+    assert_type(health, snakepit.PoolHealth)
+    assert_type(health.reasons, tuple[str, ...])
+    health.status = "ok"  # pyright: ignore[reportAttributeAccessIssue]
     for spec in pool.tool_specs():
         assert_type(spec, snakepit.ToolSpec)
         assert_type(spec.parameters, tuple[snakepit.ParameterSpec, ...])

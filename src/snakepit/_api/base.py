@@ -9,11 +9,14 @@ from typing import Any, TypeVar, overload
 
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed, forked
+from snakepit._pool.health import PoolHealth, judged
 from snakepit._pool.host_tools.offers import Offers
 from snakepit._pool.stats import PoolStats
 from snakepit._pool.tools import ToolSpec
+from snakepit._workers.health import WorkerHealth
+from snakepit._workers.info import WorkerInfo
 from snakepit._workers.launchers import Launcher
-from snakepit._workers.worker import Worker, WorkerInfo
+from snakepit._workers.worker import Worker
 from snakepit.config import Adapter, PoolConfig, pool_config
 from snakepit.errors import PlatformUnsupported
 
@@ -34,10 +37,11 @@ _OF_EXECUTORS = {
 class WorkerHandle:
     """One worker of a pool, for looking at."""
 
-    __slots__ = ("_worker",)
+    __slots__ = ("_engine", "_worker")
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, engine: Engine) -> None:
         self._worker = worker
+        self._engine = engine
 
     @property
     def id(self) -> str:
@@ -52,6 +56,10 @@ class WorkerHandle:
     def info(self) -> WorkerInfo:
         """What is known of it now."""
         return self._worker.info()
+
+    def health(self) -> WorkerHealth:
+        """Whether it is well, frozen: a look from here, for which it is asked nothing."""
+        return self._engine.views.worker_health(self._worker)
 
     def __repr__(self) -> str:
         info = self.info()
@@ -148,9 +156,16 @@ class PoolBase:
             return PoolStats(size=self._config.size)
         return self._engine.stats()
 
+    def health(self) -> PoolHealth:
+        """Whether the pool is well, and if not, why: ok, degraded or failing. Frozen; starts nothing, asks no worker, never waits."""
+        if self._engine is None:
+            return judged(self.stats(), queue_size=self._config.queue_size, phase="closed" if self._closed else "new")
+        return self._engine.views.health()
+
     def workers(self) -> tuple[WorkerHandle, ...]:
         """Handles of the workers there are now."""
-        return tuple(map(WorkerHandle, self._engine.workers())) if self._engine is not None else ()
+        engine = self._engine
+        return tuple(WorkerHandle(worker, engine) for worker in engine.workers()) if engine is not None else ()
 
     def __getattr__(self, name: str) -> Any:
         cure = _OF_EXECUTORS.get(name)

@@ -41,6 +41,7 @@ from .sessions.keeper import Keeper
 from .setup import PoolSetup
 from .stats import PoolStats
 from .tools import ToolSpec, parse_tool_specs
+from .views import Condition, Views
 
 _log = library_logger("snakepit.pool")
 
@@ -68,7 +69,9 @@ class Engine:
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads, redactor)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
         self._broken: SnakepitError | None = None
-        self._closing = False
+        self._closing = self._serving = False
+        self._failed_start = ""  # why the newest start of a worker failed; empty: one has been ready since
+        self.views = Views(config, self._supervisor.workers, self._ledger, self.stats, self._condition)
         self._warned: set[str] = set()  # of what workers say of their adapter: all of a pool have the same
         self._main: asyncio.Task[None] | None = None
         self._dropped: asyncio.Task[None] | None = None  # held here: a loop holds its tasks weakly
@@ -247,6 +250,7 @@ class Engine:
                 self._selection = worker.selection
                 self._tell_selection()
             self._first_ready.set_result(None)
+        self._serving, self._failed_start = True, ""
         self._calls.worker_ready(worker)
 
     def worker_worn(self, worker: Worker, reason: str) -> None:
@@ -294,7 +298,7 @@ class Engine:
 
     def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None:
         """A worker did not become ready. Before the first one is, that may be the end; later only if the supervisor gives up."""
-        error = failures.start_error(failure)
+        error, self._failed_start = failures.start_error(failure), failure.message
         _log.warning("a worker did not start: %s", failure.message)
         if not self._first_ready.done():
             # The same would happen again; or the supervisor gives up; or no other worker is on its way any more.
@@ -369,6 +373,10 @@ class Engine:
             gil_enabled=all(worker.gil_enabled for worker in self.workers()),
             **dataclasses.asdict(self._ledger.counters),
         )
+
+    def _condition(self) -> Condition:
+        broken = "" if self._broken is None else self._broken.message
+        return Condition("closed" if self._closing else "serving" if self._serving else "starting", broken, self._failed_start)
 
     async def stacks(self) -> dict[str, str]:
         """Where the threads of each worker that serves are."""

@@ -79,6 +79,7 @@ async def watch(worker: Worker, settings: Heartbeat) -> None:
             words = worker.words
             count.heard()
         ask, missed = count.tick(loop.time(), pause)
+        worker.missed_beats = count.missed
         if ask:
             number += 1
             if settings.ping_fun is None:

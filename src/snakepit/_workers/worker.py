@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
@@ -26,6 +25,7 @@ from snakepit_bridge.wire.installed import install_command, is_installed
 
 from . import lifecycle
 from .ends import Death, StartFailure
+from .info import WorkerInfo
 from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
 from .lifecycle import Event, State
@@ -41,36 +41,6 @@ _TERM_SECONDS = 0.5
 _KILL_SECONDS = 5.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class WorkerInfo:
-    """What is known of a worker at one moment.
-
-    Attributes:
-        state: new, starting, ready, draining or dead.
-        endpoint: the live address, stored once the worker has reported ready; empty before.
-        started: seconds since the epoch; uptime: seconds.
-        python: version of its interpreter; protocol, codec: what carries its channel.
-        calls_served, running: numbers of calls.
-        free_threaded: its interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code there,
-            which on such a build a library that was imported can bring about.
-    """
-
-    id: str
-    state: str
-    pid: int | None
-    endpoint: str
-    protocol: str
-    codec: str
-    python: str
-    executable: str
-    started: float
-    uptime: float
-    calls_served: int
-    running: int
-    free_threaded: bool = False
-    gil_enabled: bool = True
-
-
 class Worker:
     """One worker process and the channel to it.
 
@@ -83,7 +53,9 @@ class Worker:
         selection: the protocol that was chosen on its report; None where that was known before.
         worn: set to why another one is to take its place; succeeded: one has been started for that.
         retiring: why it is to leave when its calls have ended; empty: it is not.
-        words: how many events its channel has brought: signs of life.
+        words: how many events its channel has brought: signs of life; heard: when the last of them came (`time.monotonic`); 0.0: never.
+        missed_beats: heartbeats in a row that it has not answered in time.
+        condemned: why it is being killed; empty: it is not.
     """
 
     def __init__(
@@ -100,7 +72,8 @@ class Worker:
         self.selection: negotiate.Selection | None = None
         self.warnings: list[str] = []
         self.concurrency = 1
-        self.calls_served = self.words = 0
+        self.calls_served = self.words = self.missed_beats = 0
+        self.heard = 0.0
         self.running: dict[int, str] = {}  # the calls it runs, with their correlation ids
         self._spec = spec
         self._launcher = launcher
@@ -117,7 +90,7 @@ class Worker:
         self.succeeded = False
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gauge = MemoryGauge()
-        self._condemned = self._stacks = ""
+        self.condemned = self._stacks = ""
         self._oom: OomCounts | None = None
         self._info: dict[str, Any] = {}
         self._began = time.time()
@@ -253,8 +226,8 @@ class Worker:
             look: first see where its threads are, which takes a tenth of a second at most.
         """
         process = self._process
-        if not self._condemned and process is not None:
-            self._condemned = reason
+        if not self.condemned and process is not None:
+            self.condemned = reason
 
             def kill(stacks: str) -> None:
                 self._stacks = stacks
@@ -349,6 +322,7 @@ class Worker:
 
     def _take(self, event: frames.HostEvent) -> None:
         self.words += 1
+        self.heard = time.monotonic()
         if isinstance(event, frames.Pong):
             return
         if isinstance(event, frames.Hello):
@@ -369,12 +343,12 @@ class Worker:
 
     def _death_of(self, status: int) -> Death:
         if status >= 0:
-            return self._death(self._condemned or f"exited with code {status}", status, None)
+            return self._death(self.condemned or f"exited with code {status}", status, None)
         name = str(-status)
         with contextlib.suppress(ValueError):
             name = signal.Signals(-status).name
-        if self._condemned:
-            return self._death(self._condemned, None, name)
+        if self.condemned:
+            return self._death(self.condemned, None, name)
         evidence = self._oom.evidence() if status == -signal.SIGKILL and self._oom is not None else ""
         return self._death(f"killed by {name}" + (f"; {evidence}" if evidence else ""), None, name, evidence)
 
