@@ -44,6 +44,7 @@ from ._sessions.sqlite import SQLiteSessionStore
 from ._sessions.store import SessionStore
 from ._workers.health import WorkerHealth
 from ._workers.info import WorkerInfo
+from ._workers.slots import QuarantinedSlot
 from .config import PoolConfig, PoolSettings
 from .errors import (
     AdapterError,
@@ -120,6 +121,7 @@ __all__ = [
     "PoolStats",
     "ProgramQuotaExceeded",
     "ProtocolUnavailable",
+    "QuarantinedSlot",
     "QueueFull",
     "QueueTimeout",
     "RedisSessionStore",

@@ -73,7 +73,7 @@ class PoolSettings(TypedDict, total=False):
     close_timeout: how long workers may clean up when the pool closes.
     max_calls, max_age, max_memory: how many calls, seconds and bytes a worker may serve, live and hold before another takes its place.
     memory_limit: a worker that holds more bytes than this is killed, whatever it runs.
-    max_restarts: useless starts within `restart_window` before the pool gives up.
+    max_restarts: useless starts within `restart_window` before a slot is quarantined, or a pool of which no worker serves gives up.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
     affinity: how sessions stick to their worker: "hint", "strict_queue" or "strict_fail_fast".

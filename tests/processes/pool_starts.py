@@ -73,6 +73,14 @@ class OnlyOnce(_Answers):
             os._exit(7)
 
 
+class UntilMended(OnlyOnce):
+    """As that, until somebody says that it is mended."""
+
+    def initialize(self) -> None:
+        if not (pathlib.Path(FOLDER) / "mended").exists():
+            super().initialize()
+
+
 class Slow(_Answers):
     """Takes its time when the pool closes."""
 

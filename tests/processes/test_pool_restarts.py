@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,65 @@ def test_a_worker_that_serves_keeps_the_pool_alive(marks: Marks) -> None:
     with snakepit.Pool("pool_starts:OnlyOnce", size=2, **settings) as pool:
         wait_until(lambda: len(pool.workers()) == 1, "the end of the second worker")
         assert pool.execute("pid") == pool.workers()[0].info().pid
+
+
+def _looping(marks: Marks, **settings: float) -> dict[str, Any]:
+    return {"size": 2, "env": {"POOL_STARTS_FOLDER": marks.text}, **settings}
+
+
+def test_a_slot_that_loops_is_quarantined(marks: Marks, caplog: pytest.LogCaptureFixture) -> None:
+    """While another worker serves; `stats` and the log tell cause and mend. `end_quarantine` has it tried again at once."""
+    with snakepit.Pool("pool_starts:UntilMended", **_looping(marks, max_restarts=1)) as pool:
+        (place,) = wait_until(lambda: pool.stats().quarantined, "the quarantine")
+        assert 50 < place.until - time.time() < 60
+        assert (place.worker_id, pool.stats().restarts) == ("worker-3", 1)
+        assert "exited with code 7" in place.cause
+        assert "end_quarantine" in place.hint
+        assert f"slot {place.slot} is quarantined for 60 s, while others serve" in caplog.text
+        assert place.cause in caplog.text
+        assert pool.execute("pid") == pool.workers()[0].pid
+        marks.say("mended")
+        assert pool.end_quarantine() == 1
+        all_ready(pool)
+        assert (pool.stats().quarantined, pool.end_quarantine()) == ((), 0)
+
+
+def test_a_quarantine_ends_by_itself(marks: Marks) -> None:
+    """Its slot gets a worker, without anybody's doing anything."""
+    with snakepit.Pool("pool_starts:UntilMended", **_looping(marks, max_restarts=0, restart_window=0.5)) as pool:
+        wait_until(lambda: pool.stats().quarantined, "the quarantine")
+        marks.say("mended")
+        all_ready(pool)
+
+
+def test_a_quarantine_ends_when_nobody_serves(marks: Marks) -> None:
+    """A pool that has lost its last worker leaves no slot alone."""
+    with snakepit.Pool("pool_starts:UntilMended", **_looping(marks, max_restarts=0)) as pool:
+        wait_until(lambda: pool.stats().quarantined, "the quarantine")
+        marks.say("mended")
+        with pytest.raises(snakepit.WorkerCrashed):
+            pool.execute("die")
+        all_ready(pool)
+
+
+def test_a_call_that_brings_workers_down_quarantines_nothing() -> None:
+    """That is the call's doing, whoever else serves."""
+    with snakepit.Pool(TOOLS, size=2, max_restarts=0) as pool:
+        all_ready(pool)
+        for _ in range(6):
+            with pytest.raises(snakepit.WorkerCrashed):
+                pool.execute("die")
+            assert pool.stats().quarantined == ()
+
+
+async def test_quarantine_on_the_async_face(marks: Marks) -> None:
+    """The same on the async face, and a pool that is closed meanwhile does not wait for it."""
+    async with snakepit.AsyncPool("pool_starts:UntilMended", **_looping(marks, max_restarts=0)) as pool:
+        await asyncio.to_thread(wait_until, lambda: pool.stats().quarantined, "the quarantine")
+        assert await pool.end_quarantine() == 1
+        await asyncio.to_thread(wait_until, lambda: pool.stats().restarts == 1 and pool.stats().quarantined, "the next one")
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
 
 
 def test_a_tool_that_swallows_everything(marks: Marks) -> None:

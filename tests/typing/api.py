@@ -102,6 +102,8 @@ def views() -> None:
     stats = pool.stats()
     assert_type(stats, snakepit.PoolStats)
     assert_type(stats.running, int)
+    assert_type(stats.quarantined, tuple[snakepit.QuarantinedSlot, ...])
+    assert_type(pool.end_quarantine(), int)
     stats.running = 1  # pyright: ignore[reportAttributeAccessIssue]
     for worker in pool.workers():
         assert_type(worker, snakepit.WorkerHandle)

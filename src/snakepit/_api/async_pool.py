@@ -262,6 +262,14 @@ class AsyncPool(PoolBase):
         """
         return await self._on_its_loop(await self._ready_engine()).stacks()
 
+    async def end_quarantine(self) -> int:
+        """What kept workers from starting is mended: try again at once, with as much patience as at first.
+
+        Returns:
+            how many slots were quarantined (`stats().quarantined`).
+        """
+        return await self._on_its_loop(await self._ready_engine()).end_quarantine()
+
     @property
     def tools(self) -> Any:
         """Discovered tools as functions: `await pool.tools.add(2, b=3)`; those that stream give an `AsyncStream`."""

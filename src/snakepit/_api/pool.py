@@ -284,6 +284,15 @@ class Pool(PoolBase):
         engine, loop = self._ready()
         return loop.run(engine.stacks())
 
+    def end_quarantine(self) -> int:
+        """What kept workers from starting is mended: try again at once, with as much patience as at first.
+
+        Returns:
+            how many slots were quarantined (`stats().quarantined`).
+        """
+        engine, loop = self._ready()
+        return loop.run(engine.end_quarantine())
+
     @property
     def tools(self) -> Any:
         """Discovered tools as functions: `pool.tools.add(2, b=3)`."""

@@ -365,6 +365,7 @@ class Engine:
             workers_ready=sum(worker.state is State.READY for worker in self.workers()),
             restarts=self._supervisor.restarts,
             recycled=self._supervisor.recycled,
+            quarantined=self._supervisor.quarantined,
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
             protocol=self._selection.protocol,
@@ -377,6 +378,10 @@ class Engine:
     def _condition(self) -> Condition:
         broken = "" if self._broken is None else self._broken.message
         return Condition("closed" if self._closing else "serving" if self._serving else "starting", broken, self._failed_start)
+
+    async def end_quarantine(self) -> int:
+        """Start a worker in each slot that is quarantined; returns how many those are."""
+        return self._supervisor.end_quarantine()
 
     async def stacks(self) -> dict[str, str]:
         """Where the threads of each worker that serves are."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from snakepit._workers.slots import QuarantinedSlot
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PoolStats:
@@ -12,6 +14,7 @@ class PoolStats:
     Attributes:
         size: workers wanted; workers_ready: workers that serve; restarts: workers started in place of others that had died.
         recycled: workers that another one took the place of because of their age, work or memory.
+        quarantined: places in which no worker is started for a while, with cause and mend.
         queued, running: calls that wait and that run.
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
         chunks: chunks received. retried: calls that ran once more, as their tools allow it and their worker had died.
@@ -25,6 +28,7 @@ class PoolStats:
     workers_ready: int = 0
     restarts: int = 0
     recycled: int = 0
+    quarantined: tuple[QuarantinedSlot, ...] = ()
     queued: int = 0
     running: int = 0
     submitted: int = 0

@@ -23,7 +23,8 @@ from .ends import Death, StartFailure
 from .launchers import Launcher, LaunchSpec
 from .lifecycle import State
 from .output import OutputSetting
-from .restarts import RestartLimits, RestartPolicy
+from .restarts import RestartLimits, RestartPolicy, Step, Verdict
+from .slots import QuarantinedSlot, Slot
 from .worker import Worker
 
 #: A worker that lived this long without a call was not useless (seconds).
@@ -77,6 +78,7 @@ class Supervisor:
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
         self._first_lives = settings.size  # slots whose first worker has not ended: of these nobody knows yet
+        self._slots = [Slot(number) for number in range(1, settings.size + 1)]
         self.workers: dict[str, Worker] = {}
         self.restarts = self.recycled = 0
 
@@ -86,10 +88,11 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 if self._settings.loads_grpc:
                     group.create_task(grpc_loading.load(), name="import-carrier")
-                for _ in range(self._settings.size):
+                for slot in self._slots:
+                    self._policy.begun(slot.number)
                     worker = self._new_worker()
                     failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel
-                    group.create_task(self._keep_slot(worker, failure, group.create_task), name=f"slot-{worker.id}")
+                    group.create_task(self._keep_slot(slot, worker, failure, group.create_task), name=f"slot-{worker.id}")
         finally:
             await _to_its_end(self._launcher.close)
 
@@ -98,6 +101,24 @@ class Supervisor:
         self._stopping.set()
         for worker in self.workers.values():
             worker.drain()
+        self._wake_slots()
+
+    @property
+    def quarantined(self) -> tuple[QuarantinedSlot, ...]:
+        """The slots in which no worker is started now."""
+        return tuple(slot.quarantined for slot in self._slots if slot.quarantined is not None)
+
+    def end_quarantine(self) -> int:
+        """What made workers useless is mended: start one in each slot that is quarantined. Returns how many those are."""
+        for place in self.quarantined:
+            self._policy.begun(place.slot)
+        return self._wake_slots()
+
+    def _wake_slots(self) -> int:
+        return sum(slot.wake() for slot in self._slots)
+
+    def _serves(self) -> bool:
+        return any(worker.state is State.READY for worker in self.workers.values())
 
     def _new_worker(self) -> Worker:
         spec = self._spec_for(f"worker-{next(self._numbers)}")
@@ -116,7 +137,12 @@ class Supervisor:
         return None
 
     async def _keep_slot(
-        self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]], worn: Worker | None = None
+        self,
+        slot: Slot,
+        worker: Worker,
+        failure: StartFailure | None,
+        create_task: Callable[..., asyncio.Task[None]],
+        worn: Worker | None = None,
     ) -> None:
         """Start worker after worker, until the pool stops or another slot takes this one's place.
 
@@ -125,26 +151,33 @@ class Supervisor:
         """
         first = worn is None
         while True:
-            useful, problem = await self._live(worker, failure, create_task, worn)
+            useful, problem = await self._live(slot, worker, failure, create_task, worn)
             if worker.succeeded:
                 return
             self._first_lives -= first
             first = False
-            delay = self._policy.died(useful=useful, now=time.monotonic())
-            if delay is None and (self._first_lives or any(other.state is State.READY for other in self.workers.values())):
-                delay = self._settings.restarts.max_delay  # others serve, or may yet: this slot alone must not end the pool
+            verdict = self._policy.died(
+                slot.number, useful=useful, now=time.monotonic(), serving=self._serves(), untried=self._first_lives > 0
+            )
             if problem is not None and not self._stopping.is_set():
-                self._listener.start_failed(problem, gave_up=delay is None)
-            if delay is None:
-                self._stopping.set()
-            if await self._stopped_within(delay or 0.0):
+                self._listener.start_failed(problem, gave_up=verdict.step is Step.GIVE_UP)
+            if not await self._carried_out(verdict, slot, worker, problem):
                 return
             self.restarts += 1
             worker = self._new_worker()
             failure = self._launch(worker)
 
+    async def _carried_out(self, verdict: Verdict, slot: Slot, worker: Worker, problem: StartFailure | None) -> bool:
+        """Do as the policy says; is another worker to be started in the slot then?"""
+        if verdict.step is Step.GIVE_UP:
+            self._stopping.set()
+        elif verdict.step is Step.QUARANTINE and not self._stopping.is_set():
+            await slot.quarantine(worker.id, problem, verdict.seconds)
+            return not self._stopping.is_set()
+        return not await self._stopped_within(verdict.seconds)
+
     async def _live(
-        self, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]], worn: Worker | None
+        self, slot: Slot, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]], worn: Worker | None
     ) -> tuple[bool, StartFailure | None]:
         """One worker's whole life: (was it of use?, why it was not)."""
         settings, ready_at = self._settings, None
@@ -162,13 +195,12 @@ class Supervisor:
             self._listener.worker_ready(worker)
             if worn is not None and worker.state is State.READY and worn.id in self.workers:
                 self._listener.worker_worn(worn, worn.worn.result())
-            death = await self._lost_or_stopped(worker, create_task)
+            death = await self._lost_or_stopped(slot, worker, create_task)
             if death is None:
                 return True, None
             useful = worker.calls_served > 0 or bool(worker.running) or time.monotonic() - ready_at > _USEFUL_AFTER
             self._listener.worker_lost(worker, death)
             if useful:
-                self._policy.served()
                 return True, None
             return False, StartFailure("start", f"{worker.id} died unused: {death.cause}", stderr=death.stderr)
         finally:
@@ -176,17 +208,19 @@ class Supervisor:
             patience = settings.close_timeout if self._stopping.is_set() and ready_at is not None else 0.0
             await _to_its_end(functools.partial(worker.end, patience))
             self.workers.pop(worker.id, None)
+            if ready_at is not None and not self._serves():  # nobody serves: no slot may be left out now
+                self._wake_slots()
             if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
                 self._listener.worker_lost(worker, await worker.lost())
 
-    async def _lost_or_stopped(self, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> Death | None:
+    async def _lost_or_stopped(self, slot: Slot, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> Death | None:
         """How the worker ended; None if the pool is stopping, which bounds what it still may do. It is looked after meanwhile."""
         settings = self._settings
         async with asyncio.TaskGroup() as group:
             lost = group.create_task(worker.lost(), name=f"{worker.id}-watch")
             stopping = group.create_task(self._stopping.wait(), name=f"{worker.id}-stop")
             others = [
-                group.create_task(self._succession(worker, create_task), name=f"{worker.id}-succession"),
+                group.create_task(self._succession(slot, worker, create_task), name=f"{worker.id}-succession"),
                 group.create_task(wear.watch(worker, settings.max_age, settings.memory_limit), name=f"{worker.id}-wear"),
             ]
             if settings.heartbeat.enabled:
@@ -197,7 +231,7 @@ class Supervisor:
                 task.cancel()
         return death
 
-    async def _succession(self, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> None:
+    async def _succession(self, slot: Slot, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> None:
         """Once a worker is worn, have another one started in a slot of its own, which takes the place of this one's."""
         await asyncio.wait([worker.worn])
         if not self._stopping.is_set():
@@ -205,7 +239,7 @@ class Supervisor:
             self.recycled += 1
             successor = self._new_worker()
             failure = self._launch(successor)
-            create_task(self._keep_slot(successor, failure, create_task, worker), name=f"slot-{successor.id}")
+            create_task(self._keep_slot(slot, successor, failure, create_task, worker), name=f"slot-{successor.id}")
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:
