@@ -108,6 +108,23 @@ def check_instance_name(name: str, value: Any) -> str:
     return value
 
 
+def check_trace(name: str, value: Any) -> tuple[str, ...] | None:
+    """Calls that are to be traced, as a list or as one text with commas; None where nobody says.
+
+    Raises:
+        ConfigurationError: it can be no number of a call and no correlation id.
+    """
+    if value is None:
+        return None
+    words = value.split(",") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
+    wanted = tuple(word.strip() if isinstance(word, str) else word for word in words)
+    for word in wanted:
+        if not isinstance(word, str) or not re.fullmatch(r"\*|[0-9]{1,20}|[A-Za-z0-9_.-]{1,80}-[0-9]{1,20}|", word):
+            allowed = "'*', the number of a call ('7'), its correlation id ('3f9a1c07-7'), or several with commas"
+            raise ConfigurationError(f"{name} is {value!r}; allowed is {allowed}", field=name, value=value)
+    return tuple(filter(None, wanted))
+
+
 def check_patterns(name: str, value: Any) -> tuple[str, ...]:
     """Regular expressions, as text or compiled; as text.
 

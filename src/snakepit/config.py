@@ -26,6 +26,7 @@ from ._setting_checks import (
     check_store,
     check_text,
     check_texts,
+    check_trace,
     check_ttl,
 )
 from .errors import ConfigurationError, InvalidParameter
@@ -82,6 +83,7 @@ class PoolSettings(TypedDict, total=False):
     host_tool_threads: how many sync host tools may run at once. max_call_depth: how deep tools and host tools may call each other.
     instance_name, instance_token: tell pools on one machine apart: leftovers of dead ones of the same name and token are ended.
     log_level: of the library, on both sides, such as "DEBUG"; None: `SNAKEPIT_LOG_LEVEL`, else as logging is set up.
+    trace_frames: calls whose frames are logged (`snakepit.frames`): "*", a call's number or correlation id; None: `SNAKEPIT_TRACE_FRAMES`.
     secret_names, secret_patterns: further names (of keys) and regular expressions of what is never shown.
     """
 
@@ -123,6 +125,7 @@ class PoolSettings(TypedDict, total=False):
     instance_name: str
     instance_token: str
     log_level: str | int | None
+    trace_frames: str | Sequence[str] | None
     secret_names: Sequence[str]
     secret_patterns: Sequence[str | re.Pattern[str]]
 
@@ -169,6 +172,7 @@ class PoolConfig:
     instance_name: str = ""
     instance_token: str = dataclasses.field(default="", repr=False)
     log_level: str | int | None = None
+    trace_frames: tuple[str, ...] | None = None
     secret_names: tuple[str, ...] = ()
     secret_patterns: tuple[str, ...] = ()
 
@@ -377,6 +381,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "instance_name": check_instance_name,
     "instance_token": check_text,
     "log_level": check_log_level,
+    "trace_frames": check_trace,
     "secret_names": check_texts,
     "secret_patterns": check_patterns,
 }

@@ -333,3 +333,11 @@ def test_without_its_libraries_the_command_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 2
     assert done.stderr == "snakepit: the command line needs typer: pip install 'snakepit-bridge[cli]'\n"
+
+
+def test_a_log_level_is_heeded() -> None:
+    """`SNAKEPIT_LOG_LEVEL=DEBUG` shows what the library does, on standard error; without it nothing is said."""
+    done = run("run", "compute", "operation=add", "a=2", "b=3", SNAKEPIT_LOG_LEVEL="DEBUG")
+    assert done.stdout == "5\n"
+    assert "DEBUG snakepit.pool [" in done.stderr
+    assert run("run", "compute", "operation=add", "a=2", "b=3").stderr == ""

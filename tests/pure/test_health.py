@@ -11,6 +11,7 @@ from snakepit._pool import health
 from snakepit._pool.stats import PoolStats
 from snakepit._workers import health as workers_health
 from snakepit._workers.lifecycle import State
+from snakepit._workers.slots import QuarantinedSlot
 
 
 def of_pool(ready: int = 2, queued: int = 0, **facts: Any) -> tuple[str, tuple[str, ...]]:
@@ -53,6 +54,13 @@ def test_a_stuck_worker_degrades_its_pool() -> None:
     """What is wrong with a worker that should serve is told with its name."""
     worker = workers_health.judged("worker-2", State.READY, missed_beats=2)
     assert of_pool(workers=(worker,)) == ("degraded", ("worker-2: it has missed 2 heartbeats in a row",))
+
+
+def test_quarantined_slots_are_told() -> None:
+    """With the worker that was tried last, the cause and the mend."""
+    slot = QuarantinedSlot(2, "worker-7", "it did not import", "install it", 0.0)
+    judged = health.judged(PoolStats(size=2, workers_ready=1, quarantined=(slot,)))
+    assert judged.reasons[1:] == ("no worker is started in place of worker-7 for a while: it did not import (install it)",)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,10 @@ def judged(
         (degraded if stats.workers_ready else failing).append(tally)
     if failed_start and missing and not broken:
         degraded.append(f"the newest start of a worker failed: {failed_start}")
+    degraded += [
+        f"no worker is started in place of {slot.worker_id} for a while: {slot.cause}" + (f" ({slot.hint})" if slot.hint else "")
+        for slot in stats.quarantined
+    ]
     if queue_size and stats.queued >= queue_size:
         degraded.append(f"the queue is full: {stats.queued} calls wait, and a further one is refused")
     if phase in ("starting", "serving"):

@@ -14,6 +14,7 @@ from snakepit._cpus import usable_cpus
 from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
 from snakepit._sessions.store import SessionStore
+from snakepit._setting_checks import check_trace
 from snakepit._workers.adapter_reference import resolve
 from snakepit._workers.interpreters import ask, hand_over_sdk, this_interpreter
 from snakepit._workers.launchers import Launcher, LaunchSpec
@@ -30,6 +31,8 @@ from snakepit_bridge.redaction.handover import handed_over
 
 from .in_thread import in_thread
 
+#: Says whose frames are logged where no setting does.
+TRACE_VARIABLE = "SNAKEPIT_TRACE_FRAMES"
 #: How many threads OpenBLAS, MKL, OpenMP, numexpr and Apple's Accelerate may use.
 _BLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -86,6 +89,7 @@ class PoolSetup:
             max_age=config.max_age,
             memory_limit=config.memory_limit,
             loads_grpc=selection.protocol == "grpc",
+            trace=_traced(config),
         )
         level = apply_log_level(config.log_level)
         env = {**_thread_limits(config), **config.env, **handed_over(config.secret_names, config.secret_patterns)}
@@ -140,6 +144,17 @@ def _run_name(config: PoolConfig) -> str:
     """The name of runs whose leftovers this one may end; its token is not to be read in the environment of its workers."""
     token = hashlib.sha256(config.instance_token.encode()).hexdigest()[:16] if config.instance_token else ""
     return "-".join(filter(None, ("snakepit", config.instance_name, token)))
+
+
+def _traced(config: PoolConfig) -> tuple[str, ...]:
+    """The calls whose frames are logged.
+
+    Raises:
+        ConfigurationError: the environment says something else than what can be one.
+    """
+    if config.trace_frames is not None:
+        return config.trace_frames
+    return check_trace(TRACE_VARIABLE, os.environ.get(TRACE_VARIABLE)) or ()
 
 
 def _thread_limits(config: PoolConfig) -> dict[str, str]:

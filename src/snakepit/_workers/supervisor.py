@@ -46,6 +46,7 @@ class SupervisorSettings:
     max_age: float | None = None
     memory_limit: int | None = None
     loads_grpc: bool = True
+    trace: tuple[str, ...] = ()
 
 
 class Listener(Protocol):
@@ -122,7 +123,7 @@ class Supervisor:
 
     def _new_worker(self) -> Worker:
         spec = self._spec_for(f"worker-{next(self._numbers)}")
-        worker = Worker(spec, self._launcher, self._settings.output, self._settings.redactor, self._event)
+        worker = Worker(spec, self._launcher, self._settings.output, self._settings.redactor, self._event, self._settings.trace)
         self.workers[worker.id] = worker
         return worker
 

@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from snakepit._channel import negotiate
 from snakepit._channel.carrier import Carrier
 from snakepit._channel.connection import Connection
+from snakepit._channel.frame_trace import FrameTrace, connect
 from snakepit.errors import ChannelError, ProtocolUnavailable
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
@@ -47,6 +48,7 @@ class Worker:
     Args:
         redactor: masks secrets in what it prints.
         on_event: called with each event of its channel.
+        trace: the calls whose frames are logged.
 
     Attributes:
         secrets: what must be masked in its output, told by who gives it calls.
@@ -65,6 +67,7 @@ class Worker:
         output: OutputSetting,
         redactor: Redactor,
         on_event: Callable[[Worker, frames.HostEvent], None],
+        trace: Sequence[str] = (),
     ) -> None:
         self.id = spec.worker_id
         self.state = State.NEW
@@ -81,6 +84,7 @@ class Worker:
         self._redactor = redactor
         self._output = WorkerOutput(spec.worker_id, output, redactor, self.secrets, self._correlation_id)
         self._on_event = on_event
+        self._trace = FrameTrace(trace, spec.worker_id, redactor, self.secrets) if trace else None
         self._process: Process | None = None
         self._connection: Connection | None = None
         self._endpoint = self._codec = ""
@@ -171,7 +175,7 @@ class Worker:
             self._codec = self.selection.protocol
         carrier = await self._carrier(timeout)
         self._hello = asyncio.get_running_loop().create_future()
-        self._connection = Connection(carrier, codec_named(self._codec), self._take, self._channel_closed)
+        self._connection = connect(self._trace, carrier, codec_named(self._codec), self._take, self._channel_closed)
         self._connection.start(create_task, self.id)
         hello: asyncio.Future[Any] = self._hello
         await asyncio.wait({hello, self._closed}, return_when=asyncio.FIRST_COMPLETED)

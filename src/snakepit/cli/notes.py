@@ -19,6 +19,9 @@ _MOST = 50
 class Notes(logging.Handler):
     """Keeps the warnings of a `with` block."""
 
+    #: Who wants to see records as they come needs another handler: `telemetry.logs` sees to that.
+    shows = False
+
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._kept: list[tuple[str, str]] = []

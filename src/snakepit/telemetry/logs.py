@@ -53,6 +53,25 @@ def library_logger(name: str) -> logging.Logger:
     return logger
 
 
+def frame_logger() -> logging.Logger:
+    """The logger of traced frames: who has asked for them sees them, whatever the library's level is."""
+    logger = library_logger("snakepit.frames")
+    logger.setLevel(logging.DEBUG)
+    if not _is_seen(logger):
+        logger.addHandler(_Handler())
+    return logger
+
+
+def _is_seen(logger: logging.Logger) -> bool:
+    """Are its records shown to somebody? A handler that only keeps them has an attribute `shows` that is False."""
+    above: logging.Logger | None = logger
+    while above is not None:
+        if any(getattr(handler, "shows", True) for handler in above.handlers):
+            return True
+        above = above.parent if above.propagate else None
+    return False
+
+
 def apply_log_level(level: str | int | None = None) -> int | None:
     """Set the library's level: as given, else as `SNAKEPIT_LOG_LEVEL` says, else leave it as logging is set up.
 
@@ -70,6 +89,6 @@ def apply_log_level(level: str | int | None = None) -> int | None:
     if chosen is None:
         return None
     _logger.setLevel(chosen)
-    if not _logger.hasHandlers():
+    if not _is_seen(_logger):
         _logger.addHandler(_Handler())
     return chosen
