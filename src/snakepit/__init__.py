@@ -33,6 +33,7 @@ from ._api.options import CallOptions
 from ._api.pool import Pool
 from ._api.session import Session
 from ._api.stream import Stream
+from ._pool.draining import Drained
 from ._pool.health import PoolHealth
 from ._pool.host_tools.context import HostCallContext, current_host_call
 from ._pool.stats import PoolStats
@@ -61,6 +62,7 @@ from .errors import (
     PoolBroken,
     PoolClosed,
     PoolDeadlock,
+    PoolDraining,
     PoolError,
     PoolForked,
     PoolStartFailed,
@@ -99,6 +101,7 @@ __all__ = [
     "ChannelError",
     "ChunkTimeout",
     "ConfigurationError",
+    "Drained",
     "Heartbeat",
     "HostCallContext",
     "InvalidBinaryParameter",
@@ -113,6 +116,7 @@ __all__ = [
     "PoolClosed",
     "PoolConfig",
     "PoolDeadlock",
+    "PoolDraining",
     "PoolError",
     "PoolForked",
     "PoolHealth",

@@ -13,6 +13,7 @@ SnakepitError
 │   └── WrongCallStyle (TypeError)         execute() on a tool that streams                    tool_streams
 ├── PoolError                              the pool cannot take the call
 │   ├── PoolClosed (RuntimeError)                                                              pool_closed
+│   │   └── PoolDraining               it lets what it has end, and takes nothing new           pool_draining
 │   ├── PoolBroken (RuntimeError)          its workers cannot be started any more              pool_broken
 │   ├── PoolForked (RuntimeError)          used in a forked child                              pool_forked
 │   ├── PoolStartFailed (RuntimeError)     no worker became ready                              pool_start_failed
@@ -152,6 +153,12 @@ class PoolClosed(PoolError, RuntimeError):
     """The pool has been closed."""
 
     code = "pool_closed"
+
+
+class PoolDraining(PoolClosed):
+    """The pool takes no new calls; it lets those that it has end."""
+
+    code = "pool_draining"
 
 
 class PoolBroken(PoolError, RuntimeError):

@@ -10,7 +10,18 @@ import pytest
 import snakepit
 
 #: Awaited on the async face; all other methods are called alike.
-_AWAITED = {"start", "close", "execute", "sessions", "session_info", "dump_stacks", "end_session", "rebind_session", "end_quarantine"}
+_AWAITED = {
+    "start",
+    "close",
+    "execute",
+    "sessions",
+    "session_info",
+    "dump_stacks",
+    "end_session",
+    "rebind_session",
+    "end_quarantine",
+    "drain",
+}
 
 #: The same of sessions.
 _SESSION_AWAITED = {"open", "end", "execute", "info", "update", "rebind", "put_program", "get_program", "delete_program", "programs"}

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
 from snakepit._pool.call import Ended, Failed, ProgressNews
+from snakepit._pool.draining import Drained
 from snakepit._pool.engine import Engine
 from snakepit._pool.setup import PoolSetup
 from snakepit._pool.tools import ToolSpec
@@ -80,6 +81,30 @@ class AsyncPool(PoolBase):
     async def close(self) -> None:
         """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
         await self._close(finish_unary=False)
+
+    async def drain(self, timeout: float | None = 30.0) -> Drained:
+        """Take no new calls, let those that run or wait end, and cut off what has not ended in time. `close` is quick then.
+
+        New calls raise `PoolDraining`, which is a `PoolClosed`; those that host tools make for running calls are still taken.
+        A pool that has not started, or is starting, is closed.
+
+        Args:
+            timeout: seconds; None: as long as the calls take.
+
+        Returns:
+            whether every call ended by itself, and how many were cut off. Their callers get `PoolDraining`.
+        """
+        seconds = call_timeout("timeout", timeout)
+        if self._pid == os.getpid() and self._closed:
+            return Drained()
+        self._usable()
+        engine = self._engine
+        if engine is None or not (self._starting is not None and self._starting.done()):
+            await self.close()
+            return Drained()
+        self._on_its_loop(engine)
+        await asyncio.sleep(0)  # what has been submitted before this line has not been begun yet
+        return await engine.draining.run(seconds)
 
     async def _close(self, *, finish_unary: bool) -> None:
         if self._pid != os.getpid():

@@ -186,5 +186,6 @@ class PoolBase:
         return tuple(self._engine.tools.values()) if self._engine is not None else ()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "not started" if self._engine is None else "running"
+        running = "running" if self._engine is None or not self._engine.draining.begun else "draining"
+        state = "closed" if self._closed else "not started" if self._engine is None else running
         return f"<{type(self).__name__} of {self._config.size}, {state}>"

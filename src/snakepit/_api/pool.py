@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
 from snakepit._pool.call import Call, Ended, Failed, Item, ProgressNews
+from snakepit._pool.draining import Drained
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed
 from snakepit._pool.setup import PoolSetup
@@ -96,6 +97,33 @@ class Pool(PoolBase):
     def close(self) -> None:
         """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
         self._close(finish_unary=False)
+
+    def drain(self, timeout: float | None = 30.0) -> Drained:
+        """Take no new calls, let those that run or wait end, and cut off what has not ended in time. `close` is quick then.
+
+        New calls raise `PoolDraining`, which is a `PoolClosed`; those that host tools make for running calls are still taken.
+        A pool that has not started, or is starting, is closed.
+
+        Args:
+            timeout: seconds; None: as long as the calls take.
+
+        Returns:
+            whether every call ended by itself, and how many were cut off. Their callers get `PoolDraining`.
+        """
+        seconds = call_timeout("timeout", timeout)
+        if self._pid == os.getpid() and self._closed:
+            return Drained()
+        self._usable()
+        LoopThread.ensure_elsewhere()
+        engine, loop = self._engine, self._loop
+        if engine is None or loop is None:
+            self.close()
+            return Drained()
+        holder = LoopThread.acquire()  # a close by another thread meanwhile must not end the loop under this one
+        try:
+            return loop.run(engine.draining.run(seconds)) if holder is loop else Drained()
+        finally:
+            holder.release()
 
     def _close(self, *, finish_unary: bool) -> None:
         if self._pid != os.getpid():

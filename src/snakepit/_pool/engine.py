@@ -32,6 +32,7 @@ from snakepit_bridge.wire.frames import Window
 from . import failures
 from .call import Call, Failed, Mailbox
 from .dispatcher import Dispatcher
+from .draining import Draining
 from .host_tools.context import CURRENT
 from .host_tools.offers import Offers
 from .host_tools.tools import HostTools
@@ -66,6 +67,7 @@ class Engine:
         self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._let_go, offers.drop_session, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
         self._ledger = self._calls.ledger
+        self.draining = Draining(self._ledger, self.run_id, self.cancel)
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads, redactor)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
         self._broken: SnakepitError | None = None
@@ -133,10 +135,9 @@ class Engine:
             kill: do not wait for workers to clean up.
         """
         if finish_unary and self._broken is None:
-            await self._ledger.unary_calls_ended()
+            await self._ledger.calls_ended(unary_only=True)
         self._closing = True
-        for call in self._ledger.open_calls():
-            self.cancel(call, "the pool was closed", failures.closed_under(call))
+        self.draining.cut_off("the pool was closed", failures.closed_under)
         await self._host_tools.close()
         self._supervisor.stop()
         for worker in self.workers() if kill else ():
@@ -185,13 +186,16 @@ class Engine:
         Raises:
             NestingTooDeep: it was made by a host tool, too many levels deep.
             CallCancelled: it was made by a host tool that nobody waits for any more.
+            PoolDraining: the pool takes no new calls, and no running call of its own needs this one.
         """
+        above = CURRENT.get()
+        if self.draining.refuses(above.ancestors if above is not None else ()):
+            raise failures.draining()
         number = next(self._ids)
         call = Call(number, tool, args, streaming, timeout, self._window, mailbox, **options)
         spec = self.tools.get(tool)
         call.blocking = spec is not None and not spec.asynchronous
         call.repeatable = spec is not None and spec.idempotent
-        above = CURRENT.get()
         if above is None:
             call.correlation_id = f"{self.run_id}-{number}"
         elif above.depth >= self.config.max_call_depth:
@@ -206,8 +210,8 @@ class Engine:
     def submit(self, call: Call) -> None:
         """Take a call in. Its mailbox gets whatever comes of it; refusals too."""
         refusal = self._refusal()
-        if refusal is not None:
-            call.finish(Failed(refusal))
+        if refusal is not None or self.draining.refuses(call.ancestors):
+            call.finish(Failed(refusal or failures.draining()))
         elif call.over:  # cancelled before it got here: only the figures have to do with it
             self._ledger.enter(call)
             self._ledger.leave(call)
@@ -274,15 +278,8 @@ class Engine:
             call = self._ledger.get(event.call_id)
             if call is not None and not call.over:
                 call.report(event.payload)
-        elif isinstance(event, frames.HostCall):
-            parent = event.options.get("parent")
-            call = self._ledger.get(parent) if isinstance(parent, int) else None
-            ours = call if call is not None and call.worker_id == worker.id else None
-            self._host_tools.begin(worker.id, worker.connection, event, ours, worker.secrets)
-        elif isinstance(event, frames.Credit):
-            self._host_tools.credit(worker.id, event)
-        elif isinstance(event, frames.Cancel):
-            self._host_tools.cancel(worker.id, event)
+        elif isinstance(event, frames.HostCall | frames.Credit | frames.Cancel):
+            self._host_tools.worker_event(worker, event, self._ledger.get)
         elif isinstance(event, frames.Unknown):
             _log.warning("%s sent a frame of unknown kind %r, which is ignored; is its snakepit-bridge newer?", worker.id, event.kind)
 
@@ -313,8 +310,7 @@ class Engine:
         self._setup.remove()
         if main.cancelled():  # the loop ends under an open pool, and nobody will call `close`
             self._closing = True
-            for call in self._ledger.open_calls():
-                self.cancel(call, "the pool's loop has ended", failures.closed_under(call))
+            self.draining.cut_off("the pool's loop has ended", failures.closed_under)
             self._host_tools.cancel_all()
             return
         fault = main.exception()
@@ -368,6 +364,7 @@ class Engine:
             quarantined=self._supervisor.quarantined,
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
+            draining=self.draining.begun and not self._closing,
             protocol=self._selection.protocol,
             protocol_reasons=self._selection.reasons,
             free_threaded=any(worker.free_threaded for worker in self.workers()),
@@ -377,7 +374,11 @@ class Engine:
 
     def _condition(self) -> Condition:
         broken = "" if self._broken is None else self._broken.message
-        return Condition("closed" if self._closing else "serving" if self._serving else "starting", broken, self._failed_start)
+        return Condition(
+            "closed" if self._closing else "draining" if self.draining.begun else "serving" if self._serving else "starting",
+            broken,
+            self._failed_start,
+        )
 
     async def end_quarantine(self) -> int:
         """Start a worker in each slot that is quarantined; returns how many those are."""

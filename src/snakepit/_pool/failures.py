@@ -17,6 +17,7 @@ from snakepit.errors import (
     PoolBroken,
     PoolClosed,
     PoolDeadlock,
+    PoolDraining,
     PoolForked,
     PoolStartFailed,
     ProtocolUnavailable,
@@ -172,6 +173,22 @@ def deadline_passed(call: Call) -> WorkerTimeout:
 def closed() -> PoolClosed:
     """The pool takes no calls any more."""
     return PoolClosed("the pool is closed", hint="make a new one, or keep the call inside the `with` block")
+
+
+def draining() -> PoolDraining:
+    """The pool takes no new calls."""
+    return PoolDraining(
+        "the pool is draining: it takes no new calls, and lets those that it has end",
+        hint="drain() or the end of the script has been asked for; use another pool, or leave",
+    )
+
+
+def drained_under(call: Call, timeout: float | None) -> PoolDraining:
+    """The pool was drained, and the call did not end in time."""
+    bound = "in time" if timeout is None else f"within {timeout:g} s"
+    return PoolDraining(
+        f"the pool was drained, and {call.tool!r} did not end {bound}", hint="give drain() a larger timeout", tool=call.tool
+    )
 
 
 def forked(parent: int) -> PoolForked:

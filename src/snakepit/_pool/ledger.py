@@ -59,9 +59,9 @@ class Ledger:
         call.timers.clear()
         self._open.pop(call.id, None)
 
-    async def unary_calls_ended(self) -> None:
-        """Wait until no call that gives one result is without its end. Each has a deadline, unless its caller wanted none."""
-        while any(not call.streaming and not call.over for call in self._open.values()):
+    async def calls_ended(self, *, unary_only: bool) -> None:
+        """Wait until no call (or none that gives one result) is without its end. Each has a deadline, unless its caller wanted none."""
+        while any(not call.over and not (unary_only and call.streaming) for call in self._open.values()):
             self._changed.clear()
             await self._changed.wait()
 

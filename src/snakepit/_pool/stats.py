@@ -19,6 +19,7 @@ class PoolStats:
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
         chunks: chunks received. retried: calls that ran once more, as their tools allow it and their worker had died.
         killed: workers that had to be killed because a cancelled call did not end.
+        draining: the pool takes no new calls.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
         free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
             in them, which on such a build a library that was imported can bring about.
@@ -40,6 +41,7 @@ class PoolStats:
     chunks: int = 0
     killed: int = 0
     retried: int = 0
+    draining: bool = False
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
     free_threaded: bool = False

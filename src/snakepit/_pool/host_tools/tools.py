@@ -13,6 +13,7 @@ from snakepit._pool.binary import check_binary
 from snakepit._pool.call import Call
 from snakepit._pool.tools import ToolSpec, did_you_mean
 from snakepit._workers.known_secrets import KnownSecrets
+from snakepit._workers.worker import Worker
 from snakepit.errors import InvalidParameter
 from snakepit_bridge.binary_parameters import received
 from snakepit_bridge.redaction import Redactor
@@ -51,6 +52,20 @@ class HostTools:
         self._offspring: dict[int, Offspring] = {}  # by the call whose host tools have made it
 
     # Running ----------------------------------------------------------------------------------------------------------------------
+
+    def worker_event(
+        self, worker: Worker, event: frames.HostCall | frames.Credit | frames.Cancel, find: Callable[[int], Call | None]
+    ) -> None:
+        """Something about host tools came over a worker's channel. `find`: an open call, by its number."""
+        if isinstance(event, frames.HostCall):
+            parent = event.options.get("parent")
+            call = find(parent) if isinstance(parent, int) else None
+            ours = call if call is not None and call.worker_id == worker.id else None
+            self.begin(worker.id, worker.connection, event, ours, worker.secrets)
+        elif isinstance(event, frames.Credit):
+            self.credit(worker.id, event)
+        else:
+            self.cancel(worker.id, event)
 
     def begin(self, worker_id: str, connection: Connection, event: frames.HostCall, parent: Call | None, secrets: KnownSecrets) -> None:
         """A tool asks. It gets exactly one answer. `secrets`: what the worker knows, and learns by it."""
