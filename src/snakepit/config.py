@@ -29,6 +29,7 @@ from ._setting_checks import (
     check_trace,
     check_ttl,
 )
+from ._settings_together import check_together
 from .errors import ConfigurationError, InvalidParameter
 from .heartbeat import Heartbeat, check_heartbeat
 
@@ -56,6 +57,7 @@ class PoolSettings(TypedDict, total=False):
     """The keyword arguments of `Pool` and `AsyncPool`; times in seconds.
 
     size: workers; by default the usable CPUs, container limits counted.
+    spares: ready workers beyond `size`, of which one takes the place of a worker that is lost, at once.
     protocol: what carries the channels: "grpc", "msgpack" or "json"; a list of them, best first; "auto": the best there is.
     python: interpreter of the workers, a path, a name on PATH, or a virtual environment's directory; by default this one.
     command: starts a worker that serves on its stdin and stdout, such as ["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"].
@@ -88,6 +90,7 @@ class PoolSettings(TypedDict, total=False):
     """
 
     size: int | None
+    spares: int
     protocol: str | Sequence[str]
     python: str | os.PathLike[str] | None
     command: Sequence[str] | None
@@ -135,6 +138,7 @@ class PoolConfig:
     """A pool's settings, checked. `PoolSettings` says what each means."""
 
     size: int
+    spares: int = 0
     protocol: str | tuple[str, ...] = "auto"
     python: str | None = None
     command: tuple[str, ...] = ()
@@ -192,7 +196,7 @@ def pool_config(settings: Mapping[str, Any]) -> PoolConfig:
     for name, check in _CHECKS.items():
         if name in given:
             given[name] = check(name, given[name])
-    _check_together(given)
+    check_together(given)
     return PoolConfig(**given)
 
 
@@ -311,27 +315,6 @@ def _interpreter(name: str, value: Any) -> str | None:
     raise ConfigurationError(f"{name} is {value!r}, which does not exist or cannot be run", hint=hint, field=name, value=value)
 
 
-def _check_together(given: Mapping[str, Any]) -> None:
-    """What each setting allows, and two of them together do not."""
-    threads, profile = given.get("threads_per_worker", 1), given.get("profile", "process")
-    if threads > 1 and profile != "thread":
-        message = f"threads_per_worker is {threads}; allowed is 1 where profile is {profile!r}, not 'thread'"
-        hint = "profile='thread' runs several calls at once in one worker; the adapter has to be thread-safe"
-        raise ConfigurationError(message, hint=hint, field="threads_per_worker", value=threads)
-    protocol = given.get("protocol", "auto")
-    if given.get("command"):
-        for other in ("python", "base_port"):
-            if given.get(other) is not None:
-                hint = "the command starts the worker's Python itself, and speaks over its stdin and stdout"
-                raise ConfigurationError(f"{other} and command are both given", hint=hint, field=other)
-    by = "command" if given.get("command") else "base_port"
-    if (given.get("command") and protocol in ("grpc", ("grpc",))) or (
-        given.get("base_port") is not None and protocol != "auto" and "grpc" not in protocol
-    ):
-        hint = "gRPC is the protocol that uses ports; a command's worker speaks msgpack or json over its stdin and stdout"
-        raise ConfigurationError(f"protocol is {protocol!r}, which does not go with {by}", hint=hint, field="protocol", value=protocol)
-
-
 def _path(name: str, value: Any) -> str | None:
     if value is None:
         return None
@@ -344,6 +327,7 @@ def _path(name: str, value: Any) -> str | None:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "size": _whole(1, 10_000),
+    "spares": _whole(0, 1_000),
     "protocol": _protocol,
     "python": _interpreter,
     "command": check_command,

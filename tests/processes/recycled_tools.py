@@ -28,6 +28,10 @@ class Recycled(BaseAdapter):
         return os.getpid()
 
     @tool
+    def end(self, code: int) -> None:
+        os._exit(code)
+
+    @tool
     def count(self, n: int, folder: str):
         for number in range(n):
             yield {"n": number, "pid": os.getpid()}

@@ -358,7 +358,8 @@ class Engine:
         """A picture of the pool now."""
         return PoolStats(
             size=self.config.size,
-            workers_ready=sum(worker.state is State.READY for worker in self.workers()),
+            workers_ready=sum(worker.state is State.READY and worker.serving.done() for worker in self.workers()),
+            spares=self._supervisor.spares,
             restarts=self._supervisor.restarts,
             recycled=self._supervisor.recycled,
             quarantined=self._supervisor.quarantined,

@@ -79,6 +79,7 @@ class PoolSetup:
         """The supervisor of this pool's workers; it starts nothing yet."""
         settings = SupervisorSettings(
             size=config.size,
+            spares=config.spares,
             start_timeout=config.start_timeout,
             connection_timeout=config.connection_timeout,
             close_timeout=config.close_timeout,

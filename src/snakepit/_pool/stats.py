@@ -13,6 +13,7 @@ class PoolStats:
 
     Attributes:
         size: workers wanted; workers_ready: workers that serve; restarts: workers started in place of others that had died.
+        spares: ready workers beyond those that serve, which wait to take the place of one that is lost.
         recycled: workers that another one took the place of because of their age, work or memory.
         quarantined: places in which no worker is started for a while, with cause and mend.
         queued, running: calls that wait and that run.
@@ -27,6 +28,7 @@ class PoolStats:
 
     size: int
     workers_ready: int = 0
+    spares: int = 0
     restarts: int = 0
     recycled: int = 0
     quarantined: tuple[QuarantinedSlot, ...] = ()

@@ -14,7 +14,7 @@ class WorkerInfo:
         endpoint: the live address, stored once the worker has reported ready; empty before.
         started: seconds since the epoch; uptime: seconds.
         python: version of its interpreter; protocol, codec: what carries its channel.
-        calls_served, running: numbers of calls.
+        calls_served, running: numbers of calls. spare: it waits, ready, for the place of a worker that is lost.
         free_threaded: its interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code there,
             which on such a build a library that was imported can bring about.
     """
@@ -33,3 +33,4 @@ class WorkerInfo:
     running: int
     free_threaded: bool = False
     gil_enabled: bool = True
+    spare: bool = False

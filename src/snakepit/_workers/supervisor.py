@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from snakepit._channel import grpc_loading
@@ -19,12 +19,14 @@ from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.frames import HostEvent
 
 from . import beats, wear
+from .bench import Bench
 from .ends import Death, StartFailure
 from .launchers import Launcher, LaunchSpec
 from .lifecycle import State
 from .output import OutputSetting
 from .restarts import RestartLimits, RestartPolicy, Step, Verdict
 from .slots import QuarantinedSlot, Slot
+from .starts import Starts, Turn
 from .worker import Worker
 
 #: A worker that lived this long without a call was not useless (seconds).
@@ -33,7 +35,7 @@ _USEFUL_AFTER = 5.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SupervisorSettings:
-    """What the supervisor needs of a pool's configuration. Times in seconds."""
+    """What the supervisor needs of a pool's configuration. Times in seconds. `spares`: ready workers beyond `size`, which wait."""
 
     size: int
     start_timeout: float
@@ -47,6 +49,7 @@ class SupervisorSettings:
     memory_limit: int | None = None
     loads_grpc: bool = True
     trace: tuple[str, ...] = ()
+    spares: int = 0
 
 
 class Listener(Protocol):
@@ -61,6 +64,24 @@ class Listener(Protocol):
     def worker_worn(self, worker: Worker, reason: str) -> None: ...
 
     def start_failed(self, failure: StartFailure, *, gave_up: bool) -> None: ...
+
+
+@dataclasses.dataclass(slots=True)
+class _Start:
+    """A worker of a slot, which is to be started.
+
+    Attributes:
+        worn: leaves as soon as this one is ready.
+        first: of its slot.
+        turn: None until it may be launched. failure: why that did not work.
+    """
+
+    slot: Slot
+    worker: Worker
+    worn: Worker | None = None
+    first: bool = False
+    turn: Turn | None = None
+    failure: StartFailure | None = None
 
 
 class Supervisor:
@@ -78,31 +99,38 @@ class Supervisor:
         self._policy = RestartPolicy(settings.restarts)
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
-        self._first_lives = settings.size  # slots whose first worker has not ended: of these nobody knows yet
-        self._slots = [Slot(number) for number in range(1, settings.size + 1)]
+        self._starts = Starts()
+        self._bench = Bench(settings.size)
+        self._untried: set[str] = set()  # slots' first workers that were launched and may yet become ready
+        self._slots = [Slot(number) for number in range(1, settings.size + settings.spares + 1)]
         self.workers: dict[str, Worker] = {}
         self.restarts = self.recycled = 0
 
     async def run(self) -> None:
-        """Keep `size` workers alive until `stop`."""
+        """Keep `size` workers alive, and the spares, until `stop`."""
         try:
             async with asyncio.TaskGroup() as group:
                 if self._settings.loads_grpc:
                     group.create_task(grpc_loading.load(), name="import-carrier")
                 for slot in self._slots:
                     self._policy.begun(slot.number)
-                    worker = self._new_worker()
-                    failure = self._launch(worker)  # all at once, before anything is awaited: they start in parallel
-                    group.create_task(self._keep_slot(slot, worker, failure, group.create_task), name=f"slot-{worker.id}")
+                    start = self._begin(slot, first=True)  # a batch before anything is awaited: they start in parallel
+                    group.create_task(self._keep_slot(start, group.create_task), name=f"slot-{start.worker.id}")
         finally:
             await _to_its_end(self._launcher.close)
 
     def stop(self) -> None:
         """Let every worker finish its calls and leave; start no other."""
         self._stopping.set()
+        self._starts.open()
         for worker in self.workers.values():
             worker.drain()
         self._wake_slots()
+
+    @property
+    def spares(self) -> int:
+        """How many workers wait to take another one's place."""
+        return len(self._bench.spares)
 
     @property
     def quarantined(self) -> tuple[QuarantinedSlot, ...]:
@@ -130,43 +158,38 @@ class Supervisor:
     def _event(self, worker: Worker, event: HostEvent) -> None:
         self._listener.worker_event(worker, event)
 
-    def _launch(self, worker: Worker) -> StartFailure | None:
+    def _begin(self, slot: Slot, worn: Worker | None = None, *, first: bool = False) -> _Start:
+        """A new worker, launched if it may be now; else `_ready` waits for its turn."""
+        start = _Start(slot, self._new_worker(), worn, first, self._starts.take())
+        if start.turn is not None:
+            self._launch(start)
+        return start
+
+    def _launch(self, start: _Start) -> None:
         try:
-            worker.launch()
+            start.worker.launch()
         except StartFailure as failure:
-            return failure
-        return None
+            start.failure = failure
+        if start.first:
+            self._untried.add(start.worker.id)
 
-    async def _keep_slot(
-        self,
-        slot: Slot,
-        worker: Worker,
-        failure: StartFailure | None,
-        create_task: Callable[..., asyncio.Task[None]],
-        worn: Worker | None = None,
-    ) -> None:
-        """Start worker after worker, until the pool stops or another slot takes this one's place.
-
-        Args:
-            worn: leaves as soon as a worker of this slot is ready.
-        """
-        first = worn is None
+    async def _keep_slot(self, start: _Start, create_task: Callable[..., asyncio.Task[None]]) -> None:
+        """Start worker after worker, until the pool stops or another task takes the slot over."""
+        slot, worn = start.slot, start.worn
         while True:
-            useful, problem = await self._live(slot, worker, failure, create_task, worn)
+            useful, problem = await self._live(start, create_task)
+            worker = start.worker
             if worker.succeeded:
                 return
-            self._first_lives -= first
-            first = False
             verdict = self._policy.died(
-                slot.number, useful=useful, now=time.monotonic(), serving=self._serves(), untried=self._first_lives > 0
+                slot.number, useful=useful, now=time.monotonic(), serving=self._serves(), untried=bool(self._untried)
             )
             if problem is not None and not self._stopping.is_set():
                 self._listener.start_failed(problem, gave_up=verdict.step is Step.GIVE_UP)
             if not await self._carried_out(verdict, slot, worker, problem):
                 return
             self.restarts += 1
-            worker = self._new_worker()
-            failure = self._launch(worker)
+            start = self._begin(slot, worn)
 
     async def _carried_out(self, verdict: Verdict, slot: Slot, worker: Worker, problem: StartFailure | None) -> bool:
         """Do as the policy says; is another worker to be started in the slot then?"""
@@ -177,42 +200,70 @@ class Supervisor:
             return not self._stopping.is_set()
         return not await self._stopped_within(verdict.seconds)
 
-    async def _live(
-        self, slot: Slot, worker: Worker, failure: StartFailure | None, create_task: Callable[..., asyncio.Task[None]], worn: Worker | None
-    ) -> tuple[bool, StartFailure | None]:
+    async def _live(self, start: _Start, create_task: Callable[..., asyncio.Task[None]]) -> tuple[bool, StartFailure | None]:
         """One worker's whole life: (was it of use?, why it was not)."""
-        settings, ready_at = self._settings, None
+        settings, worker, ready_at = self._settings, start.worker, None
         death: Death | None = None
         try:
-            if failure is not None:
-                return False, failure
             try:
-                await worker.attach(create_task, settings.start_timeout, settings.connection_timeout)
+                await self._ready(start, create_task)
             except StartFailure as problem:
                 return False, problem
             if worker.state is not State.READY:
                 return True, None  # the pool was closed in that moment
             ready_at = time.monotonic()
-            self._listener.worker_ready(worker)
-            if worn is not None and worker.state is State.READY and worn.id in self.workers:
-                self._listener.worker_worn(worn, worn.worn.result())
-            death = await self._lost_or_stopped(slot, worker, create_task)
+            self._take_place(worker, start.worn)
+            death = await self._lost_or_stopped(start.slot, worker, create_task)
             if death is None:
                 return True, None
             useful = worker.calls_served > 0 or bool(worker.running) or time.monotonic() - ready_at > _USEFUL_AFTER
             self._listener.worker_lost(worker, death)
+            self._serve(self._bench.gone(worker.id))
             if useful:
                 return True, None
             return False, StartFailure("start", f"{worker.id} died unused: {death.cause}", stderr=death.stderr)
         finally:
+            self._untried.discard(worker.id)
             # A worker that never served, or whose channel is broken, has nothing to finish.
             patience = settings.close_timeout if self._stopping.is_set() and ready_at is not None else 0.0
             await _to_its_end(functools.partial(worker.end, patience))
             self.workers.pop(worker.id, None)
+            self._bench.gone(worker.id)
             if ready_at is not None and not self._serves():  # nobody serves: no slot may be left out now
                 self._wake_slots()
             if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
                 self._listener.worker_lost(worker, await worker.lost())
+
+    async def _ready(self, start: _Start, create_task: Callable[..., asyncio.Task[None]]) -> None:
+        """Launch it when it may be, and wait until it is ready, or the pool stops.
+
+        Raises:
+            StartFailure: it does not become ready.
+        """
+        if start.turn is None:
+            start.turn = await self._starts.wait()
+            if self._stopping.is_set():
+                return
+            self._launch(start)
+        try:
+            if start.failure is not None:
+                raise start.failure
+            await start.worker.attach(create_task, self._settings.start_timeout, self._settings.connection_timeout)
+        finally:
+            start.turn.over()
+
+    def _take_place(self, worker: Worker, worn: Worker | None) -> None:
+        """A worker is ready: it serves, or waits as a spare. Whoever it replaces leaves, once as many serve as before."""
+        if worn is not None and worn.id in self.workers:
+            self._serve(self._bench.gone(worn.id))
+        self._serve(self._bench.ready(worker.id))
+        if worn is not None and worker.state is State.READY and worn.id in self.workers:
+            self._listener.worker_worn(worn, worn.worn.result())
+
+    def _serve(self, worker_ids: Iterable[str]) -> None:
+        for worker_id in worker_ids if not self._stopping.is_set() else ():
+            self.workers[worker_id].serving.set_result(None)
+            self._listener.worker_ready(self.workers[worker_id])
 
     async def _lost_or_stopped(self, slot: Slot, worker: Worker, create_task: Callable[..., asyncio.Task[None]]) -> Death | None:
         """How the worker ended; None if the pool is stopping, which bounds what it still may do. It is looked after meanwhile."""
@@ -238,9 +289,12 @@ class Supervisor:
         if not self._stopping.is_set():
             worker.succeeded = True
             self.recycled += 1
-            successor = self._new_worker()
-            failure = self._launch(successor)
-            create_task(self._keep_slot(slot, successor, failure, create_task, worker), name=f"slot-{successor.id}")
+            at_once = bool(self._bench.spares)
+            start = self._begin(slot, None if at_once else worker)
+            create_task(self._keep_slot(start, create_task), name=f"slot-{start.worker.id}")
+            if at_once:  # a spare serves in its place, and the new one will be a spare
+                self._serve(self._bench.gone(worker.id))
+                self._listener.worker_worn(worker, worker.worn.result())
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -17,14 +17,24 @@ _SPREAD = 0.1
 
 async def watch(worker: Worker, max_age: float | None, memory_limit: int | None) -> None:
     """Until cancelled: `wear` the worker at its age, kill it at its limit of memory (bytes)."""
-    loop = asyncio.get_running_loop()
-    ends = None if max_age is None else loop.time() + max_age * random.uniform(1.0 - _SPREAD, 1.0)  # noqa: S311 - spreads load
-    while ends is not None or memory_limit is not None:
-        left = None if ends is None else ends - loop.time()
-        if left is not None and left <= 0:
-            worker.wear(f"it had lived for {max_age:g} s")
-            ends = left = None
-        await asyncio.sleep(min(item for item in (left, _LOOK_SECONDS if memory_limit is not None else None, 60.0) if item is not None))
-        if memory_limit is not None and (held := worker.memory(loop.time())) > memory_limit:
-            worker.condemn(f"killed because it held {held} bytes of memory, more than its limit of {memory_limit}", look=True)
+    async with asyncio.TaskGroup() as group:
+        if max_age is not None:
+            group.create_task(_watch_age(worker, max_age), name=f"{worker.id}-age")
+        if memory_limit is not None:
+            group.create_task(_watch_memory(worker, memory_limit), name=f"{worker.id}-memory")
+
+
+async def _watch_age(worker: Worker, max_age: float) -> None:
+    """A spare does not age: it has done nothing yet."""
+    await asyncio.wait([worker.serving])
+    await asyncio.sleep(max_age * random.uniform(1.0 - _SPREAD, 1.0))  # noqa: S311 - spreads load
+    worker.wear(f"it had lived for {max_age:g} s")
+
+
+async def _watch_memory(worker: Worker, limit: int) -> None:
+    while True:
+        held = worker.memory(asyncio.get_running_loop().time())
+        if held > limit:
+            worker.condemn(f"killed because it held {held} bytes of memory, more than its limit of {limit}", look=True)
             return
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -53,6 +53,7 @@ class Worker:
     Attributes:
         secrets: what must be masked in its output, told by who gives it calls.
         selection: the protocol that was chosen on its report; None where that was known before.
+        serving: set when it takes calls, or waits to as a spare no longer.
         worn: set to why another one is to take its place; succeeded: one has been started for that.
         retiring: why it is to leave when its calls have ended; empty: it is not.
         words: how many events its channel has brought: signs of life; heard: when the last of them came (`time.monotonic`); 0.0: never.
@@ -92,6 +93,7 @@ class Worker:
         self._closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.retiring = ""
         self.succeeded = False
+        self.serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gauge = MemoryGauge()
         self.condemned = self._stacks = ""
@@ -289,6 +291,7 @@ class Worker:
             running=len(self.running),
             free_threaded=self.free_threaded,
             gil_enabled=self.gil_enabled,
+            spare=self.state is State.READY and not self.serving.done(),
         )
 
     # Ending ----------------------------------------------------------------------------------------------------------------
