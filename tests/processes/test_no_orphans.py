@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import marshal
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ import snakepit
 from orphans import KINDS, TOOLS, WITHIN, NastyHost, family, gone_within, keepers
 from pool_helpers import wait_until
 from snakepit._workers import guardian_program
+from snakepit._workers.guardian import Guardian
 from snakepit._workers.guardian_program import born, children
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guardian is Linux's")
@@ -166,6 +170,35 @@ def test_no_order_is_lost(tmp_path: pathlib.Path) -> None:
         os.kill(guardian, signal.SIGCONT)
         wait_until(lambda: pool.stats().restarts == 2, "the end of both")
         assert pool.execute("add", {"a": 1, "b": 2}) == 3
+
+
+async def test_no_order_overtakes_another() -> None:
+    """What is given while others wait for the socket waits behind them, also when there is room again."""
+    theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    guardian = Guardian("run")
+    with theirs, ours:
+        theirs.setblocking(False)
+        ours.setblocking(False)
+        guardian._socket = ours
+        got: list[int] = []
+
+        def read(most: int) -> None:
+            with contextlib.suppress(BlockingIOError):
+                got.extend(marshal.loads(theirs.recv(1000))["kill"] for _ in range(most))
+
+        for number in range(3000):
+            guardian.order({"kill": number})
+            if number % 300 == 299:
+                read(10)  # room for some: not for those that are given now
+        assert len(got) < 3000 - len(guardian._backlog) < 3000
+        for _ in range(10_000):
+            read(100)
+            await asyncio.sleep(0)
+            if not guardian._backlog:
+                break
+        read(3000)
+        assert got == list(range(3000))
+        guardian._forget()
 
 
 def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:

@@ -75,6 +75,7 @@ class Guardian:
         self._wards: dict[int, Ward] = {}
         self._number = 0
         self._backlog: collections.deque[tuple[bytes, list[int]]] = collections.deque()  # orders, with descriptors of ours
+        self._sending = threading.RLock()  # around the socket and the backlog; a garbage collection may give an order meanwhile
         self._sweeps: set[asyncio.Future[None]] = set()
 
     def start(
@@ -121,14 +122,8 @@ class Guardian:
 
     def order(self, order: dict[str, int]) -> None:
         """Tell the guardian what to do, if it is there. From any thread."""
-        sock, data = self._socket, marshal.dumps(order)
-        if sock is not None:
-            try:
-                sock.send(data)
-            except BlockingIOError:
-                self._loop.call_soon_threadsafe(self._later, data, [])
-            except OSError:
-                pass  # it has ended, and with it what it was to be told of
+        with contextlib.suppress(OSError, RuntimeError):  # it has ended, or the loop, and with it what it was to be told of
+            self._send(marshal.dumps(order), [])
 
     async def close(self) -> None:
         """End it, and all that is left below it; bounded."""
@@ -162,23 +157,26 @@ class Guardian:
         self._loop.add_reader(ours.fileno(), self._read)
 
     def _send(self, data: bytes, fds: Sequence[int]) -> None:
-        assert self._socket is not None
-        try:
-            socket.send_fds(self._socket, [data], fds)
-        except BlockingIOError:  # it has more to do than its socket takes
-            self._later(data, [os.dup(fd) for fd in fds])
+        """Send an order now, or behind those that the socket has not taken yet: none overtakes another."""
+        with self._sending:
+            if self._socket is None:
+                return
+            if not self._backlog:
+                try:
+                    socket.send_fds(self._socket, [data], fds)
+                except BlockingIOError:  # it has more to do than its socket takes
+                    self._loop.call_soon_threadsafe(self._wait_to_write)
+                else:
+                    return
+            self._backlog.append((data, [os.dup(fd) for fd in fds]))
 
-    def _later(self, data: bytes, fds: list[int]) -> None:
-        """Keep an order, with descriptors of ours, until the socket takes it."""
-        if self._socket is None:
-            _close_all(fds)
-            return
-        self._backlog.append((data, fds))
-        self._loop.add_writer(self._socket.fileno(), self._write)
+    def _wait_to_write(self) -> None:
+        if self._socket is not None:
+            self._loop.add_writer(self._socket.fileno(), self._write)
 
     def _write(self) -> None:
-        assert self._socket is not None
-        with contextlib.suppress(OSError):  # full again; or it has ended, which its end of file tells
+        with self._sending, contextlib.suppress(OSError):  # full again; or it has ended, which its end of file tells
+            assert self._socket is not None
             while self._backlog:
                 data, fds = self._backlog[0]
                 socket.send_fds(self._socket, [data], fds)
@@ -236,10 +234,11 @@ class Guardian:
             self._loop.call_soon_threadsafe(_set, done, None)
 
     def _forget(self) -> None:
-        sock, self._socket, self._process = self._socket, None, None
+        with self._sending:
+            sock, self._socket, self._process = self._socket, None, None
+            while self._backlog:
+                _close_all(self._backlog.popleft()[1])
         self._wards.clear()
-        while self._backlog:
-            _close_all(self._backlog.popleft()[1])
         if sock is not None:
             self._loop.remove_reader(sock.fileno())
             self._loop.remove_writer(sock.fileno())
