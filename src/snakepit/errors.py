@@ -253,10 +253,25 @@ class WorkerError(SnakepitError):
     """The worker failed, not the tool."""
 
 
+def _rung(error: SnakepitError) -> str:
+    """How far the end of the call in its worker has come: `pending` while it has not ended, then what ended it.
+
+    `queued`: its tool never ran. `flag`: the tool saw `context.cancelled`, or ended by itself after the cancel. `close`: its
+    generator was closed, or its task cancelled. `exception`: `Cancelled` was raised in it. `terminate`, `kill`: its worker was
+    ended, by SIGTERM or SIGKILL. `finished`: it had ended before the cancel came. `crashed`: its worker died by itself.
+    """
+    return str(error.details.get("rung", ""))
+
+
 class WorkerTimeout(WorkerError, TimeoutError):
-    """The call did not end before its deadline; it is being cancelled in the worker."""
+    """The call did not end before its deadline; it is being cancelled in the worker, as far as `rung` says."""
 
     code = "worker_timeout"
+
+    @property
+    def rung(self) -> str:
+        """How far the end of the call in its worker has come; see the page on how to end a call early."""
+        return _rung(self)
 
 
 class ChunkTimeout(WorkerTimeout):
@@ -281,9 +296,14 @@ class ChannelError(WorkerError, ConnectionError):
 
 
 class CallCancelled(SnakepitError):
-    """The call was cancelled before it ended."""
+    """The call was cancelled before it ended; `rung` says how far that has come in its worker."""
 
     code = "call_cancelled"
+
+    @property
+    def rung(self) -> str:
+        """How far the end of the call in its worker has come; see the page on how to end a call early."""
+        return _rung(self)
 
 
 class WorkerTraceback(Exception):

@@ -114,6 +114,7 @@ class BaseAdapter:
     An adapter may have further hooks, `def` or `async def`: `on_session_start(session)` before a session's first call on this
     worker, `on_session_end(session)` when it has ended or expired, and both of `snapshot(session)`, which gives plain data and
     runs after each of its calls, and `restore(session, data)`, which takes that data on another worker when this one is lost.
+    One with `on_soft_end()`, a plain `def`, gets SIGTERM before its worker is killed: it runs then, for two seconds at most.
     """
 
     #: "worker": one instance for the worker's life. "request": a fresh one per call.

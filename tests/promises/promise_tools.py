@@ -52,6 +52,15 @@ def _pipe():
         os.close(write)
 
 
+def _file():
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(bytes(4 * 1024 * 1024))
+        file.flush()
+        while True:
+            file.seek(0)
+            file.read()
+
+
 def _loop():
     total = 0
     while True:
@@ -62,6 +71,7 @@ WAYS = {
     "loop": _loop,
     "sleep": lambda: time.sleep(600),
     "recv": _recv,
+    "file": _file,
     "fifo": _fifo,
     "pipe": _pipe,
     "lock": LOCK.acquire,
@@ -156,6 +166,34 @@ class Logging(BaseAdapter):
             if taken:
                 lock.release()
         return [os.getpid(), *free]
+
+
+class Racing(BaseAdapter):
+    """Ends just when it is cancelled."""
+
+    @tool
+    def spend(self, number: int, seconds: float) -> int:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            pass
+        return number * number
+
+    @tool
+    def square(self, number: int) -> int:
+        for _ in range(50):
+            number += 0
+        return number * number
+
+
+class AsyncRacing(Racing):
+    """The same on a loop."""
+
+    @tool
+    async def spend(self, number: int, seconds: float) -> int:
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:  # noqa: ASYNC110 - it is to take so long
+            await asyncio.sleep(0.0005)
+        return number * number
 
 
 class Counting(BaseAdapter):

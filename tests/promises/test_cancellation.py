@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import pathlib
+import random
+import threading
 import time
 from typing import Any
 
 import pytest
 
 import snakepit
-from promise_figures import often
+from promise_figures import measured, often
 from snakepit_bridge.call_context import Cancelled
 
 pytestmark = pytest.mark.slow
 
-WAYS = ["loop", "sleep", "recv", "fifo", "pipe", "lock", "queue", "subprocess", "generator", "coroutine"]
+WAYS = ["loop", "sleep", "recv", "file", "fifo", "pipe", "lock", "queue", "subprocess", "generator", "coroutine"]
 
 
 def wait_for(path: pathlib.Path) -> None:
@@ -56,8 +58,12 @@ def test_a_cancelled_tool_frees_its_slot_and_its_model_is_still_there(tools: str
                 model = pool.execute("loaded")
                 times.append(cancelled_once(pool, way, tmp_path))
                 kept += pool.execute("loaded") == model
-        assert pool.stats().killed == 0
+        stats = pool.stats()
     assert kept >= 0.99 * len(times)
+    assert stats.killed == 0
+    assert sum(stats.rungs.values()) == len(times)
+    assert stats.restarts == stats.tainted
+    assert stats.forced >= stats.tainted
     figures("a cancelled tool frees its slot").hold(times, p99=0.050)
 
 
@@ -101,13 +107,57 @@ def test_a_tool_that_does_not_end_costs_its_worker_and_no_more_time_than_said(
     figures(f"the slot of {tool!r} is served").hold(slots, max=ladder + 1.0)
 
 
-def test_a_deadline_is_told_in_time(tools: str, figures: Any, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("tool", ["swallow", "hold", "compute_in_c"])
+def test_a_deadline_is_told_in_time(tools: str, figures: Any, tmp_path: pathlib.Path, tool: str) -> None:
     """Whatever the tool does: within a tenth of a second."""
     late = []
     with snakepit.Pool(f"{tools}:Stubborn", size=2, cancel_timeout=0.3, worker_output="discard") as pool:
         for _ in range(often(20, 4)):
             began = time.perf_counter()
             with pytest.raises(snakepit.WorkerTimeout):
-                pool.execute("hold", {"folder": str(tmp_path)}, timeout=0.2)
+                pool.execute(tool, {"folder": str(tmp_path)}, timeout=0.2)
             late.append(time.perf_counter() - began - 0.2)
-    figures("a deadline is told").hold(late, max=0.100)
+    figures(f"the deadline of {tool!r} is told").hold(late, max=0.100)
+
+
+def race(pool: snakepit.Pool, seed: int, rounds: int, wrong: list[str]) -> None:
+    """Cancel calls in the moment in which they end, each followed by one that nobody cancels."""
+    dice = random.Random(seed)
+    for number in range(rounds):
+        wait = dice.uniform(0.0, 0.001)
+        # Half of them end while the cancel is on its way, the others when the exception is due.
+        seconds = 0.0 if number % 2 else wait + 0.02 + dice.gauss(0.001, 0.002)
+        future = pool.submit("spend", {"number": number, "seconds": seconds})
+        time.sleep(wait)
+        future.cancel()
+        try:
+            if pool.execute("square", {"number": number}, timeout=20) != number**2:
+                wrong.append(f"a wrong result after call {number}")
+            if not future.cancelled() and future.result(20) != number**2:
+                wrong.append(f"a wrong result of call {number}")
+        except snakepit.SnakepitError as error:
+            wrong.append(f"call {number} (seed {seed}): {error!r}")
+
+
+@pytest.mark.parametrize(
+    ("adapter", "settings"),
+    [("Racing", {"size": 2}), ("AsyncRacing", {"size": 2}), ("Racing", {"size": 1, "profile": "thread", "threads_per_worker": 2})],
+    ids=["main thread", "async", "threads"],
+)
+def test_a_cancel_that_comes_as_its_call_ends_touches_no_other(tools: str, adapter: str, settings: dict[str, Any]) -> None:
+    """Whatever it hits is its own call, or nothing."""
+    rounds, seed, wrong = often(10_000, 400), random.randrange(2**32), list[str]()
+    with snakepit.Pool(f"{tools}:{adapter}", **settings) as pool:
+        drivers = [threading.Thread(target=race, args=(pool, seed + number, rounds // 2, wrong)) for number in range(2)]
+        for driver in drivers:
+            driver.start()
+        for driver in drivers:
+            driver.join()
+        stats = pool.stats()
+    assert not wrong
+    assert (stats.failed, stats.crashed, stats.killed, stats.restarts) == (0, 0, 0, stats.tainted)
+    assert stats.tainted <= 0.01 * rounds
+    assert sum(stats.rungs.values()) == stats.cancelled
+    assert stats.succeeded + stats.cancelled == stats.submitted == 2 * rounds
+    assert min(stats.rungs.get(rung, 0) for rung in ("finished", "close" if adapter == "AsyncRacing" else "exception")) > 0
+    measured.append(f"cancels raced against {rounds} results ({adapter}, {settings}): {dict(stats.rungs)}, {stats.tainted} tainted")

@@ -105,6 +105,7 @@ def views() -> None:
     assert_type(stats.quarantined, tuple[snakepit.QuarantinedSlot, ...])
     assert_type(pool.end_quarantine(), int)
     assert_type(pool.drain(timeout=5).cut_off, int)
+    assert_type(stats.rungs["kill"], int)
     stats.running = 1  # pyright: ignore[reportAttributeAccessIssue]
     for worker in pool.workers():
         assert_type(worker, snakepit.WorkerHandle)

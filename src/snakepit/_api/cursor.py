@@ -77,6 +77,7 @@ class Cursor:
             tool=call.tool,
             worker_id=call.worker_id,
             chunks=call.chunks,
+            rung="pending",
         )
 
     def _batch(self, batch: Chunks) -> Iterator[Any]:

@@ -63,6 +63,8 @@ class Call:
         began: when it was given to a worker, by `time.monotonic()`; set before `worker_id`.
         worker_id: who runs it; empty while it waits.
         over: its caller has had the end of it; what still comes is dropped.
+        cancelling: its worker has been told to end it. cancelled_at: since when, on the loop's clock; cancelled_by: the error that says
+            how far that is. worker_asked: its worker has been asked to end itself for it.
         progress: the newest report of a unary call that its caller has not seen; at most one.
         binary: arguments that travel untouched, as bytes.
         session_id: the session it belongs to; empty: none. session_must_exist: it was opened before, and is not opened by this call.
@@ -90,6 +92,9 @@ class Call:
     worker_id: str = ""
     over: bool = False
     cancelling: bool = False
+    cancelled_at: float = 0.0
+    cancelled_by: SnakepitError | None = None
+    worker_asked: bool = False
     chunks: int = 0
     progress: collections.deque[dict[str, Any]] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=1))
     progress_told: bool = False

@@ -21,6 +21,7 @@ from snakepit_bridge.wire.plain import Unserialisable
 
 from . import call_log, failures
 from .call import Call, Ended, Failed
+from .ladder import Ladder
 from .ledger import Ledger
 from .nesting import Nesting
 from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
@@ -57,6 +58,7 @@ class Dispatcher:
         self._redactor = redactor
         self._call_left = call_left
         self._loop = asyncio.get_running_loop()
+        self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
         self._nesting = Nesting(scheduler, run_id, config.size)
 
     # From the callers ---------------------------------------------------------------------------------------------------------
@@ -78,12 +80,18 @@ class Dispatcher:
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
-        self.ledger.tell(call, Failed(error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)))
-        if self.ledger.get(call.id) is None or call.cancelling:
+        error = error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)
+        first = self.ledger.get(call.id) is not None and not call.cancelling
+        if first:
+            self._ladder.begin(call, error)
+        self.ledger.tell(call, Failed(error))
+        if not first:
+            self._ladder.too_late(call, error)
             return
         self._nesting.left(call)
         if not call.worker_id:  # it waits for a slot, or for its session
             self._scheduler.withdraw(call.id)
+            self._ladder.ended(call, "queued")
             self._leave(call)
             self._give(self._scheduler.next_assignments())
             return
@@ -92,9 +100,10 @@ class Dispatcher:
         if worker is None:
             return
         if worker.connection.cancel(call.id, reason):
+            self._ladder.ended(call, "queued")
             self._slot_free(call, worker)
         else:
-            call.timers.append(self._loop.call_later(self._config.cancel_timeout, self._kill_for, call, worker))
+            self._ladder.climb(call, worker)
 
     def waited_for(self, call: Call) -> None:
         """A host tool waits for this call of its own, and would wait for ever if no worker can take it; or waits no more."""
@@ -134,6 +143,8 @@ class Dispatcher:
         for call in map(self._open, removal.orphans):
             if call in again:
                 continue
+            if call.cancelling:
+                self._ladder.worker_lost(call, death, condemned=bool(worker.condemned))
             self.ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
             self._leave(call)
         self._sessions.worker_lost(worker.id, removal.lost_sessions, death.cause)
@@ -149,12 +160,12 @@ class Dispatcher:
         call.worker_id = ""
         self._enqueue(call)
 
-    def condemn(self, worker: Worker, reason: str, *, look: bool = False) -> None:
-        """Kill a worker, with what it runs; what waits for it alone is told or moves on. `look`: see first where its threads are."""
+    def condemn(self, worker: Worker, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
+        """End a worker, with what it runs; what waits for it alone is told or moves on. See `Worker.condemn`."""
         removal = self._scheduler.retire_worker(worker.id)  # first: a call that came now would die with it
         self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
         self._move(removal.stranded)
-        worker.condemn(reason, look=look)
+        worker.condemn(reason, look=look, softly=softly)
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
@@ -163,6 +174,7 @@ class Dispatcher:
             return
         facts = event.metadata if isinstance(event, frames.Result) else event.info
         warning, tainted = facts.pop("warning", None), facts.pop("tainted", False)
+        rung, forced = facts.pop("rung", "finished"), facts.pop("forced", False)
         if warning:
             warning = self._redactor.mask(str(warning), worker.secrets())
             _log.warning("%s: %s", worker.id, warning, extra={"worker_id": worker.id, "correlation_id": call.correlation_id})
@@ -175,8 +187,10 @@ class Dispatcher:
             self.ledger.tell(call, Failed(failures.from_worker(call, facts, self._redactor, worker.secrets())))
         worker.calls_served += 1
         self._wear(worker)
+        if call.cancelling:
+            self._ladder.ended(call, str(rung), forced=bool(forced))
         if tainted:
-            self.condemn(worker, "a cancelled call had to be interrupted where it may have held a lock")
+            self._taint(worker)
         self._slot_free(call, worker)
 
     # Inside -----------------------------------------------------------------------------------------------------------------------
@@ -271,7 +285,9 @@ class Dispatcher:
             worker.wear(f"it had grown beyond {config.max_memory} bytes of memory")
 
     def _leave_if_idle(self, worker: Worker) -> None:
-        if worker.retiring and not worker.running:
+        if worker.tainted and not worker.running:
+            self.condemn(worker, "a cancelled call was interrupted where it may have held a lock, which nobody would get any more")
+        elif worker.retiring and not worker.running:
             removal = self._scheduler.retire_worker(worker.id)
             self._sessions.worker_lost(worker.id, removal.lost_sessions, f"the worker was recycled: {worker.retiring}")
             worker.drain()
@@ -310,8 +326,12 @@ class Dispatcher:
         if not call.worker_id:
             self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
 
-    def _kill_for(self, call: Call, worker: Worker) -> None:
-        if self.ledger.get(call.id) is call:
-            self.ledger.counters.killed += 1
-            within = f"{self._config.cancel_timeout:g} s of being cancelled"
-            self.condemn(worker, f"killed because {call.tool!r} ({call.correlation_id}) did not stop within {within}", look=True)
+    def _end_worker(self, worker: Worker, reason: str, softly: float) -> None:
+        self.condemn(worker, reason, look=True, softly=softly)
+
+    def _taint(self, worker: Worker) -> None:
+        """A lock may be held there for good: it gets no further call, and is replaced when those it runs have ended."""
+        if not worker.tainted:
+            worker.tainted = True
+            self.ledger.counters.tainted += 1
+            self._scheduler.close_worker(worker.id)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import itertools
 import os
@@ -370,7 +369,7 @@ class Engine:
             protocol_reasons=self._selection.reasons,
             free_threaded=any(worker.free_threaded for worker in self.workers()),
             gil_enabled=all(worker.gil_enabled for worker in self.workers()),
-            **dataclasses.asdict(self._ledger.counters),
+            **self._ledger.counters.picture(),
         )
 
     def _condition(self) -> Condition:

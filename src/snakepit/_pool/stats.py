@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from snakepit._workers.slots import QuarantinedSlot
+from snakepit_bridge.frozen import freeze
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,8 +22,10 @@ class PoolStats:
         queued, running: calls that wait and that run.
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
         chunks: chunks received. retried: calls that ran once more, as their tools allow it and their worker had died.
-        killed: workers that had to be killed because a cancelled call did not end.
         draining: the pool takes no new calls.
+        killed: workers that had to be ended because a cancelled call did not end.
+        rungs: how many cancelled calls each rung of the ladder has ended, by its name; see `CallCancelled.rung`.
+        forced: how often `Cancelled` was raised where a lock may have been held. tainted: workers that were replaced for that.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
         free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
             in them, which on such a build a library that was imported can bring about.
@@ -44,6 +49,9 @@ class PoolStats:
     killed: int = 0
     retried: int = 0
     draining: bool = False
+    rungs: Mapping[str, int] = dataclasses.field(default_factory=lambda: freeze({}))
+    forced: int = 0
+    tainted: int = 0
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
     free_threaded: bool = False
@@ -63,3 +71,10 @@ class Counters:
     chunks: int = 0
     killed: int = 0
     retried: int = 0
+    forced: int = 0
+    tainted: int = 0
+    rungs: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def picture(self) -> dict[str, Any]:
+        """What they are now, by name; it does not change with them."""
+        return {**dataclasses.asdict(self), "rungs": freeze(self.rungs)}

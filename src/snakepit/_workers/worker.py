@@ -59,6 +59,7 @@ class Worker:
         words: how many events its channel has brought: signs of life; heard: when the last of them came (`time.monotonic`); 0.0: never.
         missed_beats: heartbeats in a row that it has not answered in time.
         condemned: why it is being killed; empty: it is not.
+        tainted: a lock may be held there for good; it gets no further call.
     """
 
     def __init__(
@@ -92,8 +93,8 @@ class Worker:
         self._hello: asyncio.Future[dict[str, Any]] | None = None
         self._closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.retiring = ""
-        self.succeeded = False
         self.serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.succeeded = self.tainted = False
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gauge = MemoryGauge()
         self.condemned = self._stacks = ""
@@ -225,11 +226,17 @@ class Worker:
         """Does one thread at a time run Python code there?"""
         return bool(self._info.get("gil_enabled", True))
 
-    def condemn(self, reason: str, *, look: bool = False) -> None:
+    @property
+    def ends_softly(self) -> bool:
+        """Does its adapter want SIGTERM before SIGKILL?"""
+        return bool(self._info.get("soft_end"))
+
+    def condemn(self, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
         """Kill it; `lost` will say the reason.
 
         Args:
             look: first see where its threads are, which takes a tenth of a second at most.
+            softly: SIGTERM first, and so many seconds until SIGKILL.
         """
         process = self._process
         if not self.condemned and process is not None:
@@ -237,9 +244,14 @@ class Worker:
 
             def kill(stacks: str) -> None:
                 self._stacks = stacks
-                process.kill()
+                if softly > 0:
+                    process.terminate()
+                    timer = asyncio.get_running_loop().call_later(softly, process.kill)
+                    process.exited.add_done_callback(lambda _exited: timer.cancel())
+                else:
+                    process.kill()
 
-            process.look(kill) if look else process.kill()
+            process.look(kill) if look else kill("")
 
     def wear(self, reason: str) -> None:
         """It is to be replaced; `worn` is set to why."""

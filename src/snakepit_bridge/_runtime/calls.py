@@ -166,6 +166,7 @@ class CallRunner:
         if call.binary:
             given = {**given, **received(call.binary, function)}
         args, kwargs = arguments_for(spec, given)
+        call.ran = True
         return border(call, function, *args, **kwargs)
 
     def _send_stream(self, call: RunningCall, spec: Dict[str, Any], value: Any) -> Tuple[Any, Dict[str, Any]]:
@@ -191,15 +192,37 @@ class CallRunner:
         metadata["execution_time_ms"] = (time.perf_counter() - call.began) * 1e3
         if metadata.get("streamed"):
             metadata["chunks"] = self._link.chunks_sent(call.call_id)
-        if self._interrupter.tainted:
-            metadata["tainted"] = True
         if call.span is not None:
             call.span.note(chunks=metadata.get("chunks"))
             OWN.remember_random(value)
             call.span.describe(call.secrets, result=value)
         metadata.update(call.facts)
         logs.call_ended(call, "result", value)
-        self._link.result(call.call_id, value, metadata)
+        self.tell_end(call, metadata, functools.partial(self._link.result, call.call_id, value, metadata))
+
+    def tell_end(self, call: RunningCall, facts: Dict[str, Any], send: Callable[[], None]) -> None:
+        """Send how a call ended. If it was left by `Cancelled`, this worker proves first that it is sound: by a turn of its main loop.
+
+        Where several calls share that loop, or run on threads of their own, it is busy with others: there it is told at once.
+        """
+        call.tell_rung(facts)
+        if call.rung == "exception" and self._threads is None and self._adapter.concurrency == 1:
+            self._main.next(functools.partial(self._prove, facts, send))
+        else:
+            self._finish(facts, send)
+
+    def _prove(self, facts: Dict[str, Any], send: Callable[[], None]) -> None:
+        """On the main thread, where no code of a tool is on the stack any more."""
+        lost = logs.locks_held_here()
+        if lost:
+            print("snakepit: a cancelled tool has left %s locked: this worker is to be replaced" % ", ".join(lost), file=sys.stderr)
+            self._interrupter.tainted = True
+        self._finish(facts, send)
+
+    def _finish(self, facts: Dict[str, Any], send: Callable[[], None]) -> None:
+        if self._interrupter.tainted:
+            facts["tainted"] = True
+        send()
 
     def call_ended(self, call: RunningCall) -> None:
         """The call's code has left the stack. A forked copy of this worker ends here: only the original serves."""
@@ -210,11 +233,6 @@ class CallRunner:
         self._interrupter.call_ended(call)
         if self._link.asks:
             self._link.give_up_all(call.call_id)
-
-    @property
-    def tainted(self) -> bool:
-        """Was an exception forced where a lock may be held?"""
-        return self._interrupter.tainted
 
 
 class _Report:
@@ -242,12 +260,10 @@ class _Report:
                 info = self._info(error)
             except BaseException as second:  # an error that cannot be described is told all the same: its caller waits
                 info = failures.plain_failure("tool_error", "the tool raised what cannot be shown: %s" % type(second).__name__)
-            if self._runner.tainted:
-                info["tainted"] = True
             self._end_span(info)
             info.update(self._call.facts)
             logs.call_ended(self._call, info["code"], error)
-            self._link.error(self._call.call_id, info)
+            self._runner.tell_end(self._call, info, functools.partial(self._link.error, self._call.call_id, info))
         else:
             self._end_span(None)
         return True

@@ -173,12 +173,12 @@ class Interrupter(Knocker):
             if not (blocked or target.forced):
                 self._ambush(call, target, deferred_by)
                 return
-            self.tainted = self.tainted or target.forced or not only_names
             self._lift_ambush()
-        self._raise(target)
+        self._raise(call, target, forced=deferred_by is not None and (target.forced or not only_names))
 
-    def _raise(self, target: Target) -> None:
-        target.has_raised(time.monotonic())
+    def _raise(self, call: Any, target: Target, *, forced: bool = False) -> None:
+        self.tainted = self.tainted or forced
+        note_raise(call, target, forced=forced)
         raise Cancelled("the call was cancelled")
 
     def _ambush(self, call: Any, target: Target, frame: FrameType) -> None:
@@ -191,7 +191,7 @@ class Interrupter(Knocker):
                 return None
             self._lift_ambush()
             if self._targets.get(call) is target and not target.ended() and not shielded(call):
-                self._raise(target)
+                self._raise(call, target)
             return None
 
         self._ambushed = frame
@@ -203,6 +203,14 @@ class Interrupter(Knocker):
             sys.settrace(None)
             self._ambushed.f_trace = None
             self._ambushed = None
+
+
+def note_raise(call: Any, target: Target, *, forced: bool) -> None:
+    """`Cancelled` is about to come up in the call's code."""
+    target.has_raised(time.monotonic())
+    was_raised = getattr(call, "was_raised", None)  # hooks of sessions tell nobody how they ended
+    if was_raised is not None:
+        was_raised(forced=forced)
 
 
 def shielded(call: Any) -> bool:

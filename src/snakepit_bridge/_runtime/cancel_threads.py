@@ -15,7 +15,7 @@ import time
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..call_context import Cancelled
-from .cancel import FORCE_SECONDS, KNOCK_SECONDS, Knocker, Target, protection_of
+from .cancel import FORCE_SECONDS, KNOCK_SECONDS, Knocker, Target, note_raise, protection_of
 from .cancel import shielded as in_shield
 from .interpreter import is_gil_enabled
 
@@ -122,7 +122,7 @@ class ThreadInterrupter(Knocker):
                     if not visit.left and not in_shield(call) and _may_be_interrupted(visit.thread, at_all=at_all):
                         visit.wish = None
                         visit.raised += 1
-                        target.has_raised(now)
+                        note_raise(call, target, forced=at_all and not _may_be_interrupted(visit.thread, at_all=False))
                         raise_in(visit.thread, Cancelled)
                 finally:
                     visit.gate.release()

@@ -30,6 +30,7 @@ from .main_loop import AsyncioLoop, QueueLoop
 from .running import RunningCall
 from .session_ends import EndHooks
 from .sessions import Sessions
+from .soft_end import SoftEnd
 from .tool_threads import ToolThreads
 
 
@@ -62,11 +63,16 @@ class Executor:
         self._instances = Instances(adapter, self._main)
         ends = EndHooks(self._main, self._interrupter, worker_id, may_exit=own_process)
         self._sessions = Sessions(self._instances, self._main, ends)
+        self._own_process = own_process
+        self._soft_end = SoftEnd(())
 
     def set_up(self) -> None:
         """Make and initialize the adapter, before the host is told that this worker is ready."""
         self._instances.set_up()
         self._sessions.prepare()
+        if self._own_process:
+            self._soft_end = SoftEnd(self._instances.objects or ())
+            self._soft_end.install()
 
     # From the carrier's thread ---------------------------------------------------------------------------------------------
 
@@ -147,6 +153,7 @@ class Executor:
             "free_threaded": is_free_threaded(),
             "gil_enabled": is_gil_enabled(),
             "lifecycle": self._adapter.lifecycle,
+            "soft_end": bool(self._soft_end),
             "snapshots": bool(self._sessions.snapshots.keepers),
             "warnings": self._sessions.snapshots.warnings + self._adapter.thread_warnings(self._slots),
             "tools": [tool.spec for tool in self._adapter.tools.values()],
@@ -229,4 +236,5 @@ def _cancel_task(call: RunningCall) -> None:
             asyncio.get_running_loop().call_later(left, _cancel_task, call)
             return
         call.cleaning = True
+        call.closing()
         call.task.cancel()

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, List
 
 from ..call_context import _current
 from .own_secrets import OWN
@@ -55,6 +55,14 @@ def call_ended(call: RunningCall, kind: str, value: Any = None) -> None:
         elapsed = (time.perf_counter() - call.began) * 1e3
         words = (call.call_id, call.tool, kind, OWN.redactor.describe(value, call.secrets), elapsed)
         log.debug("call %d ended: %s %s %s in %.1f ms", *words, extra=_ids(call))
+
+
+def locks_held_here() -> List[str]:
+    """The locks of `logging` that this thread holds; between calls it has no reason to."""
+    handlers = [reference() for reference in list(getattr(logging, "_handlerList", ()))]
+    named = [("logging", getattr(logging, "_lock", None))]
+    named += [("the lock of %r" % handler, handler.lock) for handler in handlers if handler is not None]
+    return [name for name, lock in named if getattr(lock, "_is_owned", bool)()]
 
 
 def _ids(call: RunningCall) -> Any:

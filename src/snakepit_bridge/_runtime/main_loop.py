@@ -20,10 +20,15 @@ class QueueLoop:
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Optional[Callable[[], None]]] = queue.SimpleQueue()
+        self._next: Optional[Callable[[], None]] = None
 
     def post(self, function: Callable[[], Any]) -> None:
         """Run `function` on the main thread, after what was posted before. From any thread."""
         self._queue.put(function)
+
+    def next(self, function: Callable[[], Any]) -> None:
+        """Run `function` as soon as what runs now has returned, before what was posted. On the main thread."""
+        self._next = function
 
     def stop(self) -> None:
         """Let `run` return once everything posted has run. From any thread."""
@@ -40,6 +45,9 @@ class QueueLoop:
             if function is None:
                 return
             function()
+            if self._next is not None:
+                function, self._next = self._next, None
+                function()
             function = None  # else the last call, and its session's state, would stay alive until the next comes
 
     def complete(self, result: Any) -> Any:
@@ -82,6 +90,10 @@ class AsyncioLoop:
         self._waking = False  # first: what is appended from here on wakes again
         while self._posted:
             self.loop.call_soon(self._posted.popleft())
+
+    def next(self, function: Callable[[], Any]) -> None:
+        """Run `function` in the loop's next turn. On the main thread."""
+        self.loop.call_soon(function)
 
     def stop(self) -> None:
         """Let `run` return. From any thread."""

@@ -24,6 +24,10 @@ class RunningCall:
         visit: where its code is at work now, of those.
         turn: what it holds until its end has been told, so that snapshots of a session are told in their order.
         entered: True once its code has begun; a task that is cancelled before would end without a word.
+        ran: True once its tool has been called.
+        rung: what its cancel has come to so far: `close`, its generator was closed or its task cancelled; `exception`, it was raised;
+            empty: nothing but the flag.
+        forced: it was raised where a lock may have been held.
         ended: True once its code has left the stack for good; set by the thread that ran it.
         session: the session it belongs to, as this worker holds it; None without one.
         facts: what is told beside its end, well or not: the session's snapshot, a warning.
@@ -42,9 +46,12 @@ class RunningCall:
         "ended",
         "entered",
         "facts",
+        "forced",
         "kill_after",
         "on_loop",
         "on_thread",
+        "ran",
+        "rung",
         "session",
         "span",
         "streaming",
@@ -73,6 +80,9 @@ class RunningCall:
         self.kill_after = float(call.options.get("kill_after") or 2.0)
         self.ended = False
         self.entered = False
+        self.ran = False
+        self.rung = ""
+        self.forced = False
         self.on_loop: Optional[bool] = None
         self.on_thread = False
         self.visit_by: Optional[Callable[..., Any]] = None
@@ -99,6 +109,22 @@ class RunningCall:
 
     def _known(self) -> Tuple[str, ...]:
         return OWN.known(self.args, self.binary, dict(self.session.context.metadata) if self.session is not None else None)
+
+    def closing(self) -> None:
+        """It is ended by closing its generator, or cancelling its task; unless it was by raising before."""
+        self.rung = self.rung or "close"
+
+    def was_raised(self, *, forced: bool) -> None:
+        """`Cancelled` has been raised in its code."""
+        self.rung = "exception"
+        self.forced = self.forced or forced
+
+    def tell_rung(self, facts: Dict[str, Any]) -> None:
+        """Into what is told of its end, if it was cancelled: on which rung of the ladder it ended."""
+        if self.context.cancelled:
+            facts["rung"] = self.rung or ("flag" if self.ran else "queued")
+            if self.forced:
+                facts["forced"] = True
 
     def is_cancelled(self) -> bool:
         """Has the caller given this call up?"""

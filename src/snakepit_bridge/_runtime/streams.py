@@ -101,6 +101,8 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
     finally:
         close = getattr(items, "close", None)
         if close is not None:
+            if call.context.cancelled and getattr(items, "gi_frame", None) is not None:
+                call.closing()  # it stands at a yield; one that has ended by itself has no frame any more
             call.cleaning = True
             border(call, close)
 
