@@ -22,6 +22,9 @@ def check_together(given: Mapping[str, Any]) -> None:
         message = f"threads_per_worker is {threads}; allowed is 1 where profile is {profile!r}, not 'thread'"
         hint = "profile='thread' runs several calls at once in one worker; the adapter has to be thread-safe"
         raise ConfigurationError(message, hint=hint, field="threads_per_worker", value=threads)
+    if given.get("hang_timeout") is not None and profile == "thread":
+        message = "hang_timeout is given, and only a tool on its worker's main thread can be seen to hang, not one of profile 'thread'"
+        raise ConfigurationError(message, hint="leave it out; calls have deadlines (timeout=, chunk_timeout=)", field="hang_timeout")
     protocol = given.get("protocol", "auto")
     if given.get("command"):
         for other in ("python", "base_port"):

@@ -72,6 +72,7 @@ class PoolSettings(TypedDict, total=False):
     queue_size: calls that may wait. queue_timeout: how long one may; None: until its deadline.
     max_concurrent_streams: streams that may run at once; None: as many as there are workers.
     cancel_timeout: how long a cancelled call may take to end before its worker is killed.
+    hang_timeout: how long a tool on the main thread may run no line of Python, and give no sign; then it is cancelled. None: for ever.
     heartbeat: a `Heartbeat`, its fields as a dict, or False: how it is noticed that a worker no longer answers.
     close_timeout: how long workers may clean up when the pool closes.
     max_calls, max_age, max_memory: how many calls, seconds and bytes a worker may serve, live and hold before another takes its place.
@@ -107,6 +108,7 @@ class PoolSettings(TypedDict, total=False):
     queue_timeout: float | None
     max_concurrent_streams: int | None
     cancel_timeout: float
+    hang_timeout: float | None
     heartbeat: Heartbeat | Mapping[str, Any] | bool | None
     close_timeout: float
     max_calls: int | None
@@ -155,6 +157,7 @@ class PoolConfig:
     queue_timeout: float | None = None
     max_concurrent_streams: int | None = None
     cancel_timeout: float = 2.0
+    hang_timeout: float | None = None
     heartbeat: Heartbeat = dataclasses.field(default_factory=Heartbeat)
     close_timeout: float = 5.0
     max_calls: int | None = None
@@ -344,6 +347,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "queue_timeout": check_timeout,
     "max_concurrent_streams": _whole(1, optional=True),
     "cancel_timeout": _seconds,
+    "hang_timeout": check_timeout,
     "heartbeat": check_heartbeat,
     "close_timeout": _seconds,
     "max_calls": _whole(1, optional=True),

@@ -30,7 +30,8 @@ SnakepitError
 │   └── SessionStoreError                  the store cannot be reached, or lost what it held   session_store_error
 ├── WorkerError                            the worker, not the tool, failed
 │   ├── WorkerTimeout (TimeoutError)       the call's deadline has passed                      worker_timeout
-│   │   └── ChunkTimeout                   too long between two chunks                         chunk_timeout
+│   │   ├── ChunkTimeout                   too long between two chunks                         chunk_timeout
+│   │   └── HangTimeout                    its tool hung: no line of it ran for too long       hang_timeout
 │   ├── WorkerCrashed (RuntimeError)       the process died while it ran the call              worker_crashed
 │   └── ChannelError (ConnectionError)     the channel broke or carried nonsense               channel_error
 ├── CallCancelled                          somebody cancelled the call                         call_cancelled
@@ -278,6 +279,15 @@ class ChunkTimeout(WorkerTimeout):
     """The tool took longer than `chunk_timeout` for its next chunk."""
 
     code = "chunk_timeout"
+
+
+class HangTimeout(WorkerTimeout):
+    """The tool ran no line of Python, gave no chunk and no report for `hang_timeout`.
+
+    `details` holds `where`, the place where it hung, and `stacks`, where all threads of its worker were.
+    """
+
+    code = "hang_timeout"
 
 
 class WorkerCrashed(WorkerError, RuntimeError):

@@ -28,13 +28,14 @@ from snakepit_bridge.wire.frames import (
     PONG,
     PROGRESS,
     RESULT,
+    STALLED,
     Fault,
     Unknown,
 )
 from snakepit_bridge.wire.inbox import Inbox
 from wire_samples import ASKED, CODECS, OPTIONS, VALID, both_sides, every_codec, hear, in_pieces, listener
 
-KINDS = (CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, PIECE)
+KINDS = (CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, STALLED, PIECE)
 
 
 @every_codec

@@ -25,6 +25,7 @@ from snakepit_bridge.wire.frames import (
     PONG,
     PROGRESS,
     RESULT,
+    STALLED,
     Fault,
     Window,
 )
@@ -93,7 +94,7 @@ VALID = {
         [[CHUNK, 1, 0, ["a", {"b": [1.5, None]}], 12, None], [PONG, 0, 7]],
         [[HOST_CALL, ASKED, "lookup", {"args": [2**70], "kwargs": {}}, OPTIONS], [CREDIT, ASKED, 0, 0]],
         [[CHUNK, 1, 2, [b"\x00\xff"], 4, {"final": True}], [PROGRESS, 2, {"done": 1}], [CANCEL, ASKED, "unwanted"]],
-        [[RESULT, 1, {"ok": True}, {"chunks": 3}], [ERROR, 2, {"message": "no"}], [BYE, 0, "done"]],
+        [[RESULT, 1, {"ok": True}, {"chunks": 3}], [ERROR, 2, {"message": "no"}], [STALLED, 3, {"where": "f (a.py:1)"}], [BYE, 0, "done"]],
     ],
     "worker": [
         [[CALL, 5, "tool", {"x": [1, 2], "data": b"\x00", "n": 2**70}, OPTIONS]],

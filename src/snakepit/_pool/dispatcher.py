@@ -6,6 +6,7 @@ A call is taken in once and its mailbox gets exactly one end. Lives on the engin
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -193,6 +194,21 @@ class Dispatcher:
             self._taint(worker)
         self._slot_free(call, worker)
 
+    def stalled(self, worker: Worker, event: frames.Stalled) -> None:
+        """A worker says that a call hangs: it is cancelled, as soon as it is seen where all threads are."""
+        call = self.ledger.get(event.call_id)
+        if call is not None and call.worker_id == worker.id:
+            worker.look(functools.partial(self._hung, call, worker, str(event.info.get("where", ""))))
+
+    def _hung(self, call: Call, worker: Worker, where: str, stacks: str) -> None:
+        if self.ledger.get(call.id) is call and not call.over:
+            secrets = worker.secrets()
+            where, stacks = (self._redactor.mask(text, secrets) for text in (where, stacks))
+            error = failures.hung(call, self._config.hang_timeout or 0.0, where, stacks)
+            facts = {"correlation_id": call.correlation_id, "worker_id": worker.id, "stacks": stacks}
+            _log.warning("%s%s", error.message, f"\n{stacks}" if stacks else "", extra=facts)
+            self.cancel(call, "it hangs", error)
+
     # Inside -----------------------------------------------------------------------------------------------------------------------
 
     def _open(self, call_id: int) -> Call:
@@ -262,6 +278,8 @@ class Dispatcher:
         options: dict[str, Any] = {"stream": call.streaming, "kill_after": self._config.cancel_timeout, "cid": call.correlation_id}
         if call.deadline is not None:
             options["timeout"] = max(0.0, call.deadline - self._loop.time())
+        if self._config.hang_timeout is not None:
+            options["hang_timeout"] = self._config.hang_timeout
         if call.binary:
             options["binary"] = call.binary
         if call.span is not None and call.span.trace is not None:

@@ -273,6 +273,8 @@ class Engine:
                 call.mailbox.put(event)
         elif isinstance(event, frames.Result | frames.Failure):
             self._calls.call_ended(worker, event)
+        elif isinstance(event, frames.Stalled):
+            self._calls.stalled(worker, event)
         elif isinstance(event, frames.Progress):
             call = self._ledger.get(event.call_id)
             if call is not None and not call.over:

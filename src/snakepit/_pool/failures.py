@@ -12,6 +12,7 @@ from snakepit.errors import (
     CallCancelled,
     ChannelError,
     ConfigurationError,
+    HangTimeout,
     InvalidParameter,
     NestingTooDeep,
     PoolBroken,
@@ -168,6 +169,14 @@ def deadline_passed(call: Call) -> WorkerTimeout:
     hint = "the time in the queue counts; give it a larger timeout=, or None for no deadline"
     message = f"{call.tool!r} did not end within {call.timeout:g} s ({where})"
     return WorkerTimeout(message, hint=hint, tool=call.tool, worker_id=call.worker_id, chunks=call.chunks)
+
+
+def hung(call: Call, seconds: float, where: str, stacks: str) -> HangTimeout:
+    """No sign of life of the call's tool for too long, though its worker answers."""
+    at = f": it hangs in {where}" if where else ""
+    message = f"{call.tool!r} ran no line of Python for {seconds:g} s, the hang_timeout, on {call.worker_id}{at}"
+    hint = "a tool that waits or computes so long at one place on purpose reports meanwhile (self.progress), or needs a larger hang_timeout"
+    return HangTimeout(message, hint=hint, tool=call.tool, worker_id=call.worker_id, chunks=call.chunks, where=where, stacks=stacks)
 
 
 def closed() -> PoolClosed:

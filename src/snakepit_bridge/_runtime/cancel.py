@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Any, Callable, Dict, Optional, Set, Tuple, TypeVar
+from typing import Any, Callable, Dict, Optional, Protocol, Set, Tuple, TypeVar
 
 from ..call_context import Cancelled
 
@@ -135,13 +135,26 @@ class Knocker:
         raise NotImplementedError
 
 
+class Watch(Protocol):
+    """What else the signal is for; see `hangs`."""
+
+    def knocked(self, frame: Optional[FrameType]) -> None: ...
+
+    def lift(self) -> None: ...
+
+
 class Interrupter(Knocker):
-    """Owns the signal, too. Make it on the main thread."""
+    """Owns the signal, too. Make it on the main thread.
+
+    Attributes:
+        watch: who else uses the signal.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._main = threading.main_thread().ident or 0
         self._ambushed: Optional[FrameType] = None
+        self.watch: Optional[Watch] = None
         signal.signal(signal.SIGURG, self._knocked)
 
     def call_ended(self, call: Any) -> None:
@@ -162,6 +175,8 @@ class Interrupter(Knocker):
     def _knocked(self, _signum: int, frame: Optional[FrameType]) -> None:
         call, deferred_by, only_names = _find_border(frame)
         target = None if call is None else self._targets.get(call)
+        if self.watch is not None:
+            self.watch.knocked(frame) if target is None else self.watch.lift()
         if target is None or frame is None or target.ended() or shielded(call):
             return
         if target.raised == 0 and getattr(call, "cleaning", False):
@@ -217,6 +232,13 @@ def shielded(call: Any) -> bool:
     """Is its code in a section that it has asked not to be interrupted?"""
     context = getattr(call, "context", None)  # hooks of sessions have none
     return context is not None and context.shielded_for() > 0
+
+
+def border_of(frame: Optional[FrameType]) -> Any:
+    """The call whose code is on this stack; None if there is none."""
+    while frame is not None and frame.f_code not in _BORDERS:
+        frame = frame.f_back
+    return None if frame is None else frame.f_locals.get("call")
 
 
 def _find_border(frame: Optional[FrameType]) -> "Tuple[Any, Optional[FrameType], bool]":

@@ -21,6 +21,7 @@ from . import failures
 from .calls import CallRunner
 from .cancel import Interrupter, Knocker
 from .cancel_threads import ThreadInterrupter, shielded
+from .hangs import HangWatch
 from .host_calls import HostCalls
 from .instances import Instances
 from .interpreter import is_free_threaded, is_gil_enabled
@@ -65,6 +66,7 @@ class Executor:
         self._sessions = Sessions(self._instances, self._main, ends)
         self._own_process = own_process
         self._soft_end = SoftEnd(())
+        self._hangs = HangWatch(self._interrupter, self._signs, self._hung) if isinstance(self._interrupter, Interrupter) else None
 
     def set_up(self) -> None:
         """Make and initialize the adapter, before the host is told that this worker is ready."""
@@ -109,6 +111,9 @@ class Executor:
                 call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
                 self._calls[call.call_id] = call
                 self._sessions.call_begun(call)
+                seconds = event.options.get("hang_timeout")
+                if seconds is not None and self._hangs is not None:
+                    self._hangs.begin(call, float(seconds))
                 self._hand_over(call)
             elif isinstance(event, frames.Cancel):
                 running = self._calls.get(event.call_id)
@@ -172,6 +177,8 @@ class Executor:
             timer.cancel()
             if self._threads is not None:
                 self._threads.stop()
+            if self._hangs is not None:
+                self._hangs.stop()
             self._interrupter.stop()
             self._sessions.end_all()
             self._instances.clean_up()
@@ -192,7 +199,12 @@ class Executor:
         call_id, as_chunk, link = call.call_id, call.streaming, self._link
         if link is not None and self._host_calls is not None:
             call.context.ask_through(self._host_calls)
-            call.context.report_to(lambda payload: shielded(link.progress, call_id, payload, as_chunk))
+
+            def report(payload: Dict[str, Any]) -> None:
+                call.reports += 1
+                shielded(link.progress, call_id, payload, as_chunk)
+
+            call.context.report_to(report)
         try:
             runner.run(call)
         except BaseException as error:
@@ -209,8 +221,20 @@ class Executor:
     def _ended(self, call: RunningCall) -> None:
         self._sessions.call_ended(call)  # first: what it posts must not come behind the end
         self._calls.pop(call.call_id, None)
+        if self._hangs is not None:
+            self._hangs.end(call)
         if self._draining:
             self._main.post(self._leave_if_idle)
+
+    # On the thread that watches for calls that hang ----------------------------------------------------------------------
+
+    def _signs(self, call: RunningCall) -> int:
+        """Changes with each report and each chunk."""
+        return call.reports + (self._link.chunks_sent(call.call_id) if self._link is not None and call.streaming else 0)
+
+    def _hung(self, call: RunningCall, info: Dict[str, Any]) -> None:
+        if self._link is not None:
+            self._link.stalled(call.call_id, info)
 
     def _leave_if_idle(self) -> None:
         if self._draining and not self._calls:

@@ -229,6 +229,12 @@ class Link:
             self._mux.error(call_id, info)
         self._tell()
 
+    def stalled(self, call_id: int, info: Dict[str, Any]) -> None:
+        """Say that a call hangs."""
+        with self._lock:
+            self._mux.stalled(call_id, info)
+        self._tell()
+
     def after_fork_in_child(self) -> None:
         """A tool has forked: the child has no carrier and no say. It touches no lock, which another thread may have held."""
         self.result = self.error = self.progress = lambda *_args: None  # type: ignore[assignment,method-assign,misc,unused-ignore]

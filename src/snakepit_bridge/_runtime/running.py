@@ -25,6 +25,7 @@ class RunningCall:
         turn: what it holds until its end has been told, so that snapshots of a session are told in their order.
         entered: True once its code has begun; a task that is cancelled before would end without a word.
         ran: True once its tool has been called.
+        reports: how often it has told how far it is.
         rung: what its cancel has come to so far: `close`, its generator was closed or its task cancelled; `exception`, it was raised;
             empty: nothing but the flag.
         forced: it was raised where a lock may have been held.
@@ -51,6 +52,7 @@ class RunningCall:
         "on_loop",
         "on_thread",
         "ran",
+        "reports",
         "rung",
         "session",
         "span",
@@ -81,6 +83,7 @@ class RunningCall:
         self.ended = False
         self.entered = False
         self.ran = False
+        self.reports = 0
         self.rung = ""
         self.forced = False
         self.on_loop: Optional[bool] = None

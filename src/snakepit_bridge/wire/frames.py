@@ -9,6 +9,7 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     DRAIN   0                                        PROGRESS id, payload
     END_SESSION 0, session id, reason                PONG     0, token
                                                      BYE      0, reason
+                                                     STALLED  id, info
     about a call, from who asked                     about a call, from who answers
     CANCEL  id, reason                               CHUNK    id, first sequence, payloads, bytes, extra
     CREDIT  id, chunks, bytes                        RESULT   id, value, metadata
@@ -25,7 +26,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Union
 PROTOCOL_VERSION = 1
 
 CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION = 1, 2, 4, 6, 7, 9
-HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE = 20, 23, 24, 25, 26, 27, 29, 30
+HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, STALLED = 20, 23, 24, 25, 26, 27, 29, 30, 31
 PIECE = 40
 
 HOST_CALL_BASE = 2**40
@@ -130,6 +131,13 @@ class Pong(NamedTuple):
     token: int
 
 
+class Stalled(NamedTuple):
+    """A call hangs: `info["where"]`, for `info["seconds"]`. Only told of calls whose options have `hang_timeout`."""
+
+    call_id: int
+    info: Dict[str, Any]
+
+
 class Bye(NamedTuple):
     """The worker leaves of its own will."""
 
@@ -148,5 +156,5 @@ class Unknown(NamedTuple):
     kind: Any
 
 
-HostEvent = Union[Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Bye, Fault, Unknown]
+HostEvent = Union[Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stalled, Bye, Fault, Unknown]
 WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Fault, Unknown]

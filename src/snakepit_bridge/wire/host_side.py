@@ -25,12 +25,14 @@ from .frames import (
     PONG,
     PROGRESS,
     RESULT,
+    STALLED,
     Bye,
     Hello,
     HostCall,
     HostEvent,
     Pong,
     Progress,
+    Stalled,
     Unknown,
 )
 from .inbox import Inbox, Violation
@@ -46,6 +48,7 @@ _SHAPES = {
     CANCEL: (str,),
     CREDIT: (int, int),
     PROGRESS: (dict,),
+    STALLED: (dict,),
     PONG: (int,),
     BYE: (str,),
 }
@@ -109,6 +112,8 @@ class HostMultiplexer(Asker):
             return self.answered(frame)  # type: ignore[no-any-return]
         if kind == PROGRESS:
             return Progress(call_id, frame[2]) if call_id in self.calls else None
+        if kind == STALLED:
+            return Stalled(call_id, frame[2]) if call_id in self.calls else None
         if kind == HOST_CALL:
             return self._host_call(call_id, frame[2], frame[3], frame[4])
         if kind == CREDIT:

@@ -22,6 +22,7 @@ from .frames import (
     PING,
     PONG,
     RESULT,
+    STALLED,
     Call,
     Drain,
     EndSession,
@@ -64,6 +65,11 @@ class WorkerMultiplexer(Answerer):
     def hello(self, info: Dict[str, Any]) -> None:
         """Introduce this worker: the first frame it sends."""
         self._outbox.put_control(self.codec.encode((HELLO, 0, info)))
+
+    def stalled(self, call_id: int, info: Dict[str, Any]) -> None:
+        """Say that an open call hangs."""
+        if call_id in self._calls:
+            self._outbox.put_control(self.codec.encode((STALLED, call_id, info)))
 
     def bye(self, reason: str) -> None:
         """Say that this worker leaves, after all that waits."""
