@@ -46,6 +46,7 @@ from ._sessions.store import SessionStore
 from ._workers.health import WorkerHealth
 from ._workers.info import WorkerInfo
 from ._workers.slots import QuarantinedSlot
+from .circuit_breaker import CircuitBreaker, CircuitInfo
 from .config import PoolConfig, PoolSettings
 from .errors import (
     AdapterError,
@@ -53,6 +54,7 @@ from .errors import (
     CallError,
     ChannelError,
     ChunkTimeout,
+    CircuitOpen,
     ConfigurationError,
     HangTimeout,
     InvalidBinaryParameter,
@@ -87,6 +89,7 @@ from .errors import (
     WrongCallStyle,
 )
 from .heartbeat import Heartbeat
+from .retries import RetryPolicy
 
 __version__ = "0.1.0"
 
@@ -101,6 +104,9 @@ __all__ = [
     "CallOptions",
     "ChannelError",
     "ChunkTimeout",
+    "CircuitBreaker",
+    "CircuitInfo",
+    "CircuitOpen",
     "ConfigurationError",
     "Drained",
     "HangTimeout",
@@ -131,6 +137,7 @@ __all__ = [
     "QueueFull",
     "QueueTimeout",
     "RedisSessionStore",
+    "RetryPolicy",
     "SQLiteSessionStore",
     "SerializationError",
     "Session",

@@ -44,6 +44,30 @@ def check_texts(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def check_exceptions(name: str, value: Any) -> tuple[str, ...]:
+    """Classes of exceptions, or their names, as the names that workers tell.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    single = isinstance(value, (str, type)) or not isinstance(value, (Sequence, frozenset, set))
+    items = [value] if single else list(value)
+    kinds = [(isinstance(item, str) and item) or (isinstance(item, type) and issubclass(item, BaseException)) for item in items]
+    if single or not all(kinds):
+        hint = "for example (ConnectionError, 'requests.exceptions.Timeout')"
+        raise ConfigurationError(f"{name} is {value!r}; allowed is a list of exception classes or their names", hint=hint, field=name)
+    return tuple(item if isinstance(item, str) else _name_of(item) for item in items)
+
+
+def _name_of(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_named(kind: str, names: Sequence[Any]) -> bool:
+    """Is an exception, by the name its worker tells, among those of `check_exceptions`? With its module or without."""
+    return kind in names or kind.rpartition(".")[2] in names
+
+
 def check_environment(name: str, value: Any) -> Mapping[str, str]:
     """Environment variables that a process can be given.
 

@@ -30,8 +30,10 @@ from ._setting_checks import (
     check_ttl,
 )
 from ._settings_together import check_together
+from .circuit_breaker import CircuitBreaker, check_circuit_breaker
 from .errors import ConfigurationError, InvalidParameter
 from .heartbeat import Heartbeat, check_heartbeat
+from .retries import RetryPolicy, check_retry
 
 #: What may be given as an adapter; `None` is the showcase.
 Adapter: TypeAlias = str | pathlib.Path | type | ModuleType | Callable[..., Any] | Sequence[Callable[..., Any]] | None
@@ -78,6 +80,8 @@ class PoolSettings(TypedDict, total=False):
     max_calls, max_age, max_memory: how many calls, seconds and bytes a worker may serve, live and hold before another takes its place.
     memory_limit: a worker that holds more bytes than this is killed, whatever it runs.
     max_restarts: useless starts within `restart_window` before a slot is quarantined, or a pool of which no worker serves gives up.
+    retry: a `RetryPolicy`, its fields as a dict, or False: which calls run once more when they fail.
+    circuit_breaker: a `CircuitBreaker`, its fields as a dict, or True: refuse calls of tools that keep failing; None: do not.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
     affinity: how sessions stick to their worker: "hint", "strict_queue" or "strict_fail_fast".
@@ -117,6 +121,8 @@ class PoolSettings(TypedDict, total=False):
     memory_limit: int | None
     max_restarts: int
     restart_window: float
+    retry: RetryPolicy | Mapping[str, Any] | bool | None
+    circuit_breaker: CircuitBreaker | Mapping[str, Any] | bool | None
     window_chunks: int
     window_bytes: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
@@ -166,6 +172,8 @@ class PoolConfig:
     memory_limit: int | None = None
     max_restarts: int = 5
     restart_window: float = 60.0
+    retry: RetryPolicy = dataclasses.field(default_factory=RetryPolicy)
+    circuit_breaker: CircuitBreaker | None = None
     window_chunks: int = 1024
     window_bytes: int = 4 * 1024 * 1024
     worker_output: Any = "auto"
@@ -356,6 +364,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "memory_limit": _whole(1024 * 1024, optional=True),
     "max_restarts": _whole(0),
     "restart_window": _seconds,
+    "retry": check_retry,
+    "circuit_breaker": check_circuit_breaker,
     "window_chunks": _whole(1),
     "window_bytes": _whole(1),
     "worker_output": _output,

@@ -20,6 +20,7 @@ SnakepitError
 │   ├── NestingTooDeep (RecursionError)    tools and host tools call each other too deeply     nesting_too_deep
 │   ├── PoolDeadlock (RuntimeError)        every worker waits for the call that asks           pool_deadlock
 │   ├── WorkerBusy                         the session's worker is busy (strict_fail_fast)     worker_busy
+│   ├── CircuitOpen                        its tool, or the pool, has failed too often             circuit_open
 │   ├── QueueFull                          more calls wait than the queue holds                queue_full
 │   └── QueueTimeout (TimeoutError)        no worker was free in time                          queue_timeout
 ├── SessionError                           the session cannot serve the call
@@ -196,6 +197,15 @@ class WorkerBusy(PoolError):
     """The worker that the session sticks to has no free slot, and its affinity is `strict_fail_fast`."""
 
     code = "worker_busy"
+
+
+class CircuitOpen(PoolError):
+    """The tool, or the pool, has failed so often that calls are refused for a while: see `circuit_breaker`.
+
+    `details` holds `tool` (of the call), `scope` (`tool` or `pool`), `retry_after` (seconds), `failures` and `cause` (the last of them).
+    """
+
+    code = "circuit_open"
 
 
 class QueueFull(PoolError):

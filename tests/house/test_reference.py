@@ -58,7 +58,7 @@ def test_every_setting_stands_there_with_its_type_and_default() -> None:
         for field in dataclasses.fields(PoolConfig)
     }
     defaults["size"] = None  # the one that a pool works out
-    defaults["heartbeat"] = True  # stands for the usual one
+    defaults["heartbeat"] = defaults["retry"] = True  # stands for the usual one
     told = {_code(row["setting"]): ast.literal_eval(_code(row["default"])) for row in rows}
     assert _first_column(rows) == list(PoolSettings.__annotations__)
     assert told == defaults

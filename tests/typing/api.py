@@ -96,6 +96,16 @@ def bound() -> None:
         shop.add("two")  # pyright: ignore[reportArgumentType]
 
 
+def resilience() -> None:
+    """Retries and circuit breakers."""
+    retry = snakepit.RetryPolicy(attempts=3, errors=(ConnectionError, "my_app.errors.Busy"), first_delay=0.1)
+    with snakepit.Pool(Shop, retry=retry, circuit_breaker=snakepit.CircuitBreaker(failures=3, scope="pool")) as pool:
+        pool.execute("add", {"a": 1}, retry=False)
+        pool.submit("add", {"a": 1}, retry={"attempts": 5})
+        assert_type(pool.stats().circuits, tuple[snakepit.CircuitInfo, ...])
+    snakepit.CircuitBreaker(scope="worker")  # pyright: ignore[reportArgumentType]
+
+
 def views() -> None:
     """What a pool tells about itself is frozen."""
     pool = snakepit.Pool(Shop)

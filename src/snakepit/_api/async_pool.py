@@ -147,7 +147,7 @@ class AsyncPool(PoolBase):
             on_progress: called with the newest report whenever the tool has said `self.progress(...)`; may be async.
             on_metadata: called once, before this returns, with facts about the run: `execution_time_ms`, `worker_id`, for a session
                 `session_id`, and `session_moved` if it had to leave its worker.
-            **options: session_id, affinity, binary_parameters; see `CallOptions`.
+            **options: session_id, affinity, binary_parameters, retry; see `CallOptions`.
 
         Raises:
             UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle: before anything is sent.
@@ -201,7 +201,7 @@ class AsyncPool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest (300 unless `stream_timeout` says otherwise); None: no deadline.
             chunk_timeout: seconds that may pass between chunks; time spent waiting for the reader does not count.
-            **options: session_id, affinity, binary_parameters; see `CallOptions`.
+            **options: session_id, affinity, binary_parameters, retry; see `CallOptions`.
 
         Raises:
             UnknownTool, InvalidParameter: before anything is sent. What happens later is raised while reading.
@@ -228,7 +228,7 @@ class AsyncPool(PoolBase):
             args: its arguments by name.
             timeout: seconds until the call ends at the latest, counted from now, time in the queue included; None, the default:
                 no deadline, because work that is submitted in bulk waits its turn.
-            **options: session_id, affinity, binary_parameters; see `CallOptions`.
+            **options: session_id, affinity, binary_parameters, retry; see `CallOptions`.
         """
         self._usable()
         call_timeout("timeout", timeout)

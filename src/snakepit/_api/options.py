@@ -11,6 +11,7 @@ from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import check_session_id
 from snakepit.config import PoolConfig, check_affinity
 from snakepit.errors import CallError, InvalidParameter
+from snakepit.retries import RetryPolicy, check_retry
 from snakepit_bridge.redaction import Redactor
 
 from .arguments import checked_call
@@ -47,11 +48,13 @@ class CallOptions(TypedDict, total=False):
     session_id: the session the call belongs to, by its id, which opens it if need be, or the `Session` itself.
     affinity: how this call sticks to its session's worker; by default as the session or the pool is set.
     binary_parameters: arguments that travel untouched: bytes by parameter name, beside `args`.
+    retry: when this call runs once more, in place of the pool's `retry`; False: never.
     """
 
     session_id: str | SessionHandle | None
     affinity: Affinity | None
     binary_parameters: Mapping[str, bytes | bytearray | memoryview] | None
+    retry: RetryPolicy | Mapping[str, Any] | bool | None
 
 
 def prepare(
@@ -80,6 +83,8 @@ def _prepared(
     check_option_names(options, streaming=streaming)
     sent, binary = checked_call(tools, tool, args, options.get("binary_parameters"), streaming=streaming)
     extra: dict[str, Any] = {"binary": binary} if binary else {}
+    if options.get("retry") not in (None, True):
+        extra["retry"] = check_retry("retry", options["retry"], InvalidParameter)
     session, affinity = options.get("session_id"), options.get("affinity")
     if affinity is not None:
         check_affinity("affinity", affinity, InvalidParameter)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from snakepit.errors import SnakepitError
+from snakepit.retries import RetryPolicy
 from snakepit.telemetry.spans import CallSpan
 from snakepit_bridge.wire.frames import Chunks, Window
 
@@ -74,7 +75,9 @@ class Call:
         correlation_id: `<run>-<number>`, in every log line about it; a nested call keeps that of the call it came from.
         waited: its caller waits for it now; a future's does so only while it asks for the result.
         blocking: it is not async: while it runs, a worker that runs such calls on its main thread can do nothing else.
-        repeatable: its tool says that it may run again after a crash. retried: it has, as its first worker, of this id and cause, died.
+        repeatable: its tool says that it may run again. retry: when it does; None: as the pool is set.
+        runs: how often it has run, the run of now among them. retried: where and why the last one before failed.
+        blamed: this run has been counted as a failure of its tool.
         span: its span, where the application traces; ended by `finish`.
         ancestors: the calls from whose host tools this one was made, by (run of the pool, number), outermost first.
         family: the open calls of the host tools of the innermost of these, this one among them.
@@ -108,6 +111,9 @@ class Call:
     waited: bool = True
     blocking: bool = False
     repeatable: bool = False
+    retry: RetryPolicy | None = None
+    runs: int = 1
+    blamed: bool = False
     retried: dict[str, str] | None = None
     ancestors: tuple[tuple[str, int], ...] = ()
     family: Offspring | None = None
@@ -122,12 +128,12 @@ class Call:
             if self.moved is not None:
                 facts["session_moved"] = dict(self.moved)  # each caller its own
         if self.retried is not None:
-            facts["retried"] = dict(self.retried)
+            facts.update(retried=dict(self.retried), runs=self.runs)
         return facts
 
     def may_run_again(self) -> bool:
-        """Its worker has died: may it run once more, without anybody's having seen something of the first time?"""
-        return self.repeatable and not (self.retried or self.over or self.cancelling or self.chunks or self.session_id or self.ancestors)
+        """It has failed: may it run once more, without anybody's having seen something of the first time?"""
+        return self.repeatable and not (self.over or self.cancelling or self.chunks or self.session_id or self.ancestors)
 
     def report(self, payload: dict[str, Any]) -> None:
         """On the loop's thread: a report has come. The caller is told once, however many come until it looks."""

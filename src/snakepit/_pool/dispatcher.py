@@ -14,7 +14,7 @@ from typing import Any
 from snakepit._workers.ends import Death
 from snakepit._workers.worker import Worker
 from snakepit.config import PoolConfig
-from snakepit.errors import CallCancelled, SessionEnded, SnakepitError
+from snakepit.errors import CallCancelled, SessionEnded, SnakepitError, ToolError
 from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
@@ -22,9 +22,11 @@ from snakepit_bridge.wire.plain import Unserialisable
 
 from . import call_log, failures
 from .call import Call, Ended, Failed
+from .circuits import Circuits
 from .ladder import Ladder
 from .ledger import Ledger
 from .nesting import Nesting
+from .reruns import Reruns
 from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
 from .sessions.keeper import Keeper, ended
 
@@ -51,15 +53,17 @@ class Dispatcher:
         redactor: Redactor,
         call_left: Callable[[Call], None],
     ) -> None:
-        self.ledger = Ledger(redactor)
+        self._loop = asyncio.get_running_loop()
+        self.circuits = Circuits(config.circuit_breaker, self._loop.time)
+        self.ledger = Ledger(redactor, self.circuits.ended)
         self._config = config
         self._scheduler = scheduler
         self._sessions = sessions
         self._workers = workers
         self._redactor = redactor
         self._call_left = call_left
-        self._loop = asyncio.get_running_loop()
         self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
+        self._reruns = Reruns(config.retry, self.circuits, self.ledger.counters, self._forget_run, self._enqueue_again)
         self._nesting = Nesting(scheduler, run_id, config.size)
 
     # From the callers ---------------------------------------------------------------------------------------------------------
@@ -67,17 +71,18 @@ class Dispatcher:
     def submit(self, call: Call) -> None:
         """Take a call in. Its mailbox gets whatever comes of it; refusals too."""
         self.ledger.enter(call)
-        now = self._loop.time()
+        refusal = self.circuits.admit(call)
+        if refusal is not None:
+            self._refuse(call, refusal)
+            return
         if call.timeout is not None:
-            call.deadline = now + call.timeout
+            call.deadline = self._loop.time() + call.timeout
             call.timers.append(self._loop.call_at(call.deadline, self._deadline_passed, call))
         if call.session_id:
             self._sessions.admit(call, self._enqueue, self._refuse)
         else:
             self._enqueue(call)
-        patience = self._config.queue_timeout
-        if patience is not None and not call.worker_id and not call.over:
-            call.timers.append(self._loop.call_at(now + patience, self._queue_time_passed, call, patience))
+        self._bound_wait(call)
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
@@ -140,9 +145,13 @@ class Dispatcher:
         """
         worker.running.clear()
         removal = self._scheduler.remove_worker(worker.id)
-        again = [call for call in map(self._open, removal.orphans) if retry and call.may_run_again()]
+        again: list[tuple[Call, float]] = []
         for call in map(self._open, removal.orphans):
-            if call in again:
+            if call.cancelling or not call.over:
+                self.circuits.failed(call, f"{worker.id} died: {death.cause}")
+            pause = self._reruns.pause(call) if retry else None
+            if pause is not None:
+                again.append((call, pause))
                 continue
             if call.cancelling:
                 self._ladder.worker_lost(call, death, condemned=bool(worker.condemned))
@@ -151,15 +160,22 @@ class Dispatcher:
         self._sessions.worker_lost(worker.id, removal.lost_sessions, death.cause)
         self._move(removal.stranded)
         self._give(removal.assignments)
-        for call in again:
-            self._run_again(call, worker, death)
+        for call, pause in again:
+            _log.warning("%r runs once more: %s died: %s", call.tool, worker.id, death.cause, extra={"correlation_id": call.correlation_id})
+            self._reruns.begin(death.cause, pause, call)
 
-    def _run_again(self, call: Call, worker: Worker, death: Death) -> None:
-        _log.warning("%r runs once more: %s died: %s", call.tool, worker.id, death.cause, extra={"correlation_id": call.correlation_id})
-        self.ledger.counters.retried += 1
-        call.retried = {"worker_id": worker.id, "cause": death.cause}
-        call.worker_id = ""
+    def _forget_run(self, call: Call) -> None:
+        self._nesting.left(call)
+        self._call_left(call)
+
+    def _enqueue_again(self, call: Call) -> None:
         self._enqueue(call)
+        self._bound_wait(call)
+
+    def _bound_wait(self, call: Call) -> None:
+        patience = self._config.queue_timeout
+        if patience is not None and not call.worker_id and not call.over:
+            call.timers.append(self._loop.call_later(patience, self._queue_time_passed, call, patience, call.runs))
 
     def condemn(self, worker: Worker, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
         """End a worker, with what it runs; what waits for it alone is told or moves on. See `Worker.condemn`."""
@@ -181,18 +197,25 @@ class Dispatcher:
             _log.warning("%s: %s", worker.id, warning, extra={"worker_id": worker.id, "correlation_id": call.correlation_id})
         if call.session_id:
             self._sessions.answered(call, facts)
+        then = self._leave
         if isinstance(event, frames.Result):
             worker.secrets.told([event.value])
             self.ledger.tell(call, Ended(event.value, {**facts, **call.where()}))
         else:
-            self.ledger.tell(call, Failed(failures.from_worker(call, facts, self._redactor, worker.secrets())))
+            error = failures.from_worker(call, facts, self._redactor, worker.secrets())
+            pause = self._reruns.pause(call, error) if isinstance(error, ToolError) else None
+            if pause is None:
+                self.ledger.tell(call, Failed(error))
+            else:
+                _log.info("%r runs once more: %s", call.tool, error.message, extra={"correlation_id": call.correlation_id})
+                then = functools.partial(self._reruns.begin, error.message, pause)
         worker.calls_served += 1
         self._wear(worker)
         if call.cancelling:
             self._ladder.ended(call, str(rung), forced=bool(forced))
         if tainted:
             self._taint(worker)
-        self._slot_free(call, worker)
+        self._slot_free(call, worker, then)
 
     def stalled(self, worker: Worker, event: frames.Stalled) -> None:
         """A worker says that a call hangs: it is cancelled, as soon as it is seen where all threads are."""
@@ -311,11 +334,12 @@ class Dispatcher:
             worker.drain()
             self._move(removal.stranded)
 
-    def _slot_free(self, call: Call, worker: Worker) -> None:
+    def _slot_free(self, call: Call, worker: Worker, then: Callable[[Call], None] | None = None) -> None:
+        """`then`: what becomes of the call; by default it leaves."""
         self._no_longer_on(worker, call)
         self._leave_if_idle(worker)
         assignments = self._scheduler.finish(call.id)
-        self._leave(call)
+        (then or self._leave)(call)
         self._give(assignments)
 
     @staticmethod
@@ -340,8 +364,8 @@ class Dispatcher:
     def _deadline_passed(self, call: Call) -> None:
         self.cancel(call, "its deadline has passed", failures.deadline_passed(call))
 
-    def _queue_time_passed(self, call: Call, seconds: float) -> None:
-        if not call.worker_id:
+    def _queue_time_passed(self, call: Call, seconds: float, run: int) -> None:
+        if not call.worker_id and call.runs == run:
             self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
 
     def _end_worker(self, worker: Worker, reason: str, softly: float) -> None:

@@ -366,6 +366,7 @@ class Engine:
             quarantined=self._supervisor.quarantined,
             queued=self._scheduler.waiting,
             running=self._scheduler.running,
+            circuits=self._calls.circuits.infos(),
             draining=self.draining.begun and not self._closing,
             protocol=self._selection.protocol,
             protocol_reasons=self._selection.reasons,

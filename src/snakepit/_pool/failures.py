@@ -11,6 +11,7 @@ from snakepit.errors import (
     AdapterError,
     CallCancelled,
     ChannelError,
+    CircuitOpen,
     ConfigurationError,
     HangTimeout,
     InvalidParameter,
@@ -114,6 +115,21 @@ def queue_full(waiting: int, size: int) -> QueueFull:
     """No place for another waiting call."""
     hint = "wait for results before you submit more (each refused future has this error), raise queue_size, or add workers"
     return QueueFull(f"{waiting} calls wait already, and queue_size is {size}", hint=hint, waiting=waiting, queue_size=size)
+
+
+def circuit_open(call: Call, tool: str, count: int, seconds: float, probing: bool, cause: str) -> CircuitOpen:
+    """Calls of the tool (empty: of any) are refused for so many seconds; or until the call that was let through has ended."""
+    who = f"{tool!r}" if tool else "this pool"
+    when = "a call that shows whether it is well again runs now" if probing else f"one call is let through in {seconds:.3g} s"
+    return CircuitOpen(
+        f"{call.tool!r} is not run: {who} has failed {'once' if count == 1 else f'{count} times'}; {when}. The last failure: {cause}",
+        hint="try again later; circuit_breaker= says after how many failures and for how long",
+        tool=call.tool,
+        scope="tool" if tool else "pool",
+        retry_after=seconds,
+        failures=count,
+        cause=cause,
+    )
 
 
 def worker_busy(call: Call, worker_id: str) -> WorkerBusy:
@@ -226,7 +242,7 @@ def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> Snakep
     where: dict[str, Any] = {"tool": call.tool, "worker_id": worker_id, "pid": pid, "stderr": death.stderr, "chunks": call.chunks}
     where |= {"rss": death.rss, "uptime": death.uptime, "calls_served": death.calls_served, "oom": death.evidence, "stacks": death.stacks}
     if call.retried is not None:
-        where["retried"] = dict(call.retried)
+        where |= {"retried": dict(call.retried), "runs": call.runs}
     if death.exit_code is None and death.signal is None:
         return ChannelError(f"{worker_id} was lost while it ran {call.tool!r}: {death.cause}{lines}", **where)
     message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{lines}"

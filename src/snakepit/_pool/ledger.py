@@ -6,6 +6,7 @@ A call is open from its submission until its slot is free again, which may be af
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
 from snakepit_bridge import redaction
@@ -20,9 +21,13 @@ class Ledger:
 
     Args:
         redactor: masks what the log tells of them.
+        on_end: told of each call's end, once.
     """
 
-    def __init__(self, redactor: redaction.Redactor = redaction.DEFAULT) -> None:
+    def __init__(
+        self, redactor: redaction.Redactor = redaction.DEFAULT, on_end: Callable[[Call, Ended | Failed], None] | None = None
+    ) -> None:
+        self._on_end = on_end
         self._redactor = redactor
         self.counters = Counters()
         self._open: dict[int, Call] = {}
@@ -50,6 +55,8 @@ class Ledger:
             kind = _kind(item)
             setattr(self.counters, kind, getattr(self.counters, kind) + 1)
             self._changed.set()
+            if self._on_end is not None:
+                self._on_end(call, item)
             call_log.ended(call, item, self._redactor)
 
     def leave(self, call: Call) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snakepit._workers.slots import QuarantinedSlot
+from snakepit.circuit_breaker import CircuitInfo
 from snakepit_bridge.frozen import freeze
 
 
@@ -21,8 +22,8 @@ class PoolStats:
         quarantined: places in which no worker is started for a while, with cause and mend.
         queued, running: calls that wait and that run.
         submitted, succeeded, failed, cancelled, timed_out, crashed: calls since the start. Each call counts in one of the last five.
-        chunks: chunks received. retried: calls that ran once more, as their tools allow it and their worker had died.
-        draining: the pool takes no new calls.
+        chunks: chunks received. retried: runs of calls beyond their first, as their tools and the pool's `retry` allow.
+        circuits: those of the pool's `circuit_breaker`. draining: the pool takes no new calls.
         killed: workers that had to be ended because a cancelled call did not end.
         rungs: how many cancelled calls each rung of the ladder has ended, by its name; see `CallCancelled.rung`.
         forced: how often `Cancelled` was raised where a lock may have been held. tainted: workers that were replaced for that.
@@ -48,6 +49,7 @@ class PoolStats:
     chunks: int = 0
     killed: int = 0
     retried: int = 0
+    circuits: tuple[CircuitInfo, ...] = ()
     draining: bool = False
     rungs: Mapping[str, int] = dataclasses.field(default_factory=lambda: freeze({}))
     forced: int = 0
