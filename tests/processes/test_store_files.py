@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -149,7 +150,7 @@ def test_hosts_that_start_together_wait_for_each_other(tmp_path: pathlib.Path) -
         host.stdin.flush()
     for host in hosts:
         _, errors = host.communicate(timeout=50)
-        assert (host.returncode, errors) == (0, "")
+        assert (host.returncode, errors) == (0, ""), errors
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -165,16 +166,87 @@ def test_a_file_that_is_removed_is_noticed(tmp_path: pathlib.Path, replaced: boo
             store.put_program("a", "p", 1)
 
 
-def test_a_database_of_another_program_stays_as_it_is(tmp_path: pathlib.Path) -> None:
-    """It is refused by name, and nothing is written to it."""
-    path = tmp_path / "app.db"
-    tmp_path.chmod(0o700)
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE sessions (id TEXT)")
-    with pytest.raises(snakepit.SessionStoreError, match=r"app\.db is a database of another program"):
-        snakepit.SQLiteSessionStore(path)
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        assert [name for (name,) in db.execute("SELECT name FROM sqlite_master")] == ["sessions"]
+_OTHERS = {
+    "a table": "CREATE TABLE notes (id TEXT)",
+    "a table of our name": "CREATE TABLE sessions (id TEXT)",
+    "our version": "CREATE TABLE notes (id TEXT); PRAGMA user_version = 1",
+    "our version and no table": "PRAGMA user_version = 1",
+    "our names": "CREATE TABLE sessions (id); CREATE TABLE programs (id); CREATE TABLE totals (name); PRAGMA user_version = 1",
+    "names that are no text": "CREATE TABLE notes (id); PRAGMA writable_schema = 1; UPDATE sqlite_master SET name = CAST(x'ff' AS TEXT)",
+}
+
+
+def _state(path: pathlib.Path) -> tuple[bytes, bytes, str, set[str]]:
+    """The file and its log, its mode, what lies beside it. A process of its own reads: to close a file drops this process's locks on it."""
+    names = {item.name for item in path.parent.iterdir()}
+    log = path.with_name(path.name + "-wal")
+    data = [subprocess.run(["cat", item], capture_output=True, check=True).stdout if item.exists() else b"" for item in (path, log)]
+    return data[0], data[1], oct(path.stat().st_mode), names
+
+
+@pytest.mark.parametrize("used", ["closed", "with a log", "in a transaction", "killed in a transaction"])
+@pytest.mark.parametrize("what", list(_OTHERS))
+def test_a_database_of_another_program_stays_as_it_is(tmp_path: pathlib.Path, what: str, used: str) -> None:
+    """It is refused by name, whatever is like ours in it; its bytes, its mode, its journal and what lies beside it do not change."""
+    folder, path = tmp_path / "own", tmp_path / "own" / "app.db"
+    folder.mkdir(mode=0o700)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        if used == "with a log":
+            db.execute("PRAGMA journal_mode=WAL").fetchone()
+        db.executescript(_OTHERS[what])
+        if used == "closed":
+            db.close()
+        elif used != "with a log":  # which is all that holds its tables, as long as it is open
+            db.executescript("BEGIN; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; CREATE TABLE more (id)")
+            db.execute("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO more SELECT randomblob(999) FROM n")
+        if used == "killed in a transaction":  # its journal is hot: whoever opens it to write would roll it back
+            assert path.with_name("app.db-journal").stat().st_size > 0
+            shutil.copytree(folder, tmp_path / "killed")
+            path = tmp_path / "killed" / "app.db"
+            (tmp_path / "killed").chmod(0o700)
+        path.chmod(0o644)
+        before = _state(path)
+        said = "failed: .*" if what == "names that are no text" else "is a database of another program"
+        with pytest.raises(snakepit.SessionStoreError, match=rf"app\.db {said}"):
+            snakepit.SQLiteSessionStore(path)
+        assert _state(path) == before
+
+
+_OTHER_HOST = """
+import sys
+from snakepit import SQLiteSessionStore
+store = SQLiteSessionStore(sys.argv[1])
+print(*(info.id for info in store.sessions()))
+store.close()
+"""
+
+
+def _another_host_finds(path: pathlib.Path) -> str:
+    return subprocess.run([sys.executable, "-c", _OTHER_HOST, str(path)], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_another_host_that_comes_and_goes_takes_nothing_away(tmp_path: pathlib.Path) -> None:
+    """Two pools of one process share a file, and a host beside them opens and closes it: what is kept from then on is kept."""
+    path = tmp_path / "own" / "sessions.db"
+    with contextlib.closing(snakepit.SQLiteSessionStore(path)) as one, contextlib.closing(snakepit.SQLiteSessionStore(path)) as two:
+        one.open("a", ttl=60.0, metadata=None)
+        assert _another_host_finds(path) == "a"
+        two.open("b", ttl=60.0, metadata=None)
+        assert _another_host_finds(path) == "a b"
+        with contextlib.closing(snakepit.SQLiteSessionStore(path)):
+            pass
+        one.open("c", ttl=60.0, metadata=None)
+        assert _another_host_finds(path) == "a b c"
+
+
+def test_a_log_that_is_removed_is_noticed(tmp_path: pathlib.Path) -> None:
+    """It holds the newest sessions: nothing is said to have been kept in one that nobody will find."""
+    path = tmp_path / "own" / "sessions.db"
+    with contextlib.closing(snakepit.SQLiteSessionStore(path)) as store:
+        store.open("a", ttl=60.0, metadata=None)
+        path.with_name("sessions.db-wal").unlink()
+        with pytest.raises(snakepit.SessionStoreError, match="was removed or replaced while it was open"):
+            store.open("b", ttl=60.0, metadata=None)
 
 
 def test_a_file_with_two_names_is_refused(tmp_path: pathlib.Path) -> None:

@@ -75,7 +75,8 @@ class SQLiteSessionStore:
         with self._told():
             self._path = sqlite_file.place(self._path)
             self._db = sqlite_file.connect(self._path)
-            self._file = _identity(self._path)
+            # The log holds what has not been brought into the file yet. Both stay the same for as long as anybody uses them.
+            self._parts = {name: _identity(name) for name in (str(self._path), f"{self._path}-wal")}
 
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
@@ -220,7 +221,7 @@ class SQLiteSessionStore:
             message = f"the session store {self._path} was opened by process {self._pid}, and this is its forked child"
             raise SessionStoreError(message, hint="open a store of its own in the child")
         with self._lock, self._told():
-            if _identity(self._path) != self._file:
+            if any(_identity(name) != part for name, part in self._parts.items()):
                 message = f"the session store {self._path} was removed or replaced while it was open"
                 raise SessionStoreError(
                     message, hint="close the pool and start it anew: what is kept now would be lost", path=str(self._path)
@@ -238,7 +239,7 @@ class SQLiteSessionStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last: what SQLite says of a damaged schema
             hint = "another host holds it" if "locked" in str(error) else "is it a session store, on a disk that can be written to?"
             raise SessionStoreError(f"the session store {self._path} failed: {error}", hint=hint, path=str(self._path)) from error
 
@@ -252,7 +253,7 @@ class SQLiteSessionStore:
         return gone
 
 
-def _identity(path: pathlib.Path) -> tuple[int, int] | None:
+def _identity(path: str) -> tuple[int, int] | None:
     """Which file this is; None: there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - at each step
