@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import guardian_program
+from .our_ends import our_ends
 
 #: How long the guardian may take to end all that is left when the pool closes, before it is killed (seconds).
 _END_SECONDS = 3.0
@@ -152,7 +153,7 @@ class Guardian:
         finally:
             theirs.close()
         ours.setblocking(False)
-        _our_ends.add(ours.fileno())
+        our_ends.add(ours.fileno())
         self._socket = ours
         self._loop.add_reader(ours.fileno(), self._read)
 
@@ -242,7 +243,7 @@ class Guardian:
         if sock is not None:
             self._loop.remove_reader(sock.fileno())
             self._loop.remove_writer(sock.fileno())
-            _our_ends.discard(sock.fileno())
+            our_ends.discard(sock.fileno())
             sock.close()
 
     async def _ended(self, process: subprocess.Popen[bytes]) -> None:
@@ -270,18 +271,3 @@ def _here() -> str:
         return str(Path.cwd())
     except OSError:  # it has been removed
         return "/"
-
-
-#: The host's ends of its guardians' sockets. A forked copy of the host must not hold them open: they say that the host lives.
-_our_ends: set[int] = set()
-
-
-def _after_fork_in_child() -> None:
-    for fd in _our_ends:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    _our_ends.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork_in_child)

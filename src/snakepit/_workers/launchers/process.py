@@ -16,25 +16,12 @@ from typing import IO, Any, Protocol
 
 from snakepit._channel.stream_carrier import StreamCarrier, parse_report
 from snakepit._workers.guardian import Guardian
+from snakepit._workers.our_ends import our_ends
 from snakepit._workers.stacks import StackReports
 from snakepit.errors import ChannelError
 
 from . import popen
 from .lines import Lines
-
-#: The host's ends of what its workers inherited. A forked copy of the host must not hold them open: they say that the host lives.
-_our_ends: set[int] = set()
-
-
-def _after_fork_in_child() -> None:
-    for fd in _our_ends:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    _our_ends.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Body(Protocol):
@@ -82,7 +69,7 @@ class WorkerProcess:
         self.channel = StreamCarrier(self._loop) if channel is not None else None
         self._sockets = [*(channel or ()), *([lifeline] if lifeline is not None else [])]
         self._fds = {sock.fileno() for sock in self._sockets}
-        _our_ends.update(self._fds)
+        our_ends.update(self._fds)
         self._opened = self._loop.create_task(self._open(lifeline, channel), name="open-worker")
         self.exited.add_done_callback(self._no_report)
 
@@ -130,7 +117,7 @@ class WorkerProcess:
             lines.close()
         if self._stacks is not None:
             self._stacks.close()
-        _our_ends.difference_update(self._fds)
+        our_ends.difference_update(self._fds)
         self._lifeline.close()
         if self.channel is not None:
             await self.channel.close()
