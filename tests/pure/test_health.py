@@ -12,6 +12,7 @@ from snakepit._pool.stats import PoolStats
 from snakepit._workers import health as workers_health
 from snakepit._workers.lifecycle import State
 from snakepit._workers.slots import QuarantinedSlot
+from snakepit.circuit_breaker import CircuitInfo
 
 
 def of_pool(ready: int = 2, queued: int = 0, **facts: Any) -> tuple[str, tuple[str, ...]]:
@@ -61,6 +62,17 @@ def test_quarantined_slots_are_told() -> None:
     slot = QuarantinedSlot(2, "worker-7", "it did not import", "install it", 0.0)
     judged = health.judged(PoolStats(size=2, workers_ready=1, quarantined=(slot,)))
     assert judged.reasons[1:] == ("no worker is started in place of worker-7 for a while: it did not import (install it)",)
+
+
+@pytest.mark.parametrize(("tool", "calls", "status"), [("train", "calls of 'train'", "degraded"), ("", "all calls", "failing")])
+def test_open_circuits_are_told(tool: str, calls: str, status: str) -> None:
+    """One that refuses a tool's calls degrades the pool, the pool's own makes it fail; a closed one is no matter."""
+    circuits = [CircuitInfo(tool, state, 5, 1, "it said: no", 0.0) for state in ("open", "half_open", "closed")]
+    for circuit in circuits[:2]:
+        judged = health.judged(PoolStats(size=1, workers_ready=1, circuits=(circuit, circuits[2])))
+        assert judged.status == status
+        assert judged.reasons == (f"{calls} are refused for now, after 5 failures: stats().circuits has the cause",)
+    assert health.judged(PoolStats(size=1, workers_ready=1, circuits=(circuits[2],))).ok
 
 
 @pytest.mark.parametrize(

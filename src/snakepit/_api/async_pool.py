@@ -285,7 +285,7 @@ class AsyncPool(PoolBase):
         Returns:
             worker id -> text.
         """
-        return await self._on_its_loop(await self._ready_engine()).stacks()
+        return await self._on_its_loop(await self._ready_engine()).views.stacks()
 
     async def end_quarantine(self) -> int:
         """What kept workers from starting is mended: try again at once, with as much patience as at first.

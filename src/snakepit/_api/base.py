@@ -154,7 +154,7 @@ class PoolBase:
         """The pool's figures now, frozen."""
         if self._engine is None:
             return PoolStats(size=self._config.size)
-        return self._engine.stats()
+        return self._engine.views.stats()
 
     def health(self) -> PoolHealth:
         """Whether the pool is well, and if not, why: ok, degraded or failing. Frozen; starts nothing, asks no worker, never waits."""

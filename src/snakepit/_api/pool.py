@@ -310,7 +310,7 @@ class Pool(PoolBase):
             worker id -> text.
         """
         engine, loop = self._ready()
-        return loop.run(engine.stacks())
+        return loop.run(engine.views.stacks())
 
     def end_quarantine(self) -> int:
         """What kept workers from starting is mended: try again at once, with as much patience as at first.

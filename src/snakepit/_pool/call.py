@@ -61,7 +61,8 @@ class Call:
 
     Attributes:
         deadline: when it ends at the latest; None: no deadline.
-        began: when it was given to a worker, by `time.monotonic()`; set before `worker_id`.
+        submitted: when it was submitted, by `time.monotonic()`.
+        began: when it was given to a worker, by the same clock; set before `worker_id`.
         worker_id: who runs it; empty while it waits.
         over: its caller has had the end of it; what still comes is dropped.
         cancelling: its worker has been told to end it. cancelled_at: since when, on the loop's clock; cancelled_by: the error that says
@@ -91,6 +92,7 @@ class Call:
     window: Window
     mailbox: Mailbox
     deadline: float | None = None
+    submitted: float = 0.0
     began: float = 0.0
     worker_id: str = ""
     over: bool = False

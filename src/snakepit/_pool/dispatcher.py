@@ -71,6 +71,7 @@ class Dispatcher:
     def submit(self, call: Call) -> None:
         """Take a call in. Its mailbox gets whatever comes of it; refusals too."""
         self.ledger.enter(call)
+        call.submitted = time.monotonic()
         refusal = self.circuits.admit(call)
         if refusal is not None:
             self._refuse(call, refusal)

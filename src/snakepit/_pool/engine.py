@@ -39,9 +39,9 @@ from .scheduler import Scheduler
 from .sessions.access import StoreAccess
 from .sessions.keeper import Keeper
 from .setup import PoolSetup
-from .stats import PoolStats
+from .status_server import StatusServer
 from .tools import ToolSpec, parse_tool_specs
-from .views import Condition, Views
+from .views import Condition, Phase, Views
 
 _log = library_logger("snakepit.pool")
 
@@ -72,7 +72,8 @@ class Engine:
         self._broken: SnakepitError | None = None
         self._closing = self._serving = False
         self._failed_start = ""  # why the newest start of a worker failed; empty: one has been ready since
-        self.views = Views(config, self._supervisor.workers, self._ledger, self.stats, self._condition)
+        self.views = Views(config, setup.facts(config), self._supervisor, self._scheduler, self._calls, redactor, self._condition)
+        self._status: StatusServer | None = None
         self._warned: set[str] = set()  # of what workers say of their adapter: all of a pool have the same
         self._main: asyncio.Task[None] | None = None
         self._dropped: asyncio.Task[None] | None = None  # held here: a loop holds its tasks weakly
@@ -109,6 +110,7 @@ class Engine:
         if self._main is None:
             if self._selection.protocol:  # else it is told when the first worker has reported
                 self._tell_selection()
+            self._status = self._setup.status_server(self.views.document)
             self._main = self._loop.create_task(self._supervisor.run(), name="snakepit-supervisor")
             self._main.add_done_callback(self._supervisor_ended)
         await asyncio.shield(self._first_ready)
@@ -120,8 +122,10 @@ class Engine:
 
     def close_dropped(self) -> None:
         """Nobody holds the pool any more: close it. From any thread, or from a garbage collection; returns at once."""
-        with contextlib.suppress(RuntimeError):  # the loop has been closed, and everything has ended with it
+        try:
             self._loop.call_soon_threadsafe(self._close_in_task)
+        except RuntimeError:  # the loop has been closed, and everything has ended with it
+            self._remove()
 
     def _close_in_task(self) -> None:
         self._dropped = self._loop.create_task(self.close(), name="snakepit-close")
@@ -147,7 +151,7 @@ class Engine:
             self._first_ready.set_exception(failures.closed())
             self._first_ready.exception()  # nobody may be waiting for it
         await self.sessions.close()
-        self._setup.remove()
+        self._remove()
 
     @property
     def is_at_home(self) -> bool:
@@ -308,7 +312,9 @@ class Engine:
 
     def _supervisor_ended(self, main: asyncio.Task[None]) -> None:
         """It ends when the pool closes; before that only by a fault of ours, which must not leave callers waiting."""
-        self._setup.remove()
+        self._remove()
+        if not main.cancelled() and not self._closing:  # one that has given up is asked why: it answers until it is closed
+            self._status = self._setup.status_server(self.views.document)
         if main.cancelled():  # the loop ends under an open pool, and nobody will call `close`
             self._closing = True
             self.draining.cut_off("the pool's loop has ended", failures.closed_under)
@@ -321,6 +327,11 @@ class Engine:
             if not self._first_ready.done():
                 self._first_ready.set_exception(error)
             self._break(error)
+
+    def _remove(self) -> None:
+        if self._status is not None:
+            self._status.close()
+        self._setup.remove()
 
     def _tell_selection(self) -> None:
         _log.info("the pool's channels use %s", self._selection.protocol)
@@ -353,44 +364,16 @@ class Engine:
         """A call's slot is free again: what it asked of host tools is of no more use."""
         self._host_tools.parent_ended(call.id)
 
-    # Figures --------------------------------------------------------------------------------------------------------------------
-
-    def stats(self) -> PoolStats:
-        """A picture of the pool now."""
-        return PoolStats(
-            size=self.config.size,
-            workers_ready=sum(worker.state is State.READY and worker.serving.done() for worker in self.workers()),
-            spares=self._supervisor.spares,
-            restarts=self._supervisor.restarts,
-            recycled=self._supervisor.recycled,
-            quarantined=self._supervisor.quarantined,
-            queued=self._scheduler.waiting,
-            running=self._scheduler.running,
-            circuits=self._calls.circuits.infos(),
-            draining=self.draining.begun and not self._closing,
-            protocol=self._selection.protocol,
-            protocol_reasons=self._selection.reasons,
-            free_threaded=any(worker.free_threaded for worker in self.workers()),
-            gil_enabled=all(worker.gil_enabled for worker in self.workers()),
-            **self._ledger.counters.picture(),
-        )
+    # Figures; most are in `views` ---------------------------------------------------------------------------------------------
 
     def _condition(self) -> Condition:
-        broken = "" if self._broken is None else self._broken.message
-        return Condition(
-            "closed" if self._closing else "draining" if self.draining.begun else "serving" if self._serving else "starting",
-            broken,
-            self._failed_start,
-        )
+        broken, draining = "" if self._broken is None else self._broken.message, self.draining.begun
+        phase: Phase = "closed" if self._closing else "draining" if draining else "serving" if self._serving else "starting"
+        return Condition(phase, broken, self._failed_start, self._selection)
 
     async def end_quarantine(self) -> int:
         """Start a worker in each slot that is quarantined; returns how many those are."""
         return self._supervisor.end_quarantine()
-
-    async def stacks(self) -> dict[str, str]:
-        """Where the threads of each worker that serves are."""
-        workers = [worker for worker in self.workers() if worker.state in (State.READY, State.DRAINING)]
-        return dict(zip([worker.id for worker in workers], await asyncio.gather(*(worker.stacks() for worker in workers)), strict=True))
 
     def workers(self) -> tuple[Worker, ...]:
         """The workers of now."""

@@ -78,6 +78,10 @@ def judged(
         f"no worker is started in place of {slot.worker_id} for a while: {slot.cause}" + (f" ({slot.hint})" if slot.hint else "")
         for slot in stats.quarantined
     ]
+    for circuit in stats.circuits:
+        if circuit.state != "closed":
+            calls, which = (f"calls of {circuit.tool!r}", degraded) if circuit.tool else ("all calls", failing)
+            which.append(f"{calls} are refused for now, after {circuit.failures} failures: stats().circuits has the cause")
     if queue_size and stats.queued >= queue_size:
         degraded.append(f"the queue is full: {stats.queued} calls wait, and a further one is refused")
     if phase in ("starting", "serving"):

@@ -6,6 +6,7 @@ A call is open from its submission until its slot is free again, which may be af
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
@@ -45,6 +46,12 @@ class Ledger:
     def open_calls(self) -> list[Call]:
         """The open calls of now."""
         return list(self._open.values())
+
+    def oldest_waiting(self) -> Call | None:
+        """The call that waits for a worker since longest; None: none waits. At the cost of those that run."""
+        with contextlib.suppress(RuntimeError):  # asked from another thread, while the book changes
+            return next((call for call in self._open.values() if not call.worker_id), None)
+        return None
 
     def tell(self, call: Call, item: Ended | Failed) -> None:
         """Tell a call's caller how it ended, and count it; nothing happens if that was done before."""

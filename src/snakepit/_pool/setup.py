@@ -8,6 +8,8 @@ import os
 import pathlib
 import secrets
 import sys
+import time
+from collections.abc import Callable
 
 from snakepit._channel.negotiate import INSIDE, Selection, chain_of, select
 from snakepit._cpus import usable_cpus
@@ -21,15 +23,19 @@ from snakepit._workers.launchers import Launcher, LaunchSpec
 from snakepit._workers.launchers.command import CommandLauncher
 from snakepit._workers.launchers.spawn import SpawnLauncher
 from snakepit._workers.restarts import RestartLimits
-from snakepit._workers.run_directory import RunDirectory
+from snakepit._workers.run_directory import STATUS_SOCKET, RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
 from snakepit.config import Adapter, PoolConfig
 from snakepit.heartbeat import VARIABLE as HEARTBEAT_VARIABLE
-from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level
+from snakepit.telemetry.logs import LEVEL_VARIABLE, apply_log_level, library_logger
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.redaction.handover import handed_over
 
 from .in_thread import in_thread
+from .status import PoolFacts, adapter_text
+from .status_server import StatusServer
+
+_log = library_logger("snakepit.pool")
 
 #: Says whose frames are logged where no setting does.
 TRACE_VARIABLE = "SNAKEPIT_TRACE_FRAMES"
@@ -53,7 +59,7 @@ class PoolSetup:
         self._secret = secrets.token_hex(32)
         self.run_id = secrets.token_hex(4)
         try:
-            self._references = () if inside is not None else resolve(adapter, lambda: self._directory.path)
+            self._references: tuple[str, ...] = () if inside is not None else resolve(adapter, lambda: self._directory.path)
         except BaseException:
             self._directory.remove()
             raise
@@ -121,6 +127,21 @@ class PoolSetup:
         run = _run_name(config)
         launcher = self._inside or (CommandLauncher(run) if config.command else SpawnLauncher(run))
         return Supervisor(settings, launcher, spec_for, listener)
+
+    def facts(self, config: PoolConfig) -> PoolFacts:
+        """What is told of the pool to who asks for its status."""
+        name = config.instance_name
+        return PoolFacts(name, self.run_id, "in memory" if self._inside is not None else adapter_text(self._references), time.time())
+
+    def status_server(self, answer: Callable[[], bytes]) -> StatusServer | None:
+        """Answers who asks for the pool's status; None where it cannot: that must not keep a pool from starting."""
+        if self._inside is not None:
+            return None
+        try:
+            return StatusServer(str(self._directory.path / STATUS_SOCKET), answer)
+        except OSError as error:
+            _log.info("`snakepit status` will not show this pool: %s", error)
+            return None
 
     @staticmethod
     async def session_store(config: PoolConfig) -> SessionStore:

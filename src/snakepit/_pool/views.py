@@ -1,71 +1,104 @@
-"""Views on a running pool: how it is, and how each of its workers is. They look, change nothing, and ask no worker.
+"""Views on a running pool: its figures, how it is, how each of its workers is. They look, and change nothing.
 
-From any thread: what they read is replaced as a whole, or copied first.
+From any thread, `stacks` and `document` apart: what they read is replaced as a whole, or copied first.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
 
+from snakepit._channel.negotiate import Selection
 from snakepit._workers import health as workers_health
 from snakepit._workers.health import WorkerHealth
+from snakepit._workers.lifecycle import State
+from snakepit._workers.supervisor import Supervisor
 from snakepit._workers.worker import Worker
 from snakepit.config import PoolConfig
+from snakepit_bridge.redaction import Redactor
 
-from . import health
+from . import health, status
+from .dispatcher import Dispatcher
 from .health import PoolHealth
-from .ledger import Ledger
+from .scheduler import Scheduler
 from .stats import PoolStats
+
+Phase: TypeAlias = Literal["starting", "serving", "draining", "closed"]
 
 
 class Condition(NamedTuple):
-    """Where the engine is in its life; why it has given up; why the newest start of a worker failed."""
+    """Where the engine is in its life; why it has given up; why the newest start of a worker failed; the protocol."""
 
-    phase: Literal["starting", "serving", "draining", "closed"]
+    phase: Phase
     broken: str
     failed_start: str
+    selection: Selection
 
 
 class Views:
     """What there is to see of one pool.
 
     Args:
-        workers: of now, by id; the supervisor's own.
-        stats, condition: of now; the engine's.
+        condition: of the engine, now.
     """
 
     def __init__(
         self,
         config: PoolConfig,
-        workers: Mapping[str, Worker],
-        ledger: Ledger,
-        stats: Callable[[], PoolStats],
+        facts: status.PoolFacts,
+        supervisor: Supervisor,
+        scheduler: Scheduler,
+        calls: Dispatcher,
+        redactor: Redactor,
         condition: Callable[[], Condition],
     ) -> None:
         self._config = config
-        self._workers = workers
-        self._ledger = ledger
-        self._stats = stats
+        self._facts = facts
+        self._supervisor = supervisor
+        self._scheduler = scheduler
+        self._calls = calls
+        self._redactor = redactor
         self._condition = condition
+
+    def stats(self) -> PoolStats:
+        """A picture of the pool now."""
+        workers, condition = self._workers(), self._condition()
+        return PoolStats(
+            size=self._config.size,
+            workers_ready=sum(worker.state is State.READY and worker.serving.done() for worker in workers),
+            spares=self._supervisor.spares,
+            restarts=self._supervisor.restarts,
+            recycled=self._supervisor.recycled,
+            quarantined=self._supervisor.quarantined,
+            queued=self._scheduler.waiting,
+            running=self._scheduler.running,
+            circuits=self._calls.circuits.infos(),
+            draining=condition.phase == "draining",
+            protocol=condition.selection.protocol,
+            protocol_reasons=condition.selection.reasons,
+            free_threaded=any(worker.free_threaded for worker in workers),
+            gil_enabled=all(worker.gil_enabled for worker in workers),
+            **self._calls.ledger.counters.picture(),
+        )
 
     def health(self) -> PoolHealth:
         """How the pool is now."""
-        phase, broken, failed_start = self._condition()
+        condition = self._condition()
         return health.judged(
-            self._stats(),
-            tuple(map(self.worker_health, list(self._workers.values()))),
+            self.stats(),
+            tuple(map(self.worker_health, self._workers())),
             queue_size=self._config.queue_size,
-            phase=phase,
-            broken=broken,
-            failed_start=failed_start,
+            phase=condition.phase,
+            broken=condition.broken,
+            failed_start=condition.failed_start,
         )
 
     def worker_health(self, worker: Worker) -> WorkerHealth:
         """How a worker is now."""
         now = time.monotonic()
-        calls = [self._ledger.get(call_id) for call_id in list(worker.running)]
+        calls = [self._calls.ledger.get(call_id) for call_id in list(worker.running)]
         return workers_health.judged(
             worker.id,
             worker.state,
@@ -77,3 +110,25 @@ class Views:
             leaving=worker.retiring,
             condemned=worker.condemned,
         )
+
+    async def stacks(self) -> dict[str, str]:
+        """Where the threads of each worker that serves are."""
+        workers = [worker for worker in self._workers() if worker.state in (State.READY, State.DRAINING)]
+        return dict(zip([worker.id for worker in workers], await asyncio.gather(*(worker.stacks() for worker in workers)), strict=True))
+
+    def document(self) -> bytes:
+        """All of it, as `snakepit status` is told."""
+        workers = self._workers()
+        running = [call for worker in workers for call in map(self._calls.ledger.get, worker.running) if call is not None]
+        return status.document(
+            self._facts,
+            self.health(),
+            self.stats(),
+            [(worker.info(), self.worker_health(worker)) for worker in workers],
+            running,
+            self._calls.ledger.oldest_waiting() if self._scheduler.waiting else None,
+            self._redactor,
+        )
+
+    def _workers(self) -> list[Worker]:
+        return list(self._supervisor.workers.values())

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import stat
 import tempfile
 
 #: gRPC reads an address as a URI, in which other characters have meanings of their own.
@@ -17,6 +18,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._~+@=,-]+")
 _MAX_DIRECTORY = 107 - len("/worker-99999.sock")
 
 
+#: Where a pool answers who asks for its status.
+STATUS_SOCKET = "status.sock"
 #: Held locked by the pool for as long as it lives, however it ends: a directory whose lock is free is a leftover.
 _LOCK = "lock"
 
@@ -63,12 +66,38 @@ class RunDirectory:
             self._lock = -1
 
 
+def bases() -> list[pathlib.Path]:
+    """Where run directories are made, the best place first."""
+    places = (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp")  # noqa: S108
+    return list(dict.fromkeys(pathlib.Path(place).absolute() for place in places if place))
+
+
+def is_living(directory: pathlib.Path) -> bool:
+    """Is this the run directory of a pool of this user that lives?"""
+    import fcntl
+
+    try:
+        facts = directory.lstat()
+        if facts.st_uid != os.getuid() or not stat.S_ISDIR(facts.st_mode) or facts.st_mode & 0o077:
+            return False
+        lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def _make() -> pathlib.Path:
     problem: OSError | None = None
-    for base in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp", "/var/tmp"):  # noqa: S108
-        path = str(pathlib.Path(base).absolute() / "snakepit-12345678")
-        if base and len(path) <= _MAX_DIRECTORY and _PLAIN.fullmatch(path):
-            _sweep(pathlib.Path(base))
+    for base in bases():
+        path = str(base / "snakepit-12345678")
+        if len(path) <= _MAX_DIRECTORY and _PLAIN.fullmatch(path):
+            sweep(base)
             try:
                 return pathlib.Path(tempfile.mkdtemp(prefix="snakepit-", dir=base))  # mkdtemp gives it 0700
             except OSError as error:
@@ -86,8 +115,8 @@ def _locked(directory: pathlib.Path) -> int:
     return lock
 
 
-def _sweep(base: pathlib.Path) -> None:
-    """Remove this user's leftovers: run directories whose lock nobody holds."""
+def sweep(base: pathlib.Path) -> None:
+    """Remove this user's leftovers in a place: run directories whose lock nobody holds."""
     import fcntl
 
     for path in base.glob(f"snakepit-*/{_LOCK}"):

@@ -14,6 +14,7 @@ from snakepit import __version__
 from . import help_text
 from .doctor_command import DoctorCommand
 from .run_command import RunCommand
+from .status_command import StatusCommand
 from .tools_command import ToolsCommand
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -99,3 +100,15 @@ def doctor(
 ) -> None:
     """`snakepit doctor`."""
     raise typer.Exit(DoctorCommand(adapter, python or [], protocol or [], command, json).run())
+
+
+@app.command(help=help_text.STATUS, context_settings=_CONTEXT)
+def status(
+    pid: Annotated[int | None, typer.Option("--pid", metavar="N", help="Only the pools of this process.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Only pools of this instance_name.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again, until Ctrl-C.")] = False,
+    interval: Annotated[float, typer.Option("--interval", metavar="S", help="Seconds between two looks of --watch.")] = 1.0,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit status`."""
+    raise typer.Exit(StatusCommand(pid, name, watch=watch, interval=interval, as_json=json).run())

@@ -15,6 +15,7 @@ Try:
   snakepit tools --adapter ./my_tools.py
   snakepit run train epochs=5 --adapter ./my_tools.py
   snakepit doctor
+  snakepit status --watch
 
 `snakepit run --help` tells all about arguments, output and exit codes.
 """
@@ -73,4 +74,21 @@ Examples:
 \b
 Exit codes:
   0 a pool would start   1 it would not   2 wrong option
+"""
+
+STATUS = """Show the pools of this user that run on this machine: workers, queue, and the calls that run.
+
+Each pool answers on a private socket; nothing is changed, no worker is asked, and no argument, result or session is
+shown.
+
+\b
+Examples:
+  snakepit status
+  snakepit status --watch
+  snakepit status --name models --json
+  snakepit status --watch --interval 5 --json >> status.jsonl
+
+\b
+Exit codes:
+  0 every pool serves   1 one is failing or does not answer, or there is none   2 wrong option
 """
