@@ -27,6 +27,9 @@ class Connection:
     Args:
         on_event: called with each event, in order, on the loop's thread.
         on_closed: called once, with the reason, when nothing more will come.
+
+    Attributes:
+        fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
 
     def __init__(self, carrier: Carrier, codec: Codec, on_event: Callable[[HostEvent], None], on_closed: Callable[[str], None]) -> None:
@@ -34,7 +37,7 @@ class Connection:
         self._mux = HostMultiplexer(codec)
         self._on_event = on_event
         self._on_closed = on_closed
-        self._fault = ""
+        self.fault = ""
 
     def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
         """Begin to read and write; `create_task` is the owner's."""
@@ -125,15 +128,15 @@ class Connection:
         try:
             for event in self._mux.receive(message):
                 if isinstance(event, Fault):
-                    self._fault = f"the worker sent something that is not the protocol: {event.reason}"
+                    self.fault = f"the worker sent something that is not the protocol: {event.reason}"
                     return False
                 self._on_event(event)
         except Exception as error:  # a fault of ours costs this worker, not the pool
             _log.exception("a worker's channel is closed because of an internal error")
-            self._fault = f"internal error: {error!r}"
+            self.fault = f"internal error: {error!r}"
             return False
         return True
 
     def closed(self, reason: str) -> None:
         """Nothing more will come."""
-        self._on_closed(self._fault or reason)
+        self._on_closed(self.fault or reason)

@@ -97,7 +97,7 @@ class Worker:
         self.succeeded = self.tainted = False
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gauge = MemoryGauge()
-        self.condemned = self._stacks = ""
+        self.condemned = self._stacks = self._farewell = ""
         self._oom: OomCounts | None = None
         self._info: dict[str, Any] = {}
         self._began = time.time()
@@ -285,7 +285,7 @@ class Worker:
         assert self._process is not None
         exited: asyncio.Future[Any] = self._process.exited
         await asyncio.wait({exited, self._closed}, return_when=asyncio.FIRST_COMPLETED)
-        if not exited.done():
+        if not exited.done() and not (self._connection is not None and self._connection.fault):
             await asyncio.wait([exited], timeout=_STATUS_WITHIN)
         if exited.done():
             return self._death_of(exited.result())
@@ -353,6 +353,7 @@ class Worker:
             if self._hello is not None and not self._hello.done():
                 self._hello.set_result(event.info)
         elif isinstance(event, frames.Bye):
+            self._farewell = "" if event.reason == "done" else event.reason
             if self._process is not None and self._process.channel is not None:
                 self._process.channel.finish()
         else:
@@ -367,7 +368,8 @@ class Worker:
 
     def _death_of(self, status: int) -> Death:
         if status >= 0:
-            return self._death(self.condemned or f"exited with code {status}", status, None)
+            left = f"it left: {self._farewell}" if self._farewell and status == 0 else f"exited with code {status}"
+            return self._death(self.condemned or left, status, None)
         name = str(-status)
         with contextlib.suppress(ValueError):
             name = signal.Signals(-status).name

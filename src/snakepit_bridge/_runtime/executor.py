@@ -59,6 +59,7 @@ class Executor:
         self._host_calls: Optional[HostCalls] = None
         self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by who ran it
         self._draining = False
+        self._farewell = "done"
         self.heard = time.monotonic()
         self._attached = threading.Event()
         self._instances = Instances(adapter, self._main)
@@ -125,6 +126,9 @@ class Executor:
                 self._draining = True
                 self._main.post(self._leave_if_idle)
             elif isinstance(event, frames.Fault):
+                self._farewell = "what the host sent is not the protocol: %s" % event.reason
+                if self._link is not None:
+                    self._link.fall_silent()
                 return event.reason
             elif isinstance(event, frames.Unknown):
                 print("snakepit: a frame of unknown kind %r was ignored; is the host newer?" % (event.kind,), file=sys.stderr)
@@ -184,7 +188,7 @@ class Executor:
             self._instances.clean_up()
             self._main.close()
             if self._link is not None:
-                self._link.bye("done")
+                self._link.bye(self._farewell)
 
     def _nobody_came(self) -> None:
         if not self._attached.is_set():

@@ -49,6 +49,7 @@ class Link:
         self._credit = threading.Condition(self._lock)
         self._told = False  # the writer has been told and the carrier has not yet found the outbox empty
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
+        self._silent = False
         self.asks = Asks()
         self._dropped: Deque[Ask] = collections.deque()  # given up by a garbage collection, which may run under the lock
 
@@ -220,13 +221,15 @@ class Link:
             Unserialisable: the value cannot travel; the call is still open.
         """
         with self._lock:
-            self._mux.result(call_id, value, metadata)
+            if not self._silent:
+                self._mux.result(call_id, value, metadata)
         self._tell()
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error."""
         with self._lock:
-            self._mux.error(call_id, info)
+            if not self._silent:
+                self._mux.error(call_id, info)
         self._tell()
 
     def stalled(self, call_id: int, info: Dict[str, Any]) -> None:
@@ -234,6 +237,11 @@ class Link:
         with self._lock:
             self._mux.stalled(call_id, info)
         self._tell()
+
+    def fall_silent(self) -> None:
+        """The channel is broken, and what runs is given up for that: how it ends would mislead who waits. Goodbye is still said."""
+        with self._lock:
+            self._silent = True
 
     def after_fork_in_child(self) -> None:
         """A tool has forked: the child has no carrier and no say. It touches no lock, which another thread may have held."""

@@ -155,6 +155,8 @@ class Answerer:
         """
         call = self._calls.get(call_id)
         if call is not None:
+            if metadata.get("streamed"):  # counted now: a thread of the tool's may have reported until here
+                metadata = {**metadata, "chunks": call.sent}
             # Nobody reads the value of a cancelled call.
             self._end(call_id, self._frame(RESULT, call_id, None if call.cancelled else value, metadata))
 

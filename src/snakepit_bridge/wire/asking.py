@@ -82,8 +82,12 @@ class Asker:
         kind, call_id = frame[0], frame[1]
         if kind == CHUNK:
             return self._chunks(call_id, frame[2], frame[3], frame[4], frame[5])
-        if self.calls.pop(call_id, None) is None:
+        call = self.calls.pop(call_id, None)
+        if call is None:
             return None
+        said = frame[3].get("chunks") if kind == RESULT and not call.cancelled else None
+        if type(said) is int and said != call.next:
+            raise Violation("call %d ended after %d chunks, and %d have come" % (call_id, said, call.next))
         return Result(call_id, frame[2], frame[3]) if kind == RESULT else Failure(call_id, frame[2])
 
     def _chunks(self, call_id: int, first: int, payloads: List[Any], nbytes: int, extra: Any) -> Optional[Chunks]:

@@ -27,13 +27,14 @@ from snakepit.config import Adapter, PoolSettings
 from snakepit.errors import ConfigurationError
 from snakepit_bridge.testing import MemoryWorker
 
-__all__ = ["AsyncMemoryPool", "MemoryPool", "kill"]
+from .faults import Faults
+from .lanes import Lane
 
 
 class _MemoryProcess:
     """A worker in this process in the place of a process, and the carrier of its channel. Lives on the pool's loop."""
 
-    def __init__(self, spec: LaunchSpec, adapter: Sequence[Any]) -> None:
+    def __init__(self, spec: LaunchSpec, adapter: Sequence[Any], faults: Faults | None) -> None:
         self._loop = asyncio.get_running_loop()
         self.pid: int | None = os.getpid()
         self.rss = 0
@@ -50,6 +51,14 @@ class _MemoryProcess:
             functools.partial(self._post, self._received),
             functools.partial(self._post, self._over),
         )
+        self._deliver: Callable[[bytes], None] = self._worker.receive  # to the worker
+        self._arrive: Callable[[bytes], None] = self._arrived  # from the worker
+        self._lanes: list[Lane] = []
+        if faults is not None:
+            inward = Lane(faults, spec.worker_id, "to_host", self._arrived, self.kill)
+            outward = Lane(faults, spec.worker_id, "to_worker", self._worker.receive, self.kill)
+            self._lanes = [inward, outward]
+            self._arrive, self._deliver = inward.take, outward.take
         self._worker.start()
 
     def terminate(self) -> None:
@@ -62,12 +71,16 @@ class _MemoryProcess:
 
     def kill(self) -> None:
         """End it."""
+        for lane in self._lanes:
+            lane.cut()
         self._worker.kill()
 
     # The carrier ----------------------------------------------------------------------------------------------------------------
 
     def begin(self, codec: str) -> None:
         """Open the channel."""
+        for lane in self._lanes:
+            lane.begin(codec)
         self._worker.attach(codec)
 
     def start(self, ends: Ends, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
@@ -90,7 +103,7 @@ class _MemoryProcess:
     def _flush(self) -> None:
         self._flushing = None
         while self._ends is not None and (message := self._ends.next_message()) is not None:
-            self._worker.receive(message)
+            self._deliver(message)
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         try:
@@ -103,6 +116,9 @@ class _MemoryProcess:
             self.report.set_result(report)
 
     def _received(self, message: bytes) -> None:
+        self._arrive(message)
+
+    def _arrived(self, message: bytes) -> None:
         if self._ends is not None and not self.exited.done() and not self._ends.receive(message):
             self._closed("the worker broke the protocol")
 
@@ -126,13 +142,14 @@ class _MemoryLauncher:
         ConfigurationError: the adapter is none.
     """
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Adapter, faults: Faults | None) -> None:
+        self._faults = faults
         items = list(adapter) if isinstance(adapter, (list, tuple)) and adapter else [adapter]
         self._adapter = [found for item in items for found in ([item] if _is_tools(item) else resolve(item, _no_directory))]
 
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> _MemoryProcess:
         """Start a worker; what it prints goes where this process prints."""
-        return _MemoryProcess(spec, self._adapter)
+        return _MemoryProcess(spec, self._adapter, self._faults)
 
     async def close(self) -> None:
         """Nothing is left: its workers end by themselves."""
@@ -143,29 +160,32 @@ class MemoryPool(Pool):
 
     Args:
         adapter: as for `Pool`. Classes and functions are used as they are, also those that were made inside a function.
+        faults: what goes wrong on its channels; None: nothing.
         **settings: as for `Pool`, without those of a worker's process and its channel.
 
     Raises:
         ConfigurationError: a setting is wrong, or only makes sense for a process.
     """
 
-    def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
+    def __init__(self, adapter: Adapter = None, *, faults: Faults | None = None, **settings: Unpack[PoolSettings]) -> None:
         _refuse_settings_of_processes(settings)
+        self._faults = faults
         super().__init__(adapter, **settings)
 
     def _launcher(self) -> Launcher:
-        return _MemoryLauncher(self._adapter)
+        return _MemoryLauncher(self._adapter, self._faults)
 
 
 class AsyncMemoryPool(AsyncPool):
     """The same for asyncio: an `AsyncPool`."""
 
-    def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
+    def __init__(self, adapter: Adapter = None, *, faults: Faults | None = None, **settings: Unpack[PoolSettings]) -> None:
         _refuse_settings_of_processes(settings)
+        self._faults = faults
         super().__init__(adapter, **settings)
 
     def _launcher(self) -> Launcher:
-        return _MemoryLauncher(self._adapter)
+        return _MemoryLauncher(self._adapter, self._faults)
 
 
 def _is_tools(item: Any) -> bool:
