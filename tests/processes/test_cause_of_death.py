@@ -6,10 +6,13 @@ import contextlib
 import logging
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -30,6 +33,16 @@ def die(code: int) -> None:
 def grow(megabytes: int) -> int:
     data = bytearray(os.urandom(1024) * 1024 * megabytes)
     return len(data)
+
+@tool
+def end_by(how: str) -> None:
+    print("last words", flush=True)
+    {"segfault": lambda: ctypes.string_at(0), "abort": os.abort, "exit": lambda: os._exit(7), "kill": lambda: os.kill(os.getpid(), 9)}[how]()
+
+@tool
+def keep(folder: str, megabytes: int) -> None:
+    data = bytearray(os.urandom(1024) * 1024 * megabytes)
+    time.sleep(600)
 
 @tool
 def swallow_everything(folder: str) -> None:
@@ -117,6 +130,123 @@ def test_the_innermost_frame_of_the_main_thread() -> None:
     assert innermost(report) == "train (/app/tools.py:3)"
     assert innermost(report.replace("Thread 0x2", "Current thread 0x2")) == "train (/app/tools.py:3)"
     assert innermost("") == ""
+
+
+def test_every_end_reads_differently(tools: str, tmp_path: pathlib.Path) -> None:
+    """A segmentation fault, an abort, an exit, a kill, an import that fails, a start that takes too long: each names itself."""
+    texts = {}
+    with snakepit.Pool(tools, size=1, max_restarts=100) as pool:
+        for how in ("segfault", "abort", "exit", "kill"):
+            with pytest.raises(snakepit.WorkerCrashed) as caught:
+                pool.execute("end_by", {"how": how})
+            texts[how] = str(caught.value)
+    for name, code in (("import", "import there_is_no_such_module"), ("stuck", "import time\nwhile True:\n    time.sleep(600)")):
+        (tmp_path / f"{name}_tools.py").write_text(code)
+        with pytest.raises((snakepit.AdapterError, snakepit.PoolStartFailed)) as failed:
+            snakepit.Pool(str(tmp_path / f"{name}_tools.py"), size=1, start_timeout=2.0).start()
+        texts[name] = str(failed.value)
+    marks = {
+        "segfault": ["killed by SIGSEGV", "Segmentation fault", "in end_by"],
+        "abort": ["killed by SIGABRT", "Aborted", "in end_by"],
+        "exit": ["exited with code 7"],
+        "kill": ["killed by SIGKILL"],
+        "import": ["No module named 'there_is_no_such_module'"],
+        "stuck": ["was not ready within 2 s: it was in <module> (", "stuck_tools.py:3)"],
+    }
+    for name, words in marks.items():
+        for word in words:
+            assert [other for other, text in texts.items() if word in text] == [name] or word == "in end_by", (word, texts)
+            assert word in texts[name]
+
+
+@pytest.fixture
+def spy() -> str:
+    """py-spy, where it is installed and may look at other processes."""
+    program = shutil.which("py-spy", path=str(pathlib.Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("py-spy is not installed: pip install 'snakepit-bridge[stacks]'")
+    with subprocess.Popen([sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        seen = subprocess.run([program, "dump", "--nonblocking", "--pid", str(other.pid)], capture_output=True, text=True, check=False)
+        other.kill()
+    if seen.returncode:
+        pytest.skip(f"py-spy may not look at other processes here: {seen.stderr[:200]}")
+    return program
+
+
+def test_one_that_is_stopped_is_seen_from_outside(spy: str, tools: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It cannot say where it is: py-spy can."""
+    caplog.set_level(logging.WARNING, "snakepit")
+    with snakepit.Pool(tools, size=1, heartbeat={"interval": 0.1, "timeout": 0.3, "max_missed": 1}) as pool:
+        future = pool.submit("swallow_everything", {"folder": str(tmp_path)})
+        wait_until((tmp_path / "started").exists, "the tool")
+        pid = pool.workers()[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(snakepit.WorkerCrashed, match="had not answered") as caught:
+            future.result(10)
+    assert "swallow_everything (" in caught.value.details["stacks"]
+    assert f"its main thread was in swallow_everything ({tmp_path}/dying.py:" in caplog.text
+
+
+def test_one_that_hangs_before_it_can_say_so_is_seen_from_outside(spy: str, tools: str, tmp_path: pathlib.Path) -> None:
+    """While its interpreter starts; the signal that asks for the stacks would end it, and is not sent."""
+    (tmp_path / "sitecustomize.py").write_text("import time\nwhile True:\n    time.sleep(600)\n")
+    with pytest.raises(snakepit.PoolStartFailed, match=r"not ready within 1 s: it was in <module> \(.*sitecustomize.py:3\)") as caught:
+        snakepit.Pool(tools, size=1, start_timeout=1.0, env={"PYTHONPATH": str(tmp_path)}).start()
+    assert "sitecustomize.py" in caught.value.details["stacks"]
+
+
+def test_without_anybody_to_look_nothing_is_said(tools: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it takes no longer."""
+    monkeypatch.setattr("shutil.which", lambda *_args, **_kwargs: None)
+    (tmp_path / "sitecustomize.py").write_text("import time\nwhile True:\n    time.sleep(600)\n")
+    with pytest.raises(snakepit.PoolStartFailed, match="not ready within 1 s") as caught:
+        snakepit.Pool(tools, size=1, start_timeout=1.0, env={"PYTHONPATH": str(tmp_path)}).start()
+    assert caught.value.details["stacks"] == ""
+
+
+@pytest.mark.parametrize(
+    ("tool", "args", "settings", "cause"),
+    [
+        ("compute_in_c", {}, {"heartbeat": {"interval": 0.1, "timeout": 0.3, "max_missed": 2}}, "had not answered 2 heartbeats"),
+        ("keep", {"megabytes": 300}, {"memory_limit": 250 * 1024 * 1024}, "more than its limit of 262144000"),
+    ],
+    ids=["heartbeat", "memory limit"],
+)
+def test_where_it_was_goes_with_the_error(
+    tools: str, tmp_path: pathlib.Path, tool: str, args: dict[str, Any], settings: dict[str, Any], cause: str
+) -> None:
+    """Whatever it was killed for."""
+    with snakepit.Pool(tools, size=1, **settings) as pool, pytest.raises(snakepit.WorkerCrashed, match=cause) as caught:
+        pool.execute(tool, {"folder": str(tmp_path), **args}, timeout=30)
+    assert f'File "{tmp_path}/dying.py"' in caught.value.details["stacks"]
+    assert f" in {tool}" in caught.value.details["stacks"]
+
+
+def test_one_that_does_not_leave_is_named_when_the_pool_closes(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With the place where it was, before it is ended."""
+    (tmp_path / "staying.py").write_text(
+        "import time\nfrom snakepit_bridge import BaseAdapter, tool\n\nclass Staying(BaseAdapter):\n"
+        "    @tool\n    def ping(self) -> str:\n        return 'pong'\n\n    def cleanup(self):\n        time.sleep(600)\n"
+    )
+    caplog.set_level(logging.WARNING, "snakepit")
+    with snakepit.Pool(str(tmp_path / "staying.py"), size=1, close_timeout=0.3) as pool:
+        pool.execute("ping")
+    assert f"did not leave within 0.3 s of being told to; its main thread was in cleanup ({tmp_path}/staying.py:10)" in caplog.text
+
+
+def test_what_py_spy_says() -> None:
+    """The innermost frame of its main thread that is not the runtime's."""
+    report = (
+        "Process 7: python -c x\nPython v3.11.7 (/usr/bin/python3)\n\n"
+        'Thread 8 (idle): "other"\n    wait (/lib/threading.py:1)\n'
+        'Thread 7 (idle): "MainThread"\n    border (/src/snakepit_bridge/_runtime/cancel.py:2)\n    train (/app/tools (1).py:3)\n    <module> (<string>:1)\n'
+    )
+    assert innermost(report) == "train (/app/tools (1).py:3)"
+    assert innermost(report.replace(': "MainThread"', "")) == "train (/app/tools (1).py:3)"
+    assert innermost(report.replace("MainThread", "x").replace("Thread 7", "Thread 9")) == ""
 
 
 HOST = """

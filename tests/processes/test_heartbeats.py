@@ -37,6 +37,10 @@ def hold(seconds: float) -> None:
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # with the GIL
 
 @tool
+def hold_for_ever() -> None:
+    sum(range(10**13))  # a call into C that no signal cuts short
+
+@tool
 def environment() -> dict:
     raw = open("/proc/self/environ", "rb").read().split(bytes(1))
     return {"told": [item.decode() for item in raw if item.startswith(b"SNAKEPIT_HEARTBEAT")], "inherited": "SNAKEPIT_HEARTBEAT_CONFIG" in os.environ}
@@ -87,6 +91,16 @@ def test_who_works_hard_is_left_alone(tools: str) -> None:
             pool.execute("hold", {"seconds": 0.25})
         assert pool.execute("pid") == pid
         assert pool.stats().restarts == 0
+
+
+def test_who_holds_the_interpreter_too_long_is_replaced(tools: str) -> None:
+    """No thread of it can answer; the error says where it was."""
+    with snakepit.Pool(tools, size=1, heartbeat=QUICK) as pool:
+        with pytest.raises(snakepit.WorkerCrashed, match="had not answered 2 heartbeats") as caught:
+            pool.execute("hold_for_ever")
+        assert "in hold_for_ever" in caught.value.details["stacks"]
+        pool.execute("pid")
+        assert pool.stats().restarts == 1
 
 
 def test_switched_off(tools: str) -> None:
@@ -173,6 +187,20 @@ def test_a_worker_at_the_end_of_a_dead_line_leaves(tmp_path: pathlib.Path) -> No
         process.wait(15)
         assert b"the host has said nothing for 0.5 s: this worker leaves" in process.stderr.read()
     assert time.monotonic() - began < 10
+
+
+def test_a_worker_that_hears_its_host_stays(tools: str) -> None:
+    """However long it lives; a host that is silent for less than that long does not lose it, one that is silent for longer does."""
+    command = [sys.executable, "-m", "snakepit_bridge", "--stdio", "--leave-after-silence", "1.0"]
+    with snakepit.Pool(tools, size=1, command=command, heartbeat={"interval": 0.2, "dependent": False}) as pool:
+        pid = pool.execute("pid")
+        time.sleep(2.5)
+        assert pool.execute("pid") == pid
+    with snakepit.Pool(tools, size=1, command=command, heartbeat=False) as pool:
+        pid = pool.execute("pid")
+        time.sleep(0.5)
+        assert pool.execute("pid") == pid
+        wait_until(lambda: pool.stats().restarts >= 1, "its leaving")
 
 
 def test_the_command_is_told_how_long_to_wait(tmp_path: pathlib.Path) -> None:

@@ -144,7 +144,7 @@ class Engine:
         await self._host_tools.close()
         self._supervisor.stop()
         for worker in self.workers() if kill else ():
-            worker.condemn("the pool was closed at once")
+            worker.condemn("the pool was closed at once", look=True)
         if self._main is not None:
             await asyncio.shield(asyncio.wait([self._main]))
         if not self._first_ready.done():
@@ -293,8 +293,7 @@ class Engine:
         self._calls.worker_lost(worker, death, retry=not self._closing)
         if worker.retiring and worker.state is State.DRAINING:
             _log.info("%s has been recycled: %s", worker.id, worker.retiring, extra={"worker_id": worker.id})
-        elif not self._closing:
-            where = innermost(death.stacks)
+        elif (where := innermost(death.stacks)) or not self._closing:
             cause = f"{death.cause}; its main thread was in {where}" if where else death.cause
             _log.warning("%s is gone: %s", worker.id, cause, extra={"worker_id": worker.id, "stacks": death.stacks})
 

@@ -269,4 +269,4 @@ def start_error(failure: StartFailure) -> SnakepitError:
         return ProtocolUnavailable(failure.message, code=failure.code, hint=failure.hint)
     if failure.kind == "listen":
         return ConfigurationError(failure.message, hint=failure.hint)
-    return PoolStartFailed(failure.message + lines, hint=failure.hint, stderr=failure.stderr)
+    return PoolStartFailed(failure.message + lines, hint=failure.hint, stderr=failure.stderr, stacks=failure.stacks)

@@ -16,6 +16,7 @@ WITHIN_SECONDS = 0.1
 _PAUSE_SECONDS = 0.01
 _MOST_BYTES = 256 * 1024
 
+_OUTSIDE = re.compile(r"\n    (?P<name>.*) \((?P<file>.*):(?P<line>\d+)\)")  # py-spy leaves out where a file is if it can
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 
 
@@ -78,10 +79,22 @@ class StackReports:
 def innermost(report: str) -> str:
     """Where a report's main thread was: `name (file:line)`, the tool's own innermost frame; empty if that is not told.
 
-    Of several threads `faulthandler` writes the main one last; frames innermost first.
+    Of several threads `faulthandler` writes the main one last, py-spy by its number; frames innermost first.
     """
+    if report.startswith("Process "):
+        return _innermost_from_outside(report)
     thread = report.rpartition("\nThread ")[2] if "Current thread" not in report else report.rpartition("Current thread")[2]
     for found in _FRAME.finditer(thread):
         if "/snakepit_bridge/_runtime/" not in found["file"] and not found["file"].startswith("<"):
+            return f"{found['name']} ({found['file']}:{found['line']})"
+    return ""
+
+
+def _innermost_from_outside(report: str) -> str:
+    number = report.split(":", 1)[0].removeprefix("Process ")  # on Linux the main thread has that of the process
+    threads = report.split("\nThread ")[1:]
+    thread = next((text for text in threads if text.startswith(f"{number} ") or '"MainThread"' in text.partition("\n")[0]), "")
+    for found in _OUTSIDE.finditer(thread):
+        if "snakepit_bridge/_runtime/" not in found["file"] and not found["file"].startswith("<"):
             return f"{found['name']} ({found['file']}:{found['line']})"
     return ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from snakepit_bridge.wire.codecs import codec_named
 from snakepit_bridge.wire.installed import install_command, is_installed
 
 from . import lifecycle
-from .ends import Death, StartFailure
+from .ends import Death, StartFailure, cause_of
 from .info import WorkerInfo
 from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
@@ -33,6 +32,7 @@ from .lifecycle import Event, State
 from .memory_gauge import MemoryGauge
 from .oom import OomCounts, oom_counts
 from .output import OutputSetting, WorkerOutput
+from .stacks import innermost
 
 #: After a channel has closed, the process usually ends within milliseconds; its status is the better evidence (seconds).
 _STATUS_WITHIN = 0.5
@@ -144,8 +144,11 @@ class Worker:
             if exited.done():
                 cause = self._death_of(exited.result()).cause
                 raise StartFailure("start", f"{self.id} ended before its channel stood: {cause}", stderr=kept) from None
-            message = f"{self.id} was not ready within {start_timeout:g} s"
-            raise StartFailure("timeout", message, hint="raise start_timeout if the adapter needs longer to load", stderr=kept) from None
+            stacks = await self.stacks()
+            where = innermost(stacks)
+            message = f"{self.id} was not ready within {start_timeout:g} s" + (f": it was in {where}" if where else "")
+            hint = "raise start_timeout if the adapter needs longer to load"
+            raise StartFailure("timeout", message, hint=hint, stderr=kept, stacks=stacks) from None
         except ChannelError as error:
             raise StartFailure("channel", error.message, stderr=self._output.last_lines) from error
         except ProtocolUnavailable as error:
@@ -289,6 +292,7 @@ class Worker:
             await asyncio.wait([exited], timeout=_STATUS_WITHIN)
         if exited.done():
             return self._death_of(exited.result())
+        self._stacks = self._stacks or await self.stacks()
         return self._death(f"its channel broke: {self._closed.result()}", None, None)
 
     def info(self) -> WorkerInfo:
@@ -327,7 +331,12 @@ class Worker:
         """Make sure that nothing of it is left: wait `patience` seconds, then SIGTERM, then SIGKILL."""
         process = self._process
         if process is not None:
-            for seconds, act in ((patience, process.terminate), (_TERM_SECONDS, process.kill), (_KILL_SECONDS, lambda: None)):
+            if patience > 0 and not process.exited.done():
+                await asyncio.wait([process.exited], timeout=patience)
+                if not (process.exited.done() or self.condemned):
+                    self._stacks = await self.stacks()
+                    self.condemned = f"it did not leave within {patience:g} s of being told to"
+            for seconds, act in ((0.0, process.terminate), (_TERM_SECONDS, process.kill), (_KILL_SECONDS, lambda: None)):
                 if seconds > 0 and not process.exited.done():
                     await asyncio.wait([process.exited], timeout=seconds)
                 if not process.exited.done():
@@ -367,16 +376,8 @@ class Worker:
         self.state = lifecycle.after(self.state, event)
 
     def _death_of(self, status: int) -> Death:
-        if status >= 0:
-            left = f"it left: {self._farewell}" if self._farewell and status == 0 else f"exited with code {status}"
-            return self._death(self.condemned or left, status, None)
-        name = str(-status)
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-status).name
-        if self.condemned:
-            return self._death(self.condemned, None, name)
-        evidence = self._oom.evidence() if status == -signal.SIGKILL and self._oom is not None else ""
-        return self._death(f"killed by {name}" + (f"; {evidence}" if evidence else ""), None, name, evidence)
+        farewell = f"it left: {self._farewell}" if self._farewell and status == 0 else ""
+        return self._death(*cause_of(status, self.condemned or farewell, lambda: self._oom.evidence() if self._oom is not None else ""))
 
     def _death(self, cause: str, exit_code: int | None, name: str | None, evidence: str = "") -> Death:
         return Death(

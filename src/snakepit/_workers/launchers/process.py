@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Protocol
 
 from snakepit._channel.stream_carrier import StreamCarrier, parse_report
+from snakepit._workers import outside
 from snakepit._workers.guardian import Guardian
 from snakepit._workers.our_ends import our_ends
 from snakepit._workers.stacks import StackReports
@@ -89,10 +90,13 @@ class WorkerProcess:
 
     def look(self, then: Callable[[str], None]) -> None:
         """Ask where its threads are; `then` is called with its report, soon, or with an empty text."""
-        if self._stacks is None or self.exited.done():
+        pid = self._body.pid
+        if self._stacks is None or self.exited.done() or pid is None:
             then("")
-        else:
+        elif outside.answers(pid):
             self._stacks.request(then)
+        else:
+            outside.look(pid, then)
 
     def kill(self) -> None:
         """End it and what it has started (SIGKILL)."""
