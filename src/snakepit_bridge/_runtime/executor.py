@@ -204,8 +204,10 @@ class Executor:
         if link is not None and self._host_calls is not None:
             call.context.ask_through(self._host_calls)
 
-            def report(payload: Dict[str, Any]) -> None:
-                call.reports += 1
+            def report(payload: Dict[str, Any]) -> None:  # not through `call`, which holds it: its session's state would outlive it
+                running = self._calls.get(call_id)
+                if running is not None:
+                    running.reports += 1
                 shielded(link.progress, call_id, payload, as_chunk)
 
             call.context.report_to(report)
