@@ -31,6 +31,7 @@ from ._api.default import configure, execute, execute_in_session, execute_in_ses
 from ._api.future import CallFuture
 from ._api.options import CallOptions
 from ._api.pool import Pool
+from ._api.script import run_as_script
 from ._api.session import Session
 from ._api.stream import Stream
 from ._pool.draining import Drained
@@ -169,6 +170,7 @@ __all__ = [
     "execute_in_session",
     "execute_in_session_stream",
     "execute_stream",
+    "run_as_script",
     "shutdown",
     "stats",
     "with_adapter",

@@ -106,6 +106,17 @@ def resilience() -> None:
     snakepit.CircuitBreaker(scope="worker")  # pyright: ignore[reportArgumentType]
 
 
+async def _main() -> int:
+    return 1
+
+
+def scripts() -> None:
+    """A script's main, sync or async."""
+    assert_type(snakepit.run_as_script(lambda: "text"), str)
+    assert_type(snakepit.run_as_script(_main, drain_timeout=5.0, leave_timeout=1), int)
+    snakepit.run_as_script(_main, close_timeout=5)  # pyright: ignore[reportCallIssue]
+
+
 def views() -> None:
     """What a pool tells about itself is frozen."""
     pool = snakepit.Pool(Shop)

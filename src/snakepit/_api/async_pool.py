@@ -20,6 +20,7 @@ from snakepit._workers.adapter_reference import ensure_not_importing
 from snakepit.config import Adapter, PoolSettings
 from snakepit.errors import PoolError
 
+from . import open_pools
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .async_session import AsyncSession
 from .async_stream import AsyncMailbox, AsyncStream
@@ -49,6 +50,7 @@ class AsyncPool(PoolBase):
     def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
         super().__init__(adapter, dict(settings))
         self._starting: asyncio.Task[None] | None = None
+        self._home: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
         """Start the workers; returns when the first is ready. `async with` and the first call do it too.
@@ -60,6 +62,8 @@ class AsyncPool(PoolBase):
         self._usable()
         if self._starting is None:
             ensure_not_importing()
+            open_pools.enter(self)
+            self._home = asyncio.get_running_loop()
             self._starting = asyncio.get_running_loop().create_task(self._start(), name="snakepit-start")
         await asyncio.shield(self._starting)
 
@@ -115,6 +119,12 @@ class AsyncPool(PoolBase):
             await engine.close(finish_unary=finish_unary)
         if starting is not None:
             await asyncio.wait([starting])
+        open_pools.leave(self)
+
+    def _close_from_elsewhere(self, seconds: float) -> None:
+        home = self._home
+        if home is not None and home.is_running():
+            asyncio.run_coroutine_threadsafe(self.close(), home).result(seconds)
 
     async def __aenter__(self) -> Self:
         try:

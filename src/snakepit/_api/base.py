@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from snakepit._pool.draining import Drained
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed, forked
 from snakepit._pool.health import PoolHealth, judged
@@ -175,6 +179,24 @@ class PoolBase:
     def _launcher(self) -> Launcher | None:
         """What starts workers inside this process; None: they are processes."""
         return None
+
+    def _drain_from_elsewhere(self, timeout: float) -> concurrent.futures.Future[Drained] | None:
+        """`drain` from any thread; None if there is nothing to wait for. A pool that is starting is closed."""
+        engine = self._engine
+        if engine is not None:
+            return engine.draining.run_from_elsewhere(timeout)
+        threading.Thread(target=self._close_from_elsewhere, args=(timeout,), name="snakepit-close", daemon=True).start()
+        return None
+
+    def _kill_from_elsewhere(self) -> None:
+        """End the workers, and all calls with them, from any thread; returns at once. Somebody closes the pool."""
+        engine = self._engine
+        if engine is not None and engine.draining.loop.is_running():
+            asyncio.run_coroutine_threadsafe(engine.close(kill=True), engine.draining.loop)
+
+    def _close_from_elsewhere(self, seconds: float) -> None:
+        """`close` from any thread but the loop's; waits for it, so many seconds where it can be bounded."""
+        raise NotImplementedError
 
     def _usable(self) -> None:
         if self._pid != os.getpid():

@@ -21,6 +21,7 @@ from snakepit._sessions.records import SessionInfo, check_session_id
 from snakepit._workers.adapter_reference import ensure_not_importing
 from snakepit.config import Adapter, PoolSettings
 
+from . import open_pools
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
 from .future import CallFuture
@@ -71,6 +72,7 @@ class Pool(PoolBase):
             self._usable()  # closed, perhaps, while another thread had the lock
             if self._engine is None:
                 ensure_not_importing()
+                open_pools.enter(self)
                 setup = PoolSetup(self._adapter, self._launcher())
                 loop = LoopThread.acquire()
                 try:
@@ -144,6 +146,10 @@ class Pool(PoolBase):
             _close_on(loop, engine, finish_unary=finish_unary)
         finally:
             loop.release()
+            open_pools.leave(self)
+
+    def _close_from_elsewhere(self, seconds: float) -> None:
+        self._close(finish_unary=False)
 
     def __enter__(self) -> Self:
         self.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 from collections.abc import Callable
@@ -42,6 +43,7 @@ class Draining:
 
     Attributes:
         begun: it takes no new calls any more.
+        loop: where it is to be used.
     """
 
     def __init__(self, ledger: Ledger, run_id: str, cancel: Callable[[Call, str, SnakepitError], None]) -> None:
@@ -50,6 +52,7 @@ class Draining:
         self._cancel = cancel
         self._cut_off = 0
         self.begun = False
+        self.loop = asyncio.get_running_loop()
 
     def refuses(self, ancestors: tuple[tuple[str, int], ...]) -> bool:
         """Is a call of these ancestors refused? One that a running call of this pool needs for its own end is not."""
@@ -64,6 +67,15 @@ class Draining:
                 await self._ledger.calls_ended(unary_only=False)
         self.cut_off("the pool was drained", lambda call: failures.drained_under(call, timeout))
         return Drained(self._cut_off - before)
+
+    def run_from_elsewhere(self, timeout: float) -> concurrent.futures.Future[Drained] | None:
+        """`run` from any thread; None if its loop has ended."""
+        running = self.run(timeout)
+        try:
+            return asyncio.run_coroutine_threadsafe(running, self.loop)
+        except RuntimeError:
+            running.close()
+            return None
 
     def cut_off(self, reason: str, error: Callable[[Call], PoolClosed]) -> None:
         """End every call that is open, now."""
