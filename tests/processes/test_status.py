@@ -263,6 +263,7 @@ def test_readers_that_do_not_read_are_few_and_let_go(path: pathlib.Path, monkeyp
             await asyncio.to_thread(sock.connect, str(path))
         refused = await asyncio.to_thread(received, path)
         await asyncio.to_thread(wait_until, lambda: not server._replies, "the end of the others")
+        monkeypatch.setattr(status_server, "_SECONDS", 30.0)
         answered = await asyncio.to_thread(received, path)
         for sock in held:
             sock.close()

@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from snakepit._workers.our_ends import our_ends
 from snakepit.telemetry.logs import library_logger
 
 _log = library_logger("snakepit.pool")
@@ -49,7 +50,7 @@ class StatusServer:
         except BaseException:
             self._listener.close()
             raise
-        _listeners.add(self._listener.fileno())
+        our_ends.add(self._listener.fileno())
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
@@ -59,7 +60,7 @@ class StatusServer:
         if self._rest is not None:
             self._rest.cancel()
         if self._listener.fileno() >= 0:
-            _listeners.discard(self._listener.fileno())
+            our_ends.discard(self._listener.fileno())
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 self._loop.remove_reader(self._listener.fileno())
             self._listener.close()
@@ -135,18 +136,3 @@ def peer_of(sock: socket.socket) -> tuple[int, int]:
     """(process, user) at the other end."""
     pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return pid, uid
-
-
-#: A forked copy of the host must not hold these open: nobody would accept there what connects.
-_listeners: set[int] = set()
-
-
-def _after_fork_in_child() -> None:
-    for fd in _listeners:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-    _listeners.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -13,6 +13,7 @@ from snakepit import __version__
 
 from . import help_text
 from .doctor_command import DoctorCommand
+from .gen_command import GenAdapterCommand
 from .run_command import RunCommand
 from .status_command import StatusCommand
 from .tools_command import ToolsCommand
@@ -112,3 +113,23 @@ def status(
 ) -> None:
     """`snakepit status`."""
     raise typer.Exit(StatusCommand(pid, name, watch=watch, interval=interval, as_json=json).run())
+
+
+gen = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=_CONTEXT, help=help_text.GEN)
+app.add_typer(gen, name="gen")
+
+
+@gen.callback()
+def _gen() -> None:
+    """So that `adapter` stays a word of its own though it is the only one."""
+
+
+@gen.command("adapter", help=help_text.GEN_ADAPTER, no_args_is_help=True, context_settings=_CONTEXT)
+def gen_adapter(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the module, or of the class: price_tools, PriceTools.")],
+    folder: Annotated[str, typer.Option("--dir", metavar="D", help="Where to.")] = ".",
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit gen adapter`."""
+    raise typer.Exit(GenAdapterCommand(name, folder, force=force, as_json=json).run())

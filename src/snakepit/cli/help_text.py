@@ -14,6 +14,7 @@ Try:
   snakepit tools
   snakepit tools --adapter ./my_tools.py
   snakepit run train epochs=5 --adapter ./my_tools.py
+  snakepit gen adapter my_tools
   snakepit doctor
   snakepit status --watch
 
@@ -91,4 +92,20 @@ Examples:
 \b
 Exit codes:
   0 every pool serves   1 one is failing or does not answer, or there is none   2 wrong option
+"""
+
+GEN = """Write files to begin with."""
+
+GEN_ADAPTER = """Write a small adapter and its test, to begin with: two tools, one of which streams.
+
+Nothing that is there is written over without --force.
+
+\b
+Examples:
+  snakepit gen adapter price_tools
+  snakepit gen adapter PriceTools --dir src --json
+
+\b
+Exit codes:
+  0 both files are written   2 a wrong name, or a file that is there
 """
