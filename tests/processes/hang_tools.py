@@ -1,6 +1,7 @@
 """Tools that hang, and tools that only look so."""
 
 import asyncio
+import hashlib
 import threading
 import time
 
@@ -30,9 +31,7 @@ class Hanging(BaseAdapter):
 
     @tool
     def computes_in_c(self) -> None:
-        import zlib
-
-        zlib.compress(bytes(2**30), 9)  # without the interpreter's lock
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # without the interpreter's lock
 
     @tool
     def loops_in_one_line(self, seconds: float) -> str:

@@ -129,6 +129,7 @@ def test_the_innermost_frame_of_the_main_thread() -> None:
     )
     assert innermost(report) == "train (/app/tools.py:3)"
     assert innermost(report.replace("Thread 0x2", "Current thread 0x2")) == "train (/app/tools.py:3)"
+    assert innermost(report.replace("Thread 0x1", "Current thread 0x1")) == "train (/app/tools.py:3)"
     assert innermost("") == ""
 
 

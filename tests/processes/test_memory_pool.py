@@ -255,6 +255,7 @@ def test_settings_of_processes_are_refused(kind: Any) -> None:
         ("command", ["x"]),
         ("env", {"A": "b"}),
         ("cwd", "/"),
+        ("hang_timeout", 1.0),
         ("base_port", 0),
     ):
         with pytest.raises(snakepit.ConfigurationError, match=f"{name} is given") as caught:

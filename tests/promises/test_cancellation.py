@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import random
 import threading
@@ -87,20 +88,30 @@ def test_locks_survive_cancels(tools: str, tmp_path: pathlib.Path) -> None:
     assert issubclass(Cancelled, BaseException)
 
 
+def told_at(future: snakepit.CallFuture, told: list[float]) -> None:
+    """Wait for the end of a call; when that was."""
+    with pytest.raises(concurrent.futures.CancelledError):
+        future.result(20)
+    told.append(time.perf_counter())
+
+
 @pytest.mark.parametrize("tool", ["swallow", "hold", "compute_in_c"])
 def test_a_tool_that_does_not_end_costs_its_worker_and_no_more_time_than_said(
     tools: str, figures: Any, tmp_path: pathlib.Path, tool: str
 ) -> None:
     """Its caller has the error at once, and its slot is served by a healthy worker after the ladder's sum and a second."""
-    errors, slots, ladder = [], [], 0.3
+    errors, slots, told, ladder = [], [], list[float](), 0.3
     with snakepit.Pool(f"{tools}:Stubborn", size=1, cancel_timeout=ladder, worker_output="discard") as pool:
         for _ in range(often(10, 2)):
             pid = pool.execute("pid")
             future = pool.submit(tool, {"folder": str(tmp_path)})
             wait_for(tmp_path / "started")
+            waits = threading.Thread(target=told_at, args=(future, told))
+            waits.start()
             began = time.perf_counter()
             future.cancel()
-            errors.append(time.perf_counter() - began)
+            waits.join(20)
+            errors.append(told.pop() - began)
             assert pool.execute("pid", timeout=20) != pid
             slots.append(time.perf_counter() - began)
     figures(f"the caller of {tool!r} has its error").hold(errors, max=0.100)

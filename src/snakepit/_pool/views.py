@@ -107,7 +107,7 @@ class Views:
             last_heard=now - worker.heard if worker.heard else None,
             missed_beats=worker.missed_beats,
             rss=worker.memory(now),
-            leaving=worker.retiring,
+            leaving=worker.retiring or ("a lock may be held there for good" if worker.tainted else ""),
             condemned=worker.condemned,
         )
 

@@ -11,12 +11,16 @@ import re
 import socket
 from collections.abc import Callable
 
-#: How long a report may take (seconds), and how long it must have paused to be taken for whole.
+#: How long a report may take (seconds), and how long it must have paused to be taken for whole: not long where it ends as the
+#: main thread's does, which comes last; on a busy machine its writer may have lost the processor in the middle of it.
 WITHIN_SECONDS = 0.1
 _PAUSE_SECONDS = 0.01
+_LONG_PAUSE_SECONDS = 0.05
+_LAST_LINE = b" in <module>\n"
 _MOST_BYTES = 256 * 1024
 
 _OUTSIDE = re.compile(r"\n    (?P<name>.*) \((?P<file>.*):(?P<line>\d+)\)")  # py-spy leaves out where a file is if it can
+_THREAD = re.compile(r"^(?:Current thread|Thread) 0x", re.MULTILINE)
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 
 
@@ -65,7 +69,8 @@ class StackReports:
             self._text += data
             for timer in self._timers[1:]:
                 timer.cancel()
-            self._timers[1:] = [self._loop.call_later(_PAUSE_SECONDS, self._done)]
+            pause = _PAUSE_SECONDS if self._text.endswith(_LAST_LINE) else _LONG_PAUSE_SECONDS
+            self._timers[1:] = [self._loop.call_later(pause, self._done)]
 
     def _done(self) -> None:
         for timer in self._timers:
@@ -83,8 +88,8 @@ def innermost(report: str) -> str:
     """
     if report.startswith("Process "):
         return _innermost_from_outside(report)
-    thread = report.rpartition("\nThread ")[2] if "Current thread" not in report else report.rpartition("Current thread")[2]
-    for found in _FRAME.finditer(thread):
+    # The "current" one is whoever took the signal, and may be any of them.
+    for found in _FRAME.finditer(_THREAD.split(report)[-1]):
         if "/snakepit_bridge/_runtime/" not in found["file"] and not found["file"].startswith("<"):
             return f"{found['name']} ({found['file']}:{found['line']})"
     return ""

@@ -197,7 +197,7 @@ def _no_directory() -> pathlib.Path:
 
 
 def _refuse_settings_of_processes(settings: PoolSettings) -> None:
-    for name in ("protocol", "python", "command", "base_port", "env", "cwd"):
+    for name in ("protocol", "python", "command", "base_port", "env", "cwd", "hang_timeout"):
         if settings.get(name) is not None:
             message = f"{name} is given, and a worker inside this process has none of its own"
             raise ConfigurationError(message, hint=f"leave {name} out; a Pool, whose workers are processes, has it", field=name)

@@ -113,7 +113,7 @@ class Executor:
                 self._calls[call.call_id] = call
                 self._sessions.call_begun(call)
                 seconds = event.options.get("hang_timeout")
-                if seconds is not None and self._hangs is not None:
+                if seconds is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
                     self._hangs.begin(call, float(seconds))
                 self._hand_over(call)
             elif isinstance(event, frames.Cancel):
