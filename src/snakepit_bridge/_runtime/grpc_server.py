@@ -105,7 +105,7 @@ class GrpcServer(grpc.GenericRpcHandler):
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-            self._loop.run_until_complete(_tasks_ended())
+            self._loop.run_until_complete(tasks_ended())
         except BaseException:  # a worker whose channel is dead would keep its callers waiting for ever
             try:
                 traceback.print_exc()
@@ -144,7 +144,7 @@ class GrpcServer(grpc.GenericRpcHandler):
         await _Attachment(self._executor, context, codec, self._stop).run()
 
 
-async def _tasks_ended() -> None:
+async def tasks_ended() -> None:
     """When the server has stopped, grpc's own tasks are a step behind; a loop closed over them would complain on stderr."""
     left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:

@@ -69,7 +69,7 @@ def main(argv: List[str]) -> int:
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
     os.environ.pop(HEARTBEAT_VARIABLE, None)  # for whoever looks at this process; commands of tools are not to inherit it
     carrier, reporter = _carrier(options, secret)
-    _prepare_process(reporter is not None)
+    prepare_process(reporter is not None)
     _name_process(options.worker_id)
     if options.stacks_fd >= 0:
         _report_stacks_on(options.stacks_fd)
@@ -128,7 +128,8 @@ def _serve(executor: Executor, carrier: Any, reporter: "Optional[Reporter]") -> 
     return 0
 
 
-def _prepare_process(hosted: bool) -> None:
+def prepare_process(hosted: bool) -> None:
+    """What every worker does before anything of the user's runs. `hosted`: a pool starts it, whose affair Ctrl-C is."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     # Read when grpc is imported, perhaps by the adapter. With its support for forks, every second child that a tool forks
     # dies of a segmentation fault, whether it uses gRPC or not.
