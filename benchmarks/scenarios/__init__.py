@@ -17,6 +17,7 @@ NAMES = (
     "killed_worker",
     "session_calls",
     "host_tools",
+    "bridge_worker",
     "slow_consumer",
 )
 

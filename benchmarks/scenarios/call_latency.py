@@ -29,7 +29,7 @@ def run(plan: Plan) -> Iterator[Row]:
 @contextlib.contextmanager
 def async_pool(**settings: Any) -> Iterator[Play]:
     with on_loop(snakepit.AsyncPool(TOOLS, size=1, **settings)) as (runner, pool):
-        yield lambda calls: runner.run(_median_of(calls, lambda: pool.execute("echo", {"value": _VALUE})))
+        yield lambda calls: runner.run(median_of(calls, lambda: pool.execute("echo", {"value": _VALUE})))
 
 
 @contextlib.contextmanager
@@ -47,10 +47,10 @@ def sync_pool(**settings: Any) -> Iterator[Play]:
 @contextlib.contextmanager
 def baseline() -> Iterator[Play]:
     with plain_grpc.plain_server() as address, on_loop(plain_grpc.PlainClient(address)) as (runner, client):
-        yield lambda calls: runner.run(_median_of(calls, lambda: client.echo({"value": _VALUE})))
+        yield lambda calls: runner.run(median_of(calls, lambda: client.echo({"value": _VALUE})))
 
 
-async def _median_of(calls: int, call: Callable[[], Awaitable[Any]]) -> float:
+async def median_of(calls: int, call: Callable[[], Awaitable[Any]]) -> float:
     times = []
     for _ in range(calls):
         began = time.perf_counter()

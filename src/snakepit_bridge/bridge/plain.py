@@ -23,7 +23,7 @@ _DEEPEST = 200
 #: An array with more elements than this stays a marker: as a list of Python objects it would take some hundred times its memory.
 MOST_ELEMENTS = 1_000_000
 
-_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID, pathlib.PurePath)  # type: Tuple[type, ...]
+_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID, pathlib.PurePath)
 
 
 def dumps(value: Any) -> bytes:
@@ -93,7 +93,7 @@ def _to_list(value: Any) -> Optional[List[Any]]:
     return _asked("tolist")(value)  # type: ignore[no-any-return]
 
 
-_ASKED = (_asked("model_dump"), _asked("to_dict"), _asked("_asdict"), _to_list, _asked("isoformat"))  # type: Tuple[Any, ...]
+_ASKED = (_asked("model_dump"), _asked("to_dict"), _asked("_asdict"), _to_list, _asked("isoformat"))
 
 
 def _key(key: Any) -> str:
