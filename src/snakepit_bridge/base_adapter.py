@@ -144,6 +144,15 @@ class BaseAdapter:
         return current_call().host_tools
 
     @property
+    def session_context(self) -> SessionContext:
+        """The same as `session`, as adapters written for Snakepit ask for it. They may set it: only they see that."""
+        return self.__dict__.get("session_context") or current_call().session
+
+    @session_context.setter
+    def session_context(self, session: SessionContext) -> None:
+        self.__dict__["session_context"] = session
+
+    @property
     def session(self) -> SessionContext:
         """The session of the call that runs here, with its id, metadata and state; false (`if self.session`) for a call without one."""
         return current_call().session

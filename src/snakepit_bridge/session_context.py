@@ -29,6 +29,31 @@ class SessionContext:
         return self._id
 
     @property
+    def session_id(self) -> str:
+        """The same, as adapters written for Snakepit ask for it."""
+        return self._id
+
+    @property
+    def elixir_tools(self) -> Dict[str, Any]:
+        """What the host of the running call offers, by name; the same as `host_tools.specs()`, as Snakepit's adapters ask for it."""
+        return {spec["name"]: spec for spec in self._host_tools().specs()}
+
+    def call_elixir_tool(self, tool_name: str, **kwargs: Any) -> Any:
+        """`host_tools[tool_name](**kwargs)`, as Snakepit's adapters call it. In an event loop (async tools) it has to be awaited.
+
+        Raises:
+            RuntimeError: no call is running here.
+            HostToolError: it raised, is not known, or does not take these arguments.
+        """
+        return self._host_tools()[tool_name](**kwargs)
+
+    @staticmethod
+    def _host_tools() -> Any:
+        from .call_context import current_call  # that module knows this one
+
+        return current_call().host_tools
+
+    @property
     def metadata(self) -> Mapping[str, Any]:
         """What the application said of the session; read-only at every depth, as it was when the running call was sent."""
         return self._metadata

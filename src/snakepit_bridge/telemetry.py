@@ -9,7 +9,7 @@ telemetry.emit("tool.result_size", {"bytes": len(data)}, {"tool": "resize"})
 
 import contextlib
 import time
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Iterator, Mapping, Optional, Union
 
 Number = Union[int, float, str]
 
@@ -36,18 +36,17 @@ def emit(
 
 @contextlib.contextmanager
 def span(operation: str, metadata: Optional[Mapping[str, Any]] = None, correlation_id: Optional[str] = None) -> Iterator[None]:
-    """Tell of the beginning of an operation and of its end, with its `duration` in nanoseconds."""
-    facts: Dict[str, Any] = {"operation": operation, **(metadata or {})}
-    emit("python.call.start", {"system_time": time.time_ns()}, facts, correlation_id)
+    """Tell of an operation's beginning (`OPERATION.start`) and end (`.stop`, `.exception`), with its `duration` in nanoseconds."""
+    facts = dict(metadata or {})
+    emit(operation + ".start", {"system_time": time.time_ns()}, facts, correlation_id)
     began = time.perf_counter_ns()
     try:
         yield
     except BaseException as error:
-        emit(
-            "python.call.exception", {"duration": time.perf_counter_ns() - began}, {**facts, "error": type(error).__name__}, correlation_id
-        )
+        facts.update(error_type=type(error).__name__, error_message=str(error))
+        emit(operation + ".exception", {"duration": time.perf_counter_ns() - began}, facts, correlation_id)
         raise
-    emit("python.call.stop", {"duration": time.perf_counter_ns() - began}, facts, correlation_id)
+    emit(operation + ".stop", {"duration": time.perf_counter_ns() - began}, facts, correlation_id)
 
 
 def listen(listener: "Optional[Callable[[str, Mapping[str, Number], Mapping[str, Any], str], None]]") -> None:

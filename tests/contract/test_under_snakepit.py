@@ -181,6 +181,27 @@ def test_host_tools(worker: SnakepitHost) -> None:
     assert "division by zero" in told["message"]
 
 
+def test_an_adapter_that_runs_all_by_one_method(host: SnakepitHost, script: pathlib.Path, environment: dict[str, str]) -> None:
+    """As Snakepit's template has it: told its session, initialised for each request, with the imports of Snakepit's SDK."""
+    host.host_tools["double"] = lambda number: 2 * number
+    host.start(script, "--adapter", "snakepit_dispatcher.Dispatcher", **environment)
+    told = value_of(host.execute("describe", {"x": [1]}))[1]
+    assert told == {
+        "arguments": {"x": [1]},
+        "session": "session_1_2",
+        "same": True,
+        "initialized": True,
+        "logger": "snakepit.snakepit_dispatcher",
+        "ref": "<ZeroCopyRef arrow 1 on cpu>",
+        "beats": 5.0,
+        "context": True,
+    }
+    assert value_of(host.execute("ask", {})) == ("list", [["double"], 42])
+    assert [fields(item)[2] for item in host.stream("stream", {})] == [[b'{"n":0}'], [b'{"n":1}'], [b'{"n":2}']]
+    assert value_of(host.execute("typed", {}))[1] == ["type.googleapis.com/snakepit.float", "inf", '{"x": [1]}']
+    assert error_of(host.execute("nope", {}))["type"] == "NotImplementedError"
+
+
 def test_sessions(worker: SnakepitHost) -> None:
     """They are known by their metadata, and end with their state."""
     worker.execute("remember", {"value": 1})

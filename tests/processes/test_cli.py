@@ -341,3 +341,23 @@ def test_a_log_level_is_heeded() -> None:
     assert done.stdout == "5\n"
     assert "DEBUG snakepit.pool [" in done.stderr
     assert run("run", "compute", "operation=add", "a=2", "b=3").stderr == ""
+
+
+def test_compat_install(tmp_path: pathlib.Path) -> None:
+    """The scripts are written once and again; another program of that name is left alone unless --force says otherwise."""
+
+    def install(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*COMMAND, "compat", "install", str(tmp_path), *options], capture_output=True, text=True, check=False)
+
+    for _ in range(2):
+        done = install("--json")
+        assert [pathlib.Path(path).name for path in json.loads(done.stdout)["written"]] == [
+            "grpc_server.py",
+            "grpc_server_threaded.py",
+            "snakepit_bridge",
+        ]
+    (tmp_path / "grpc_server.py").write_text("print('mine')")
+    done = install()
+    assert (done.returncode, "is there already, and is another program" in done.stderr) == (2, True)
+    assert (tmp_path / "grpc_server.py").read_text() == "print('mine')"
+    assert install("--force").returncode == 0

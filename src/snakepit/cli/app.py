@@ -5,6 +5,7 @@ Each command makes a `Command` and exits with the code that its `run` gives. Imp
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from snakepit import __version__
 
 from . import help_text
+from .compat_command import CompatCommand
 from .doctor_command import DoctorCommand
 from .gen_command import GenAdapterCommand
 from .run_command import RunCommand
@@ -133,3 +135,22 @@ def gen_adapter(
 ) -> None:
     """`snakepit gen adapter`."""
     raise typer.Exit(GenAdapterCommand(name, folder, force=force, as_json=json).run())
+
+
+compat = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=_CONTEXT, help=help_text.COMPAT)
+app.add_typer(compat, name="compat")
+
+
+@compat.callback()
+def _compat() -> None:
+    """As for `gen`."""
+
+
+@compat.command("install", help=help_text.COMPAT_INSTALL, no_args_is_help=True, context_settings=_CONTEXT)
+def compat_install(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where Snakepit looks for its scripts, such as priv/python.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace scripts that are there.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit compat install`."""
+    raise typer.Exit(CompatCommand(directory, force=force, as_json=json).run())

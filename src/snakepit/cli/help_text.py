@@ -109,3 +109,19 @@ Examples:
 Exit codes:
   0 both files are written   2 a wrong name, or a file that is there
 """
+
+COMPAT = "Work together with Snakepit on Elixir."
+
+COMPAT_INSTALL = """Write grpc_server.py and grpc_server_threaded.py, by which a Snakepit host starts workers of this library.
+
+They put this snakepit_bridge first on sys.path, and run no other.
+
+\b
+Examples:
+  snakepit compat install my_app/priv/python
+  snakepit compat install priv/python --force --json
+
+\b
+Exit codes:
+  0 written   2 other scripts are there, or DIR cannot be written to
+"""

@@ -4,6 +4,7 @@ All of it is bounded and none of it is on the path of a call, but for the first 
 """
 
 import asyncio
+import random
 import time
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
@@ -15,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ..bridge import failures, values
 from ..grpc import snakepit_pb2 as pb
 from ..grpc import snakepit_pb2_grpc
+from ..heartbeat import HeartbeatConfig
 from ..wire.frames import HostCall
 from .bridge_specs import read_specs, tool_specs
 
@@ -95,18 +97,18 @@ class BridgeHost:
         """Does the host still know the session? Also True when it cannot be asked: only its own word ends a worker."""
         return await self._beaten(session_id) is not False
 
-    async def beats(self, interval: float, timeout: float, most_missed: int, lost: Callable[[], None]) -> None:
+    async def beats(self, settings: HeartbeatConfig, lost: Callable[[], None]) -> None:
         """Beat until cancelled, once there is a session. `lost` is called when the host has not answered so often in a row."""
         missed = 0
         while True:
-            await asyncio.sleep(interval)
+            await asyncio.sleep((settings.interval_ms + random.uniform(0, settings.jitter_ms)) / 1e3)  # noqa: S311 - spreads load
             session_id = next(iter(self.sessions), None)
             if session_id is None:
                 continue
-            missed = missed + 1 if await self._beaten(session_id, timeout) is None else 0
-            if missed >= most_missed:
+            missed = missed + 1 if await self._beaten(session_id, settings.timeout_ms / 1e3) is None else 0
+            if missed >= settings.max_missed_heartbeats > 0:
                 lost()
-                return
+                missed = 0
 
     async def _beaten(self, session_id: str, timeout: float = _BEAT_SECONDS) -> Optional[bool]:
         stamp = Timestamp()

@@ -5,16 +5,16 @@ that the host names. Exit codes: 0 told to leave, 1 it cannot start, 2 usage, 70
 """
 
 import argparse
-import json
 import os
 import select
 import signal
 import stat
 import sys
 import threading
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, List, Optional
 
 from ..base_adapter import BaseAdapter
+from ..heartbeat import HeartbeatConfig
 from . import main as worker_program
 from .executor import Executor
 from .load_errors import AdapterLoadError
@@ -38,14 +38,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     if os.environ.get("SNAKEPIT_PROCESS_GROUP") == "1" and os.getpgid(0) != os.getpid():
         os.setsid()
     try:
-        from .bridge_server import Beats, BridgeServer, HostUnreachable
+        from .bridge_server import BridgeServer, HostUnreachable
     except ImportError as error:
         return _failed("%s cannot import grpc: %s" % (sys.executable, error), "%s -m pip install grpcio protobuf" % sys.executable)
     worker_program.prepare_process(hosted=False)
     OWN.set_up()
     set_up_logging()
     try:
-        adapter = load(options.adapter)
+        adapter = load(options.adapter, dispatching=True)
         _per_request(adapter)
         if options.health_check:
             print("ok: %d tools" % len(adapter.tools))
@@ -56,8 +56,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     except AdapterLoadError as error:
         print(error.traceback, file=sys.stderr)
         return _failed(error.message, error.hint)
-    beats = Beats(**_heartbeat(options, os.environ))
-    server = BridgeServer(executor, worker_id, options.elixir_address, beats, options.cancel_timeout)
+    server = BridgeServer(executor, worker_id, options.elixir_address, _heartbeat(options), options.cancel_timeout)
     leaving.then(server.stop, executor)
     try:
         _say_ready(server.start(options.port))
@@ -115,44 +114,21 @@ def _per_request(adapter: LoadedAdapter) -> None:
         adapter.lifecycle = "request"
 
 
-def _heartbeat(options: Any, environment: Mapping[str, str]) -> Dict[str, Any]:
+def _heartbeat(options: Any) -> HeartbeatConfig:
     """How to beat: as the arguments say, and where the environment says something, as that does."""
-    told: Dict[str, Any] = {
-        "enabled": options.heartbeat_enabled,
-        "interval": options.heartbeat_interval_ms / 1e3,
-        "timeout": options.heartbeat_timeout_ms / 1e3,
-        "max_missed": options.heartbeat_max_missed,
-        "initial_delay": options.heartbeat_initial_delay_ms / 1e3,
-        "dependent": options.heartbeat_dependent,
-    }
+    config = HeartbeatConfig(
+        enabled=options.heartbeat_enabled,
+        interval_ms=options.heartbeat_interval_ms,
+        timeout_ms=options.heartbeat_timeout_ms,
+        max_missed_heartbeats=options.heartbeat_max_missed,
+        initial_delay_ms=options.heartbeat_initial_delay_ms,
+        dependent=options.heartbeat_dependent,
+    )
     try:
-        config = json.loads(environment.get("SNAKEPIT_HEARTBEAT_CONFIG") or "{}")
-        for name, key, convert in _CONFIG:
-            for spelling in (key, _camel(key)):
-                if spelling in config:
-                    told[name] = convert(config[spelling])
-    except (ValueError, TypeError, AttributeError) as error:
+        return HeartbeatConfig.from_environment(os.environ, config)
+    except ValueError as error:
         print("snakepit: SNAKEPIT_HEARTBEAT_CONFIG is ignored: %s" % error, file=sys.stderr)
-    return told
-
-
-def _seconds(milliseconds: Any) -> float:
-    return float(milliseconds) / 1e3
-
-
-_CONFIG = (
-    ("enabled", "enabled", bool),
-    ("interval", "interval_ms", _seconds),
-    ("timeout", "timeout_ms", _seconds),
-    ("max_missed", "max_missed_heartbeats", int),
-    ("initial_delay", "initial_delay_ms", _seconds),
-    ("dependent", "dependent", bool),
-)
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+        return config
 
 
 def _say_ready(port: int) -> None:

@@ -5,12 +5,13 @@ import os
 import sys
 import threading
 import traceback
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, Optional
 
 import grpc
 import grpc.aio
 
 from ..grpc import snakepit_pb2_grpc
+from ..heartbeat import HeartbeatConfig
 from ..wire.frames import HostCall
 from .bridge_host import BridgeHost, HostUnreachable
 from .bridge_service import BridgeService
@@ -25,17 +26,6 @@ _GRACE_SECONDS = 2.0
 LAST_RESORT = 70
 
 
-class Beats(NamedTuple):
-    """How the worker beats at its host (seconds). `dependent`: it ends when the host has not answered so often in a row."""
-
-    enabled: bool = True
-    interval: float = 2.0
-    timeout: float = 10.0
-    max_missed: int = 3
-    initial_delay: float = 0.0
-    dependent: bool = True
-
-
 class BridgeServer:
     """Serves one executor.
 
@@ -44,7 +34,7 @@ class BridgeServer:
         kill_after: seconds after its cancel in which a call should have ended; then the worker ends, and its host starts another.
     """
 
-    def __init__(self, executor: Executor, worker_id: str, host: str, beats: Beats, kill_after: float) -> None:
+    def __init__(self, executor: Executor, worker_id: str, host: str, beats: HeartbeatConfig, kill_after: float) -> None:
         self._executor = executor
         self._worker_id = worker_id
         self._address = host
@@ -150,13 +140,16 @@ class BridgeServer:
             return None
 
         async def beat() -> None:
-            await asyncio.sleep(beats.initial_delay)
-            await host.beats(beats.interval, beats.timeout, beats.max_missed, self._lost)
+            await asyncio.sleep(beats.initial_delay_ms / 1e3)
+            await host.beats(beats, self._lost)
 
         return asyncio.get_event_loop().create_task(beat())
 
     def _lost(self) -> None:
-        text = "the host has not answered %d heartbeats, each within %g s" % (self._beats.max_missed, self._beats.timeout)
+        text = "the host has not answered %d heartbeats, each within %g s" % (
+            self._beats.max_missed_heartbeats,
+            self._beats.timeout_ms / 1e3,
+        )
         print("snakepit: " + text, file=sys.stderr, flush=True)
         if self._beats.dependent:
             os._exit(LAST_RESORT)
@@ -184,4 +177,4 @@ class BridgeServer:
             self._host.cancel(call_id)
 
 
-__all__ = ["LAST_RESORT", "Beats", "BridgeServer", "HostUnreachable"]
+__all__ = ["LAST_RESORT", "BridgeServer", "HostUnreachable"]

@@ -67,14 +67,14 @@ class CallRunner:
 
     def needs_loop(self, call: RunningCall) -> bool:
         """Does a task of the main thread's loop run it? Its tool is async, or something around it may be."""
-        tool = self._adapter.tools.get(call.tool)
+        tool = self._adapter.tool(call.tool)
         if tool is None or not isinstance(self._main, AsyncioLoop):
             return False
         return tool.call_kind in ("coroutine", "async_generator") or self._has_hooks(call)
 
     def run(self, call: RunningCall) -> None:
         """Run a call to its end here, or start the task that does."""
-        tool = self._adapter.tools.get(call.tool)
+        tool = self._adapter.tool(call.tool)
         if tool is None:
             known = ", ".join(sorted(self._adapter.tools))
             self._link.error(call.call_id, failures.plain_failure("unknown_tool", "this worker has no tool %r: %s" % (call.tool, known)))
@@ -98,6 +98,7 @@ class CallRunner:
             instances = self._instances.objects if lifelong else border(call, self._adapter.instantiate)
             try:
                 if not lifelong:
+                    _give_session(call, instances)
                     _complete_all(call, instances, "initialize")
                 self._begin_session(call)
                 value, metadata = self._run_tool(call, spec, instances)
@@ -114,6 +115,7 @@ class CallRunner:
             instances = self._instances.objects if lifelong else border(call, self._adapter.instantiate)
             try:
                 if not lifelong:
+                    _give_session(call, instances)
                     await _await_all(call, instances, "initialize")
                 if call.session is not None:
                     call.context.check()
@@ -161,7 +163,8 @@ class CallRunner:
     def _call_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Any:
         call.context.check()
         function = self._adapter.bound(call.tool, instances)
-        conversion = self._adapter.tools[call.tool].conversion
+        tool = self._adapter.tool(call.tool)
+        conversion = None if tool is None else tool.conversion
         given = call.args if conversion is None else border(call, conversion, call.args)
         if call.binary:
             given = {**given, **received(call.binary, function)}
@@ -293,6 +296,14 @@ class _Report:
         if isinstance(error, WrongStyle):
             return failures.plain_failure("tool_streams", str(error))
         return failures.describe(error, chunk)
+
+
+def _give_session(call: RunningCall, instances: Any) -> None:
+    """Adapters written for Snakepit are told which session they serve, before anything else."""
+    for instance in instances:
+        take = getattr(instance, "set_session_context", None)
+        if callable(take):
+            border(call, take, call.context.session)
 
 
 def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any], Dict[str, Any]]:

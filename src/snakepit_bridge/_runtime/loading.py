@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..base_adapter import BaseAdapter
+from ..call_context import current_call
 from ..tool_specs import call_kind, describe, mark_of
 from .conversion import ArgumentConversion, conversion_for
 from .load_errors import AdapterLoadError, blame, did_you_mean
@@ -23,6 +24,8 @@ DEFAULT_REFERENCE = "snakepit_bridge.adapters.showcase:ShowcaseAdapter"
 #: What an adapter may have beside its tools; one that is `async def` needs the loop.
 _HOOKS = ("initialize", "cleanup", "on_session_start", "on_session_end", "snapshot", "restore")
 _LIFECYCLES = ("worker", "request")
+#: Adapters written for Snakepit may have this in the place of tools.
+DISPATCH = "execute_tool"
 _MARK_HINT = "put @tool (from snakepit_bridge.base_adapter import tool) above the functions or methods it should offer"
 
 
@@ -53,6 +56,7 @@ class LoadedAdapter:
         concurrency: how many calls of async tools may run at once.
         has_async: is there anything that needs an event loop?
         not_thread_safe: its classes, and modules of functions, that do not say `thread_safe = True`: what people would call them.
+        dispatcher: the index of the class whose `execute_tool(name, arguments, context)` runs tools of any name; None: there is none.
     """
 
     def __init__(self) -> None:
@@ -62,6 +66,17 @@ class LoadedAdapter:
         self.concurrency = 1
         self.has_async = False
         self.not_thread_safe: List[str] = []
+        self.dispatcher: Optional[int] = None
+
+    def tool(self, name: str) -> Optional[LoadedTool]:
+        """The tool of a name; None if there is none."""
+        tool = self.tools.get(name)
+        if tool is None and self.dispatcher is not None:
+            kind = call_kind(getattr(self.classes[self.dispatcher], DISPATCH))
+            asynchronous = kind in ("coroutine", "async_generator")
+            spec = {"name": name, "parameters": [], "streaming": True, "asynchronous": asynchronous}
+            tool = LoadedTool(name, spec, kind, self.dispatcher, DISPATCH, "", None)
+        return tool
 
     def instantiate(self) -> List[Any]:
         """Make one instance of each adapter class. What their `__init__` raises goes through unchanged."""
@@ -83,16 +98,22 @@ class LoadedAdapter:
         Raises:
             KeyError: no such tool.
         """
-        tool = self.tools[name]
+        tool = self.tool(name)
+        if tool is None:
+            raise KeyError(name)
+        if tool.owner is not None and tool.target == DISPATCH and name not in self.tools:
+            dispatch = getattr(instances[tool.owner], DISPATCH)
+            return lambda **arguments: dispatch(name, arguments, current_call().session)
         return tool.target if tool.owner is None else getattr(instances[tool.owner], tool.target)  # type: ignore[no-any-return]
 
 
-def load(references: "Sequence[Any]") -> LoadedAdapter:
+def load(references: "Sequence[Any]", *, dispatching: bool = False) -> LoadedAdapter:
     """Import the adapters that the references name, and merge their tools.
 
     Args:
         references: `pkg.mod:Class`, `pkg.mod.Class`, `pkg.mod`, `pkg.mod:function`, `file.py` or `file.py:Name`. None: the showcase.
             Also classes, functions and modules that are in this process already.
+        dispatching: a class without tools may have `execute_tool`, which runs all.
 
     Raises:
         AdapterLoadError: one is not there, raised while it was imported, offers no tools, or collides with another.
@@ -101,6 +122,10 @@ def load(references: "Sequence[Any]") -> LoadedAdapter:
     for reference in dict.fromkeys(references or [DEFAULT_REFERENCE]):
         found = load_reference(reference) if isinstance(reference, str) else found_here(reference)
         known = len(adapter.classes)
+        if dispatching and isinstance(found.target, type) and not _marked(found.target) and callable(getattr(found.target, DISPATCH, None)):
+            adapter.dispatcher = known
+            adapter.classes.append(found.target)
+            continue
         tools = _tools_of(found, adapter.classes)
         for tool in tools:
             other = adapter.tools.get(tool.name)
