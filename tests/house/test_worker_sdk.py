@@ -12,7 +12,7 @@ import pytest
 
 _SDK = Path(__file__).resolve().parents[2] / "src" / "snakepit_bridge"
 #: These are the gRPC protocol itself, and import grpc.
-_NEED_GRPC = ("grpc/", "_runtime/grpc_server.py")
+_NEED_GRPC = ("grpc/", "_runtime/grpc_server.py", "_runtime/bridge/")
 _FILES = sorted(str(path.relative_to(_SDK)) for path in _SDK.rglob("*.py"))
 
 # -S keeps site-packages out, so nothing but the standard library is there.

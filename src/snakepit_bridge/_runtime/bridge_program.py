@@ -38,7 +38,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if os.environ.get("SNAKEPIT_PROCESS_GROUP") == "1" and os.getpgid(0) != os.getpid():
         os.setsid()
     try:
-        from .bridge_server import BridgeServer, HostUnreachable
+        from .bridge.server import BridgeServer, HostUnreachable
     except ImportError as error:
         return _failed("%s cannot import grpc: %s" % (sys.executable, error), "%s -m pip install grpcio protobuf" % sys.executable)
     worker_program.prepare_process(hosted=False)

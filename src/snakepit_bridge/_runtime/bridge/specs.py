@@ -4,9 +4,9 @@ from typing import Any, Dict, Iterable, List
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from ..bridge import values
-from ..bridge.plain import dumps
-from ..grpc import snakepit_pb2 as pb
+from ...bridge import values
+from ...bridge.plain import dumps
+from ...grpc import snakepit_pb2 as pb
 
 #: What the service calls the kinds of values, by JSON schema's words.
 _TYPES = {"integer": "integer", "number": "float", "string": "string", "boolean": "boolean", "array": "list", "object": "map"}

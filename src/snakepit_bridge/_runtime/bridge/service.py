@@ -13,15 +13,15 @@ import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ..bridge import failures, values
-from ..grpc import snakepit_pb2 as pb
-from ..grpc import snakepit_pb2_grpc
-from ..wire.frames import Chunks, Failure, Result
-from ..wire.plain import Unserialisable
-from .bridge_host import BridgeHost
-from .bridge_specs import tool_specs
-from .bridge_telemetry import Telemetry
-from .local_host import LocalCall, LocalHost
+from ...bridge import failures, values
+from ...grpc import snakepit_pb2 as pb
+from ...grpc import snakepit_pb2_grpc
+from ...wire.frames import Chunks, Failure, Result
+from ...wire.plain import Unserialisable
+from ..local_host import LocalCall, LocalHost
+from .host import BridgeHost
+from .specs import tool_specs
+from .telemetry import Telemetry
 
 _CORRELATION_HEADER = "x-snakepit-correlation-id"
 #: Of sessions that were opened and never ended, so many are remembered; the oldest is forgotten.

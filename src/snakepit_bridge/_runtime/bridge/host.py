@@ -13,12 +13,12 @@ import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ..bridge import failures, values
-from ..grpc import snakepit_pb2 as pb
-from ..grpc import snakepit_pb2_grpc
-from ..heartbeat import HeartbeatConfig
-from ..wire.frames import HostCall
-from .bridge_specs import read_specs, tool_specs
+from ...bridge import failures, values
+from ...grpc import snakepit_pb2 as pb
+from ...grpc import snakepit_pb2_grpc
+from ...heartbeat import HeartbeatConfig
+from ...wire.frames import HostCall
+from .specs import read_specs, tool_specs
 
 #: The first sign of life: asked so often, each time for so long; between two the delay doubles up to the most (seconds).
 _TRIES, _TRY_SECONDS, _FIRST_DELAY, _MAX_DELAY = 60, 1.0, 0.05, 2.0

@@ -10,10 +10,10 @@ import random
 import time
 from typing import Any, AsyncIterator, Deque, List, Mapping, Optional, Tuple
 
-from .. import telemetry
-from ..bridge import values
-from ..grpc import snakepit_pb2 as pb
-from ..wire.frames import Failure
+from ... import telemetry
+from ...bridge import values
+from ...grpc import snakepit_pb2 as pb
+from ...wire.frames import Failure
 
 #: Events that wait for a host to read them.
 _MOST_WAITING = 1024

@@ -10,15 +10,15 @@ from typing import Any, Dict, Optional
 import grpc
 import grpc.aio
 
-from ..grpc import snakepit_pb2_grpc
-from ..heartbeat import HeartbeatConfig
-from ..wire.frames import HostCall
-from .bridge_host import BridgeHost, HostUnreachable
-from .bridge_service import BridgeService
-from .bridge_telemetry import Telemetry
-from .executor import Executor
-from .grpc_server import OPTIONS, tasks_ended
-from .local_host import LocalHost
+from ...grpc import snakepit_pb2_grpc
+from ...heartbeat import HeartbeatConfig
+from ...wire.frames import HostCall
+from ..executor import Executor
+from ..grpc_server import OPTIONS, tasks_ended
+from ..local_host import LocalHost
+from .host import BridgeHost, HostUnreachable
+from .service import BridgeService
+from .telemetry import Telemetry
 
 #: How long calls may go on once the server stops (seconds).
 _GRACE_SECONDS = 2.0
