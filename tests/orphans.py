@@ -39,8 +39,8 @@ import os, pathlib, sys, time
 import snakepit
 
 def main():
-    tools, folder, *kinds = sys.argv[1:]
-    pool = snakepit.Pool(tools, size=len(kinds), worker_output="discard", cancel_timeout=60)
+    tools, folder, launcher, *kinds = sys.argv[1:]
+    pool = snakepit.Pool(tools, size=len(kinds), worker_output="discard", cancel_timeout=60, launcher=launcher)
     pool.start()
     for kind in kinds:
         pool.submit("misbehave", {"kind": kind, "folder": folder}, timeout=None)
@@ -66,11 +66,11 @@ class NastyHost:
         below: its other descendants, with when each began.
     """
 
-    def __init__(self, folder: pathlib.Path, kinds: list[str]) -> None:
+    def __init__(self, folder: pathlib.Path, kinds: list[str], launcher: str = "spawn") -> None:
         script, begun = folder / "host.py", folder / "begun"
         script.write_text(_HOST)
         begun.mkdir()
-        command = [sys.executable, str(script), TOOLS, str(begun), *kinds]
+        command = [sys.executable, str(script), TOOLS, str(begun), launcher, *kinds]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)})
         try:
             self._look(len(kinds))

@@ -31,6 +31,9 @@ def check_together(given: Mapping[str, Any]) -> None:
             if given.get(other) is not None:
                 hint = "the command starts the worker's Python itself, and speaks over its stdin and stdout"
                 raise ConfigurationError(f"{other} and command are both given", hint=hint, field=other)
+        if given.get("launcher", "spawn") != "spawn":
+            hint = "the command starts each worker itself: leave launcher out"
+            raise ConfigurationError(f"launcher is {given['launcher']!r}, and command is given", hint=hint, field="launcher")
     by = "command" if given.get("command") else "base_port"
     if (given.get("command") and protocol in ("grpc", ("grpc",))) or (
         given.get("base_port") is not None and protocol != "auto" and "grpc" not in protocol

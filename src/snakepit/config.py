@@ -59,6 +59,7 @@ class PoolSettings(TypedDict, total=False):
     """The keyword arguments of `Pool` and `AsyncPool`; times in seconds.
 
     size: workers; by default the usable CPUs, container limits counted.
+    launcher: "spawn": each worker is a fresh interpreter. "template": workers are forked from one that has imported the adapter.
     spares: ready workers beyond `size`, of which one takes the place of a worker that is lost, at once.
     protocol: what carries the channels: "grpc", "msgpack" or "json"; a list of them, best first; "auto": the best there is.
     python: interpreter of the workers, a path, a name on PATH, or a virtual environment's directory; by default this one.
@@ -95,6 +96,7 @@ class PoolSettings(TypedDict, total=False):
     """
 
     size: int | None
+    launcher: Literal["spawn", "template"]
     spares: int
     protocol: str | Sequence[str]
     python: str | os.PathLike[str] | None
@@ -146,6 +148,7 @@ class PoolConfig:
     """A pool's settings, checked. `PoolSettings` says what each means."""
 
     size: int
+    launcher: str = "spawn"
     spares: int = 0
     protocol: str | tuple[str, ...] = "auto"
     python: str | None = None
@@ -338,6 +341,7 @@ def _path(name: str, value: Any) -> str | None:
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "size": _whole(1, 10_000),
+    "launcher": _one_of("spawn", "template"),
     "spares": _whole(0, 1_000),
     "protocol": _protocol,
     "python": _interpreter,

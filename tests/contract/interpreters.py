@@ -117,7 +117,7 @@ STDIO = [sys.executable, "-m", "snakepit_bridge", "--stdio"]
 #: For a worker that finds no MessagePack library on an interpreter that has them: Python imports its sitecustomize when it starts.
 WITHOUT_MESSAGEPACK = {"PYTHONPATH": str(HERE / "without_messagepack")}
 
-#: Every carrier and codec on this interpreter; over stdin and stdout; and each other interpreter, with nothing installed there.
+#: Every carrier and codec on this interpreter; over stdin and stdout; forked from a template; and each other interpreter, with nothing installed there.
 WAYS = [
     Way("grpc-unix", "grpc", {"protocol": "grpc"}),
     Way("grpc-tcp", "grpc", {"protocol": "grpc", "base_port": 0}),
@@ -127,5 +127,8 @@ WAYS = [
     Way("stdio", "msgpack", {"command": STDIO}),
     Way("stdio-json", "json", {"command": STDIO, "env": WITHOUT_MESSAGEPACK}, codec="json"),
     Way("memory", "memory", {}, kind=MemoryPool),
+    Way("template", "grpc", {"protocol": "grpc", "launcher": "template"}),
+    Way("template-json", "json", {"protocol": "json", "launcher": "template"}, codec="json"),
+    *(Way(f"template-3.{minor}", "json", {"launcher": "template"}, (3, minor), codec="json") for minor in (8, 13)),
     *(Way(f"bare-{major}.{minor}", "json", {}, (major, minor), codec="json") for major, minor in VERSIONS),
 ]

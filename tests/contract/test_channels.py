@@ -322,6 +322,7 @@ def pool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     way = way.ready(tmp_path_factory)
     with way.pool(kind, size=2, window_chunks=64, window_bytes=1_000_000) as pool:
         assert pool.stats().protocol == way.protocol
+        assert pool.stats().launcher_reasons == ()
         assert {worker.info().codec for worker in pool.workers() if worker.info().state == "ready"} == {way.codec}
         yield pool
         assert pool.stats().restarts == 0

@@ -7,6 +7,7 @@ import contextlib
 import marshal
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 import snakepit
 from orphans import KINDS, TOOLS, WITHIN, NastyHost, family, gone_within, keepers
 from pool_helpers import wait_until
-from snakepit._workers import guardian_program
+from snakepit._workers import guardian_program, guardian_templates
 from snakepit._workers.guardian import Guardian
 from snakepit._workers.guardian_program import born, children
 
@@ -204,6 +205,7 @@ async def test_no_order_overtakes_another() -> None:
 def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """On a kernel that has none, the guardian's socket alone tells of the host's end."""
     program = tmp_path / "guardian_program.py"
+    shutil.copy(guardian_templates.__file__, tmp_path)
     text = pathlib.Path(guardian_program.__file__).read_text()
     assert "return os.pidfd_open(pid)" in text
     program.write_text(text.replace("return os.pidfd_open(pid)", "raise OSError(38, 'not implemented')"))

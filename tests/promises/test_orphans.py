@@ -17,14 +17,15 @@ from snakepit._workers.guardian_program import born
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the guardian is Linux's")]
 
 
+@pytest.mark.parametrize("launcher", ["spawn", "template"])
 @pytest.mark.parametrize("victim", ["host", "guardian"])
-def test_nothing_outlives_it(figures: Any, tmp_path: pathlib.Path, victim: str) -> None:
+def test_nothing_outlives_it(figures: Any, tmp_path: pathlib.Path, victim: str, launcher: str) -> None:
     """Every descendant is gone in two seconds, whatever it did to stay, while a forked copy of the host lives on."""
     times = []
-    for number in range(often(200, 3)):
+    for number in range(often(200 if launcher == "spawn" else 50, 3)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        host = NastyHost(folder, KINDS)
+        host = NastyHost(folder, KINDS, launcher)
         try:
             os.kill(host.process.pid if victim == "host" else host.guardian, signal.SIGKILL)
             if victim == "guardian":
@@ -33,4 +34,4 @@ def test_nothing_outlives_it(figures: Any, tmp_path: pathlib.Path, victim: str) 
             assert born(host.copy)
         finally:
             host.end()
-    figures(f"SIGKILL of the {victim}: everything below is gone").hold(times, max=WITHIN)
+    figures(f"SIGKILL of the {victim}, workers by {launcher}: everything below is gone").hold(times, max=WITHIN)

@@ -22,6 +22,7 @@ from snakepit._workers.interpreters import ask, hand_over_sdk, this_interpreter
 from snakepit._workers.launchers import Launcher, LaunchSpec
 from snakepit._workers.launchers.command import CommandLauncher
 from snakepit._workers.launchers.spawn import SpawnLauncher
+from snakepit._workers.launchers.template import TemplateLauncher
 from snakepit._workers.restarts import RestartLimits
 from snakepit._workers.run_directory import STATUS_SOCKET, RunDirectory
 from snakepit._workers.supervisor import Listener, Supervisor, SupervisorSettings
@@ -125,7 +126,8 @@ class PoolSetup:
             )
 
         run = _run_name(config)
-        launcher = self._inside or (CommandLauncher(run) if config.command else SpawnLauncher(run))
+        kind = CommandLauncher if config.command else TemplateLauncher if config.launcher == "template" else SpawnLauncher
+        launcher: Launcher = self._inside or kind(run)
         return Supervisor(settings, launcher, spec_for, listener)
 
     def facts(self, config: PoolConfig) -> PoolFacts:

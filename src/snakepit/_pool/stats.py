@@ -28,6 +28,7 @@ class PoolStats:
         rungs: how many cancelled calls each rung of the ladder has ended, by its name; see `CallCancelled.rung`.
         forced: how often `Cancelled` was raised where a lock may have been held. tainted: workers that were replaced for that.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
+        launcher: how workers are started; launcher_reasons: why not as was wished.
         free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
             in them, which on such a build a library that was imported can bring about.
     """
@@ -56,6 +57,8 @@ class PoolStats:
     tainted: int = 0
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
+    launcher: str = ""
+    launcher_reasons: tuple[str, ...] = ()
     free_threaded: bool = False
     gil_enabled: bool = True
 

@@ -78,6 +78,8 @@ class Views:
             draining=condition.phase == "draining",
             protocol=condition.selection.protocol,
             protocol_reasons=condition.selection.reasons,
+            launcher=self._supervisor.launcher.name,
+            launcher_reasons=self._supervisor.launcher.reasons,
             free_threaded=any(worker.free_threaded for worker in workers),
             gil_enabled=all(worker.gil_enabled for worker in workers),
             **self._calls.ledger.counters.picture(),

@@ -36,7 +36,7 @@ class Ward:
     """A process that the guardian has started, or will have in a moment.
 
     Attributes:
-        pid: its number; None until it has been started.
+        number: what the guardian calls it. pid: None until it has been started.
         exited: set to its exit status as `subprocess` has it; `rss`: the most memory that it and its reaped children had (bytes).
     """
 
@@ -46,19 +46,19 @@ class Ward:
         self.exited: asyncio.Future[int] = loop.create_future()
         self.on_failed = on_failed
         self._guardian = guardian
-        self._number = number
+        self.number = number
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
-        self._guardian.order({"terminate": self._number})
+        self._guardian.order({"terminate": self.number})
 
     def report(self) -> None:
         """Make it report where its threads are (SIGUSR1)."""
-        self._guardian.order({"report": self._number})
+        self._guardian.order({"report": self.number})
 
     def kill(self) -> None:
         """End it and all that descends from it (SIGKILL). From any thread."""
-        self._guardian.order({"kill": self._number})
+        self._guardian.order({"kill": self.number})
 
 
 class Guardian:
@@ -87,6 +87,7 @@ class Guardian:
         descriptors: Mapping[int, int],
         run_directory: str,
         on_failed: Callable[[OSError], None],
+        template: int = -1,
     ) -> Ward:
         """Have a process started.
 
@@ -94,31 +95,49 @@ class Guardian:
             descriptors: what it gets at which place: place -> descriptor of ours. Nothing else is inherited.
             run_directory: removed when this host has died.
             on_failed: told why it could not be started; `exited` is set then too.
+            template: it is to be a template: the place of its socket to the guardian.
 
         Raises:
             OSError: the guardian itself cannot be started, or takes no order.
         """
-        if self._socket is None:
-            self._begin()
-        assert self._socket is not None
-        self._number += 1
-        ward = Ward(self, self._number, self._loop, on_failed)
         what = {
             "command": [os.fsencode(item) for item in command],
             "env": [os.fsencode(f"{name}={value}") for name, value in env.items()],
             "cwd": os.fsencode(cwd or _here()),
             "places": list(descriptors),
             "run_directory": run_directory,
+            "template": template,
         }
+        return self._started(marshal.dumps(what), list(descriptors.values()), on_failed)
+
+    def fork(self, template: Ward, request: bytes, descriptors: Sequence[int], on_failed: Callable[[OSError], None]) -> Ward:
+        """Have a template fork a process.
+
+        Args:
+            request: what the template is to know, in a file beside the descriptors. on_failed: see `start`.
+
+        Raises:
+            OSError: the guardian takes no order.
+        """
+        return self._started(request, descriptors, on_failed, template)
+
+    def _started(
+        self, content: bytes, descriptors: Sequence[int], on_failed: Callable[[OSError], None], template: Ward | None = None
+    ) -> Ward:
+        if self._socket is None:
+            self._begin()
+        self._number += 1
+        ward = Ward(self, self._number, self._loop, on_failed)
+        order = {"start": ward.number} if template is None else {"start": ward.number, "from": template.number}
         file = os.memfd_create("snakepit-start", os.MFD_CLOEXEC)
         try:
             with os.fdopen(os.dup(file), "wb") as writer:
-                writer.write(marshal.dumps(what))
+                writer.write(content)
             os.lseek(file, 0, os.SEEK_SET)
-            self._send(marshal.dumps({"start": self._number}), [file, *descriptors.values()])
+            self._send(marshal.dumps(order), [file, *descriptors])
         finally:
             os.close(file)
-        self._wards[self._number] = ward
+        self._wards[ward.number] = ward
         return ward
 
     def order(self, order: dict[str, int]) -> None:

@@ -13,9 +13,9 @@ imported that is not needed, so nothing that a worker does can hold it up. Linux
   other one ends everything: what the guardian loses becomes the keeper's child, and the guardian notices the keeper's end.
 
 Orders are datagrams, dicts as `marshal` writes them (both sides are the same Python, and its import costs nothing): `{"start": n}` with
-descriptors, `{"terminate": n}`, `{"report": n}` (SIGUSR1), `{"kill": n}`. What is to be started stands in a memory file, the first of
-the descriptors. It answers `{"started": n, "pid": p}` or `{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s,
-"rss": bytes}`.
+descriptors (and `"from": t`: to be forked by the template t, see `guardian_templates`), `{"terminate": n}`, `{"report": n}` (SIGUSR1),
+`{"kill": n}`. What is to be started stands in a memory file, the first of the descriptors. It answers `{"started": n, "pid": p}` or
+`{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s, "rss": bytes}`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any  # not imported when it runs
+
+    from .guardian_templates import Templates
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 #: The marker of what a run has started: RUN:PID:BORN:BOOT, of its guardian. Finds what even a killed guardian has left.
@@ -179,7 +181,9 @@ class Guardian:
         self.host = host
         self.keeper = keeper
         self.pid = os.getpid()
-        self.workers: dict[int, int] = {}  # pid -> number
+        self.workers: dict[int, int] = {}  # pid -> number; templates are among them
+        self.waits = select.poll()
+        self.templates: Templates = __import__("guardian_templates").Templates(self.waits, self.workers, self.say)
         self.directories: set[str] = set()
         self.host_end = _end_of(host_pid)
         self.run = run
@@ -189,12 +193,11 @@ class Guardian:
 
     def serve(self, woken: int) -> None:
         """Until the host is gone, or the keeper."""
-        waits = select.poll()
         for fd in (self.host.fileno(), woken, self.host_end, self.keeper):
             if fd >= 0:
-                waits.register(fd, select.POLLIN)
+                self.waits.register(fd, select.POLLIN)
         while not self.gone:
-            ready = dict(waits.poll(None if self.swept else _QUIET_MS))
+            ready = dict(self.waits.poll(None if self.swept else _QUIET_MS))
             if not ready:  # a quiet moment
                 self.swept = True
                 signal_all(leftovers(self.run), _signal.SIGKILL)
@@ -205,6 +208,8 @@ class Guardian:
                 self.reap()
             if self.host.fileno() in ready:
                 self.obey()
+            if any(self.templates.has(fd) for fd in ready):
+                self.templates.hear()
 
     def obey(self) -> None:
         """Take one order."""
@@ -216,7 +221,7 @@ class Guardian:
         order = marshal.loads(data)
         number = order.get("start")
         if number is not None:
-            self.start(number, fds)
+            self.templates.fork(number, order["from"], fds) if "from" in order else self.start(number, fds)
             return
         ((what, number),) = order.items()
         pid = next((pid for pid, known in self.workers.items() if known == number), None)
@@ -225,11 +230,16 @@ class Guardian:
         elif pid is not None:
             end([pid])
             self.reap()
+        elif what == "kill":
+            self.templates.forget(number)
 
     def start(self, number: int, fds: list[int]) -> None:
         """Start a worker as the memory file, the first of the descriptors, says."""
         with open(fds[0], "rb") as file:
             what = marshal.load(file)
+        if what["template"] >= 0:  # the place of its socket to us
+            fds.append(self.templates.add(number))
+            what["places"].append(what["template"])
         if what["run_directory"]:
             self.directories.add(what["run_directory"])
         problem_read, problem_write = os.pipe()
@@ -256,7 +266,8 @@ class Guardian:
         step = ""
         try:
             prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
-            prctl(PR_SET_CHILD_SUBREAPER, 1)
+            if what["template"] < 0:  # what a template forks is to become ours
+                prctl(PR_SET_CHILD_SUBREAPER, 1)
             os.setsid()
             _signal.set_wakeup_fd(-1)
             for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ):
@@ -291,7 +302,9 @@ class Guardian:
 
     def strays(self) -> list[int]:
         """Our children that are no workers."""
-        return [pid for pid in children().get(os.getpid(), ()) if pid not in self.workers]
+        found = children().get(os.getpid(), ())
+        self.templates.hear()  # not before: who is among them now has been announced
+        return [pid for pid in found if pid not in self.workers]
 
     def collect(self) -> bool:
         """Reap what has ended; was there anything?"""
@@ -304,6 +317,8 @@ class Guardian:
             if pid == 0:
                 return any_ended
             any_ended = True
+            if pid not in self.workers:
+                self.templates.hear()
             number = self.workers.pop(pid, None)
             if number is not None:
                 self.say({"exited": number, "status": os.waitstatus_to_exitcode(status), "rss": usage.ru_maxrss * 1024})
@@ -358,6 +373,7 @@ def main() -> None:
     _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     _signal.signal(_signal.SIGCHLD, lambda *_: None)
     os.set_inheritable(fd, False)
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     guardian = Guardian(_socket.socket(fileno=fd), host_pid, run, keeper)
     try:
         guardian.serve(woken)

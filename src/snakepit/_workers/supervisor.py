@@ -74,6 +74,7 @@ class _Start:
         worn: leaves as soon as this one is ready.
         first: of its slot.
         turn: None until it may be launched. failure: why that did not work.
+        again: it did not become ready, and the launcher knows another way.
     """
 
     slot: Slot
@@ -82,6 +83,7 @@ class _Start:
     first: bool = False
     turn: Turn | None = None
     failure: StartFailure | None = None
+    again: bool = False
 
 
 class Supervisor:
@@ -128,6 +130,11 @@ class Supervisor:
         self._wake_slots()
 
     @property
+    def launcher(self) -> Launcher:
+        """What starts the workers."""
+        return self._launcher
+
+    @property
     def spares(self) -> int:
         """How many workers wait to take another one's place."""
         return len(self._bench.spares)
@@ -149,8 +156,8 @@ class Supervisor:
     def _serves(self) -> bool:
         return any(worker.state is State.READY for worker in self.workers.values())
 
-    def _new_worker(self) -> Worker:
-        spec = self._spec_for(f"worker-{next(self._numbers)}")
+    def _new_worker(self, worker_id: str) -> Worker:
+        spec = self._spec_for(worker_id or f"worker-{next(self._numbers)}")
         worker = Worker(spec, self._launcher, self._settings.output, self._settings.redactor, self._event, self._settings.trace)
         self.workers[worker.id] = worker
         return worker
@@ -158,9 +165,9 @@ class Supervisor:
     def _event(self, worker: Worker, event: HostEvent) -> None:
         self._listener.worker_event(worker, event)
 
-    def _begin(self, slot: Slot, worn: Worker | None = None, *, first: bool = False) -> _Start:
+    def _begin(self, slot: Slot, worn: Worker | None = None, *, first: bool = False, worker_id: str = "") -> _Start:
         """A new worker, launched if it may be now; else `_ready` waits for its turn."""
-        start = _Start(slot, self._new_worker(), worn, first, self._starts.take())
+        start = _Start(slot, self._new_worker(worker_id), worn, first, self._starts.take())
         if start.turn is not None:
             self._launch(start)
         return start
@@ -181,6 +188,9 @@ class Supervisor:
             worker = start.worker
             if worker.succeeded:
                 return
+            if start.again:
+                start = self._begin(slot, worn, first=start.first, worker_id=worker.id)
+                continue
             verdict = self._policy.died(
                 slot.number, useful=useful, now=time.monotonic(), serving=self._serves(), untried=bool(self._untried)
             )
@@ -249,6 +259,10 @@ class Supervisor:
             if start.failure is not None:
                 raise start.failure
             await start.worker.attach(create_task, self._settings.start_timeout, self._settings.connection_timeout)
+            start.worker.judged(None)
+        except StartFailure as failure:
+            start.again = not self._stopping.is_set() and start.worker.judged(failure)
+            raise
         finally:
             start.turn.over()
 

@@ -158,6 +158,10 @@ class Worker:
             raise StartFailure("protocol", f"grpc cannot be imported by {sys.executable}: {error}", hint=hint) from error
         self._step(Event.ATTACHED)
 
+    def judged(self, failure: StartFailure | None) -> bool:
+        """It has become ready, or has not: is another to be started at once? See `Launcher.judged`."""
+        return self._process is not None and self._launcher.judged(self._process, failure)
+
     async def _report(self) -> dict[str, Any]:
         assert self._process is not None
         report = await asyncio.shield(self._process.report)

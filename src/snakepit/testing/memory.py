@@ -22,7 +22,7 @@ from snakepit._api.base import WorkerHandle
 from snakepit._api.pool import Pool
 from snakepit._channel.carrier import Ends
 from snakepit._workers.adapter_reference import resolve
-from snakepit._workers.launchers import Launcher, LaunchSpec
+from snakepit._workers.launchers import Launcher, LaunchSpec, PlainLauncher
 from snakepit.config import Adapter, PoolSettings
 from snakepit.errors import ConfigurationError
 from snakepit_bridge.testing import MemoryWorker
@@ -135,12 +135,14 @@ class _MemoryProcess:
             ends.closed(reason)
 
 
-class _MemoryLauncher:
+class _MemoryLauncher(PlainLauncher):
     """Starts workers inside this process, with the very classes and functions that the pool was given.
 
     Raises:
         ConfigurationError: the adapter is none.
     """
+
+    name = "memory"
 
     def __init__(self, adapter: Adapter, faults: Faults | None) -> None:
         self._faults = faults
@@ -197,7 +199,7 @@ def _no_directory() -> pathlib.Path:
 
 
 def _refuse_settings_of_processes(settings: PoolSettings) -> None:
-    for name in ("protocol", "python", "command", "base_port", "env", "cwd", "hang_timeout"):
+    for name in ("launcher", "protocol", "python", "command", "base_port", "env", "cwd", "hang_timeout"):
         if settings.get(name) is not None:
             message = f"{name} is given, and a worker inside this process has none of its own"
             raise ConfigurationError(message, hint=f"leave {name} out; a Pool, whose workers are processes, has it", field=name)

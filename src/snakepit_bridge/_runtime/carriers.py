@@ -3,6 +3,8 @@
 The libraries they need are imported in `open`, which says what is missing. The worker's program chooses one.
 """
 
+import contextlib
+import importlib
 import sys
 from typing import TYPE_CHECKING, Any, Dict, Optional, Protocol
 
@@ -62,6 +64,12 @@ class GrpcCarrier:
         """Write what is left, close the server."""
         if self._server is not None:
             self._server.stop()
+
+
+def preload() -> None:
+    """Import what `GrpcCarrier` needs, for workers that will be forked. If that fails, `open` fails in them and says why."""
+    with contextlib.suppress(Exception):
+        importlib.import_module("snakepit_bridge._runtime.grpc_server")
 
 
 class StreamCarrier:

@@ -55,9 +55,6 @@ def _after_fork_in_child() -> None:
         setattr(cygrpc, name, _refuse)
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
 class GrpcServer(grpc.GenericRpcHandler):
     """Serves one executor on one address.
 
@@ -83,6 +80,7 @@ class GrpcServer(grpc.GenericRpcHandler):
             OSError: no port of the range is free, or the socket cannot be made.
         """
         self._listen = listen
+        os.register_at_fork(after_in_child=_after_fork_in_child)  # not when this is imported: a template forks workers that serve
         self._thread.start()
         self._bound.wait()
         if self._error is not None:

@@ -5,18 +5,19 @@ Started by a host's launcher, or by hand. Exit codes: 0 done, 1 the adapter does
 
 import argparse
 import faulthandler
+import functools
 import json
 import os
 import secrets
 import signal
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import __version__
 from ..wire.codecs import available_codecs
 from ..wire.installed import is_installed
-from . import failures
-from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier
+from . import failures, fitness, template
+from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier, preload
 from .executor import Executor
 from .lifeline import Lifeline, end_everything
 from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
@@ -66,6 +67,12 @@ Hosts start workers by themselves: `snakepit.Pool("my_app.tools:MyAdapter")`. St
 def main(argv: List[str]) -> int:
     """Run a worker; the exit code."""
     options = _options(argv)
+    if options.template_fd >= 0:
+        return _run_template(options)
+    return _run_worker(options, functools.partial(load, options.adapter or [DEFAULT_REFERENCE]))
+
+
+def _run_worker(options: Any, adapter: Callable[[], LoadedAdapter], *, forked: bool = False) -> int:
     secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
     os.environ.pop(HEARTBEAT_VARIABLE, None)  # for whoever looks at this process; commands of tools are not to inherit it
     carrier, reporter = _carrier(options, secret)
@@ -74,22 +81,54 @@ def main(argv: List[str]) -> int:
     if options.stacks_fd >= 0:
         _report_stacks_on(options.stacks_fd)
     OWN.set_up()
-    set_up_logging()
-    refs = options.adapter or [DEFAULT_REFERENCE]
+    if not forked:
+        set_up_logging()
     if options.check:
-        return _check(refs)
+        return _check(options.adapter or [DEFAULT_REFERENCE])
     try:
-        adapter = load(refs)
-        executor = Executor(adapter, options.worker_id, options.threads)
+        executor = Executor(adapter(), options.worker_id, options.threads)
         executor.set_up()
-    except AdapterLoadError as error:
-        return _give_up(reporter, {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback})
     except (Exception, SystemExit) as error:
-        message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures.text_of(error))
-        return _give_up(reporter, {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)})
+        return _give_up(reporter, _failure(error))
     if options.stdio and options.leave_after_silence > 0:
         leave_after(options.leave_after_silence, lambda: executor.heard, executor.closed, end_everything, HOST_GONE_SECONDS)
     return _serve(executor, carrier, reporter)
+
+
+def _run_template(options: Any) -> int:
+    """Import the adapter once, and become each of the workers that are forked from here."""
+    os.environ.pop(HEARTBEAT_VARIABLE, None)
+    prepare_process(True)
+    _name_process(options.worker_id)
+    OWN.set_up()
+    set_up_logging()
+    try:
+        adapter = load(options.adapter or [DEFAULT_REFERENCE])
+    except (Exception, SystemExit) as error:
+        template.tell(options.lifeline_fd, {"failed": _failure(error)})
+        return 1
+    if options.preload_grpc:
+        preload()
+    refusal = fitness.refusal()
+    if refusal:
+        template.tell(options.lifeline_fd, {"failed": {"kind": "template", "message": refusal}})
+        return 1
+    template.tell(options.lifeline_fd, {"ready": "", "threads": fitness.library_threads()})
+    born = template.serve(options.template_fd, options.lifeline_fd)
+    if born is None:
+        return 0
+    options = _options(born.argv)
+    options.lifeline_fd, options.stacks_fd = born.fds["lifeline"], born.fds["stacks"]
+    options.channel_fd = born.fds.get("channel", -1)
+    return _run_worker(options, lambda: adapter, forked=True)
+
+
+def _failure(error: BaseException) -> Dict[str, Any]:
+    """Why the adapter cannot be used, as it is reported."""
+    if isinstance(error, AdapterLoadError):
+        return {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback}
+    message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures.text_of(error))
+    return {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)}
 
 
 def _options(argv: List[str]) -> Any:
@@ -226,6 +265,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
     stacks = "inherited socket on which SIGUSR1 writes where the threads are"
     parser.add_argument("--stacks-fd", type=int, default=-1, metavar="FD", help=stacks)
+    serve = "inherited socket on which the host's guardian asks for workers: import the adapter, and fork them"
+    parser.add_argument("--template-fd", type=int, default=-1, metavar="FD", help=serve)
+    parser.add_argument("--preload-grpc", action="store_true", help="with --template-fd: import gRPC as well, for the workers")
     directory = "the host's private directory, removed if the host dies"
     parser.add_argument("--run-directory", default="", metavar="DIR", help=directory)
     parser.add_argument("--version", action="version", version="snakepit-bridge %s" % __version__)

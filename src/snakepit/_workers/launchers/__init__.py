@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from snakepit._channel.carrier import Carrier
+from snakepit._workers.ends import StartFailure
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +92,17 @@ class Process(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts worker processes."""
+    """Starts worker processes.
+
+    Attributes:
+        name: how it does. reasons: why it does not do as it was wished to; empty: it does.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def reasons(self) -> tuple[str, ...]: ...
 
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> Process:
         """Start a worker; `on_output(stream, text, state)` gets what it prints; see `Lines`.
@@ -100,5 +111,19 @@ class Launcher(Protocol):
             OSError: the process could not be started.
         """
 
+    def judged(self, process: Process, failure: StartFailure | None) -> bool:
+        """A worker has become ready (None), or has not and why: is another to be started at once, as if nothing had happened?"""
+
     async def close(self) -> None:
         """End what is left of what it has started; all workers have ended."""
+
+
+class PlainLauncher:
+    """A launcher that knows one way, and stays with it."""
+
+    name = ""
+    reasons: tuple[str, ...] = ()
+
+    def judged(self, process: Process, failure: StartFailure | None) -> bool:
+        """A worker that did not become ready would not do so another time."""
+        return False

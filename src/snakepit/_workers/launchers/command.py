@@ -10,16 +10,18 @@ import os
 import socket
 from collections.abc import Callable
 
-from . import LaunchSpec
-from .process import WorkerProcess, guardian_for, started
+from . import LaunchSpec, PlainLauncher
+from .process import Handed, WorkerProcess, guardian_for, started
 
 
-class CommandLauncher:
+class CommandLauncher(PlainLauncher):
     """Starts workers by a command line.
 
     Args:
         run: names the run in the environment of what it starts.
     """
+
+    name = "command"
 
     def __init__(self, run: str) -> None:
         self._guardian = guardian_for(run)
@@ -33,12 +35,10 @@ class CommandLauncher:
             self._guardian,
             command_line(spec),
             on_output,
+            Handed({0: stdin, 1: stdout}, channel=(reads, writes)),
             env={**os.environ, **spec.env},
             cwd=spec.cwd,
             run_directory="",
-            descriptors={0: stdin, 1: stdout},
-            lifeline=None,
-            channel=(reads, writes),
         )
 
     async def close(self) -> None:

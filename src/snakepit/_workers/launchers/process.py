@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from snakepit._channel.stream_carrier import StreamCarrier, parse_report
 from snakepit._workers import outside
@@ -43,7 +43,7 @@ class WorkerProcess:
     """One worker process and its descriptors.
 
     Args:
-        body: the process.
+        body: the process itself.
         outputs: what it prints to, by name.
         on_output: called with what it prints; see `Lines`.
         lifeline: our end of the socket on which it reports; None: it reports on its channel.
@@ -62,7 +62,7 @@ class WorkerProcess:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._stacks = StackReports(stacks, body.report) if stacks is not None else None
-        self._body = body
+        self.body = body
         self.exited = body.exited
         self.report: asyncio.Future[dict[str, Any] | None] = self._loop.create_future()
         self._outputs = [(Lines(self._loop, name, on_output), pipe) for name, pipe in outputs.items()]
@@ -77,20 +77,20 @@ class WorkerProcess:
     @property
     def pid(self) -> int | None:
         """Its number; None until it has been started."""
-        return self._body.pid
+        return self.body.pid
 
     @property
     def rss(self) -> int:
         """The most memory that it had (bytes); 0: not known, or it lives."""
-        return self._body.rss
+        return self.body.rss
 
     def terminate(self) -> None:
         """Ask it to end (SIGTERM)."""
-        self._body.terminate()
+        self.body.terminate()
 
     def look(self, then: Callable[[str], None]) -> None:
         """Ask where its threads are; `then` is called with its report, soon, or with an empty text."""
-        pid = self._body.pid
+        pid = self.body.pid
         if self._stacks is None or self.exited.done() or pid is None:
             then("")
         elif outside.answers(pid):
@@ -100,7 +100,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it and what it has started (SIGKILL)."""
-        self._body.kill()
+        self.body.kill()
 
     def fail(self, failed: dict[str, Any]) -> None:
         """Report why it could not be started."""
@@ -185,32 +185,67 @@ _STATUS_SECONDS = 0.5
 _NOISE_HINT = "what the command starts must print nothing on stdout before the worker speaks there: a login script, a banner"
 
 
+class Handed(NamedTuple):
+    """What a process is given, and our ends of it.
+
+    Attributes:
+        descriptors: what it gets, by place; closed here once it has them.
+        lifeline, channel, stacks: see `WorkerProcess`.
+    """
+
+    descriptors: Mapping[int, socket.socket]
+    lifeline: socket.socket | None = None
+    channel: tuple[socket.socket, socket.socket] | None = None
+    stacks: socket.socket | None = None
+
+
 def started(
     guardian: Guardian | None,
     command: Sequence[str],
     on_output: Callable[[str, str, str], None],
+    handed: Handed,
     *,
     env: Mapping[str, str],
     cwd: str | None,
     run_directory: str,
-    descriptors: Mapping[int, socket.socket],
-    lifeline: socket.socket | None,
-    channel: tuple[socket.socket, socket.socket] | None,
-    stacks: socket.socket | None = None,
+    template: int = -1,
 ) -> WorkerProcess:
     """Start a process. Its outputs come here, and its stdin is empty, unless they are among its descriptors.
 
     Args:
         guardian: starts it; None: this host does.
-        descriptors: what it gets, by place; closed here once it has them.
+        template: see `Guardian.start`.
+
+    Raises:
+        OSError: the process could not be started.
+    """
+
+    def begin(places: Mapping[int, int], fail: Callable[[dict[str, Any]], None]) -> Body:
+        if guardian is None:
+            return popen.start(command, env, cwd, places)
+        failed = functools.partial(_could_not_start, command, fail)
+        return guardian.start(command, env, cwd, places, run_directory, failed, template)
+
+    return assembled(begin, on_output, handed)
+
+
+def assembled(
+    begin: Callable[[Mapping[int, int], Callable[[dict[str, Any]], None]], Body],
+    on_output: Callable[[str, str, str], None],
+    handed: Handed,
+) -> WorkerProcess:
+    """A process with its outputs and channels.
+
+    Args:
+        begin: has it started with descriptors at places; calls the function that it is given if that fails later.
 
     Raises:
         OSError: the process could not be started.
     """
     outputs: dict[str, IO[bytes]] = {}
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-        places = {place: theirs.enter_context(sock).fileno() for place, sock in descriptors.items()}
-        for sock in (lifeline, stacks, *(channel or ())):
+        places = {place: theirs.enter_context(sock).fileno() for place, sock in handed.descriptors.items()}
+        for sock in (handed.lifeline, handed.stacks, *(handed.channel or ())):
             if sock is not None:
                 ours.enter_context(sock)
         if 0 not in places:
@@ -221,21 +256,21 @@ def started(
                 outputs[name] = ours.enter_context(os.fdopen(read, "rb", buffering=0))
                 places[place] = theirs.enter_context(os.fdopen(write, "wb", buffering=0)).fileno()
         made: list[WorkerProcess] = []
-        if guardian is not None:
-            failed = functools.partial(_could_not_start, command, made)
-            body: Body = guardian.start(command, env, cwd, places, run_directory, failed)
-        else:
-            body = popen.start(command, env, cwd, places)
+
+        def fail(failed: dict[str, Any]) -> None:
+            made[0].fail(failed)  # later than now: it is told by the guardian
+
+        body = begin(places, fail)
         ours.pop_all()
-    made.append(WorkerProcess(body, outputs, on_output, lifeline, channel, stacks))
+    made.append(WorkerProcess(body, outputs, on_output, handed.lifeline, handed.channel, handed.stacks))
     return made[0]
 
 
-def _could_not_start(command: Sequence[str], made: Sequence[WorkerProcess], error: OSError) -> None:
+def _could_not_start(command: Sequence[str], fail: Callable[[dict[str, Any]], None], error: OSError) -> None:
     message = f"{command[0]} cannot be started: {error.strerror}"
     if error.filename == "cwd":
         message = f"its working directory cannot be entered: {error.strerror}"
-    made[0].fail({"kind": "start", "message": message, "hint": "", "traceback": ""})
+    fail({"kind": "start", "message": message, "hint": "", "traceback": ""})
 
 
 def guardian_for(run: str) -> Guardian | None:

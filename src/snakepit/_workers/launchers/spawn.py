@@ -8,14 +8,15 @@ import pathlib
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import snakepit_bridge
+from snakepit._workers.guardian import Guardian
 
-from . import LaunchSpec
-from .process import WorkerProcess, guardian_for, started
+from . import LaunchSpec, PlainLauncher
+from .process import Handed, WorkerProcess, guardian_for, started
 
-_SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
+SECRET_VARIABLE = "SNAKEPIT_CHANNEL_SECRET"
 _PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
 
 #: Finds the SDK where the host has it; after everything else, so that nothing is shadowed.
@@ -27,58 +28,75 @@ _BOOT_ELSEWHERE = (
 )
 
 
-class SpawnLauncher:
+class SpawnLauncher(PlainLauncher):
     """Starts workers as processes.
 
     Args:
         run: names the run in the environment of what it starts.
+        guardian: another launcher's, which closes it; by default one of its own.
     """
 
-    def __init__(self, run: str) -> None:
-        self._guardian = guardian_for(run)
+    name = "spawn"
+
+    def __init__(self, run: str, guardian: Guardian | None = None) -> None:
+        self._guardian = guardian or guardian_for(run)
+        self._owned = guardian is None
 
     def start(self, spec: LaunchSpec, on_output: Callable[[str, str, str], None]) -> WorkerProcess:
         """Start one worker; see `Launcher.start`."""
-        lifeline, theirs = socket.socketpair()
-        channel, inherited = (None, None) if spec.listen else socket.socketpair()
-        stacks, reports = socket.socketpair()
-        handed = [theirs, reports] if inherited is None else [theirs, reports, inherited]
+        handed, names = handed_to_worker(spec)
         return started(
             self._guardian,
-            _command(spec, theirs.fileno(), inherited.fileno() if inherited is not None else -1, reports.fileno()),
+            command_line(spec, [item for name, place in names.items() for item in (f"--{name}-fd", str(place))]),
             on_output,
-            env=_environment(spec),
+            handed,
+            env=environment(spec),
             cwd=spec.cwd,
             run_directory=spec.run_directory,
-            descriptors={sock.fileno(): sock for sock in handed},
-            lifeline=lifeline,
-            channel=None if channel is None else (channel, channel),
-            stacks=stacks,
         )
 
     async def close(self) -> None:
         """End what is left of what it started."""
-        if self._guardian is not None:
+        if self._guardian is not None and self._owned:
             await self._guardian.close()
 
 
-def _command(spec: LaunchSpec, lifeline: int, channel: int, stacks: int) -> list[str]:
-    options = [arg for ref in spec.adapter for arg in ("--adapter", ref)]
-    options += ["--worker-id", spec.worker_id, "--lifeline-fd", str(lifeline), "--stacks-fd", str(stacks)]
-    options += ["--channel-fd", str(channel)] if channel >= 0 else ["--listen", spec.listen]
-    options += ["--threads", str(spec.threads)] if spec.threads else []
-    options += ["--run-directory", spec.run_directory] if spec.run_directory else []
+def handed_to_worker(spec: LaunchSpec) -> tuple[Handed, dict[str, int]]:
+    """What a worker of this machine is given; and the place of each thing, which is its descriptor's number here."""
+    lifeline, theirs = socket.socketpair()
+    stacks, reports = socket.socketpair()
+    given = {"lifeline": theirs, "stacks": reports}
+    channel = None
+    if not spec.listen:
+        channel, given["channel"] = socket.socketpair()
+    handed = Handed({sock.fileno(): sock for sock in given.values()}, lifeline, None if channel is None else (channel, channel), stacks)
+    return handed, {name: sock.fileno() for name, sock in given.items()}
+
+
+def command_line(spec: LaunchSpec, options: Sequence[str]) -> list[str]:
+    """Starts the worker's program, of this interpreter or another one, with further options."""
+    arguments = [*worker_options(spec), *options]
     title = ["-X", f"snakepit={spec.title}"]  # means nothing to Python, and stands in front where `ps` shows it
     if spec.python == sys.executable:
         flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
-        return [spec.python, *title, *flags, "-c", _BOOT, str(pathlib.Path(snakepit_bridge.__file__).parent.parent), *options]
-    return [spec.python, *title, "-c", _BOOT_ELSEWHERE, spec.sdk, *options]
+        return [spec.python, *title, *flags, "-c", _BOOT, str(pathlib.Path(snakepit_bridge.__file__).parent.parent), *arguments]
+    return [spec.python, *title, "-c", _BOOT_ELSEWHERE, spec.sdk, *arguments]
 
 
-def _environment(spec: LaunchSpec) -> dict[str, str]:
+def worker_options(spec: LaunchSpec) -> list[str]:
+    """What the worker's program is told, but its descriptors."""
+    options = [arg for ref in spec.adapter for arg in ("--adapter", ref)]
+    options += ["--worker-id", spec.worker_id]
+    options += ["--listen", spec.listen] if spec.listen else []
+    options += ["--threads", str(spec.threads)] if spec.threads else []
+    return options + (["--run-directory", spec.run_directory] if spec.run_directory else [])
+
+
+def environment(spec: LaunchSpec) -> dict[str, str]:
+    """What a worker finds in its environment."""
     env = {**os.environ, **spec.env}
     if spec.listen:
-        env[_SECRET_VARIABLE] = spec.secret
+        env[SECRET_VARIABLE] = spec.secret
     if spec.python == sys.executable:
         env[_PATH_VARIABLE] = json.dumps([entry for entry in sys.path if entry])
     return env
