@@ -42,15 +42,15 @@ def _metadata(wheel: Path) -> email.message.Message:
         return email.message_from_string(archive.read(name).decode())
 
 
-def test_wheel_holds_both_packages_and_no_more(wheel: Path, root: Path) -> None:
-    """Every file of the two packages is in the wheel, with the type markers and the licence, and nothing of the rest of the tree."""
+def test_wheel_holds_its_packages_and_no_more(wheel: Path, root: Path) -> None:
+    """Every file of the packages is in the wheel, with the type markers and the licence, and nothing of the rest of the tree."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     sources = {str(path.relative_to(root / "src")) for path in (root / "src").rglob("*.py")}
     assert sources <= names
     assert {"snakepit/py.typed", "snakepit_bridge/py.typed", "snakepit_bridge/grpc/snakepit_pb2.pyi"} <= names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
-    assert {name.split("/")[0].partition("-")[0] for name in names} == {"snakepit", "snakepit_bridge"}
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"snakepit", "snakepit_bridge", "snakepit_pytest"}
 
 
 def test_wheel_is_one_distribution_of_one_version(wheel: Path) -> None:

@@ -67,13 +67,16 @@ def run(
     adapter: AdapterOption = None,
     args: Annotated[str | None, typer.Option("--args", metavar="FILE|-", help="A JSON object of arguments; KEY=... overrides it.")] = None,
     size: Annotated[int, typer.Option("--size", metavar="N", help="How many workers to start.")] = 1,
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="FILE", help="Write down how the call goes, for snakepit.testing.replay(FILE).")
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", metavar="S", help="Cancel the call after S seconds.  [default: never]")
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """`snakepit run`."""
-    command = RunCommand(tool, items or [], args, adapter=adapter, size=size, as_json=json, timeout=timeout)
+    command = RunCommand(tool, items or [], args, adapter=adapter, size=size, as_json=json, timeout=timeout, record=record)
     raise typer.Exit(command.run())
 
 

@@ -37,6 +37,7 @@ Examples:
   snakepit run progress_stream count=20 delay=0.1
   snakepit run ping_stream count=3 --json
   echo '{"count": 3}' | snakepit run ping_stream --args -
+  snakepit run progress_stream count=5 --record five.jsonl
   snakepit run batch_inference -a ./tools.py 'items=["digit_0000", "digit_0001"]' --timeout 60
 
 \b

@@ -7,9 +7,12 @@ Pools whose workers are threads of this process, faults on their channels, a clo
 `snakepit run --record` wrote as a worker. The pytest plugin of the same distribution has fixtures of it.
 """
 
+from snakepit_bridge.testing import ToolRun, run_tool, run_tool_async
+
 from .clock import TurnedClock
 from .faults import Fault, Faults, Passed
 from .memory import AsyncMemoryPool, MemoryPool, kill
+from .replaying import replay, replay_async
 from .turns import ClockStuck
 
 __all__ = [
@@ -19,6 +22,11 @@ __all__ = [
     "Faults",
     "MemoryPool",
     "Passed",
+    "ToolRun",
     "TurnedClock",
     "kill",
+    "replay",
+    "replay_async",
+    "run_tool",
+    "run_tool_async",
 ]

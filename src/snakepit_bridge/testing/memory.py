@@ -9,27 +9,15 @@ import threading
 import traceback
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from ._runtime.cancel import uninterrupted
-from ._runtime.executor import Executor
-from ._runtime.link import Link
-from ._runtime.loading import AdapterLoadError, load
-from .call_context import CallContext, Cancelled, current_call
-from .wire.codecs import available_codecs, codec_named
-
-__all__ = ["Cancelled", "MemoryWorker", "running_call", "uninterrupted"]
+from .._runtime.executor import Executor
+from .._runtime.link import Link
+from .._runtime.loading import AdapterLoadError, load
+from ..wire.codecs import available_codecs, codec_named
 
 #: A worker to which no host attaches ends after so long (seconds).
 _ATTACH_WITHIN = 60.0
 #: Workers that load the same file at the same moment would find half a module.
 _LOADING = threading.Lock()
-
-
-def running_call() -> Optional[CallContext]:
-    """The call that runs in this thread or task; None: none does."""
-    try:
-        return current_call()
-    except RuntimeError:
-        return None
 
 
 class MemoryWorker:
