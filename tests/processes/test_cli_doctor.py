@@ -29,6 +29,20 @@ _VERSIONS = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in (
 _WORKERS = "1 worker" if usable_cpus() == 1 else f"{usable_cpus()} workers"
 
 
+#: What is said of limits and surroundings, which are this machine's own; `test_cli_doctor_machine` looks at them.
+_MACHINE = ("permissions", "leftovers", "settings", "stubs", "open files", "processes", "memory", "shared memory")
+
+
+def told(text: str) -> list[str]:
+    """The lines of an examination, but for those of `_MACHINE` and their cures."""
+    lines: list[str] = []
+    ours = False
+    for line in text.splitlines():
+        ours = line.startswith(_MACHINE) or (ours and line.startswith("  cure"))
+        lines += [] if ours else [line]
+    return lines
+
+
 def head(directory: pathlib.Path) -> list[str]:
     """The lines about the machine."""
     return [
@@ -65,7 +79,7 @@ def bare(tmp_path: pathlib.Path) -> str:
 def test_a_sound_machine(short: pathlib.Path) -> None:
     """Without options: this Python on both sides, and nothing is left of the look at it."""
     done = run("doctor", TMPDIR=str(short))
-    assert done.stdout.splitlines() == [*head(short), "workers        the same Python", "  protocol     grpc", "a pool would start"]
+    assert told(done.stdout) == [*head(short), "workers        the same Python", "  protocol     grpc", "a pool would start"]
     assert (done.returncode, done.stderr) == (0, "")
     assert not list(short.iterdir())
 
@@ -73,7 +87,7 @@ def test_a_sound_machine(short: pathlib.Path) -> None:
 def test_an_interpreter_with_nothing_is_good_enough(bare: str, short: pathlib.Path) -> None:
     """The steps down from gRPC are told with their cures; one named by its environment is the same; a pool starts."""
     done = run("doctor", "--python", str(pathlib.Path(bare).parents[1]), TMPDIR=str(short))
-    assert done.stdout.splitlines() == [
+    assert told(done.stdout) == [
         *head(short),
         *bare_lines(bare, "json"),
         f"  not msgpack  protocol 'msgpack' needs msgspec or msgpack, which {bare} does not have",
@@ -91,7 +105,7 @@ def test_directories_are_no_libraries(tmp_path: pathlib.Path, short: pathlib.Pat
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "bare"], check=True)
     python = f"{folder}/bare/bin/python"
     done = run("doctor", "--python", python, cwd=folder, TMPDIR=str(short))
-    assert done.stdout.splitlines()[4:] == [
+    assert told(done.stdout)[4:] == [
         f"workers        {python}: CPython {platform.python_version()}, no grpcio, no MessagePack library",
         "  protocol     json",
         f"  not grpc     protocol 'grpc' needs grpcio, which {python} does not have",
@@ -111,7 +125,7 @@ def test_directories_are_no_libraries(tmp_path: pathlib.Path, short: pathlib.Pat
 def test_a_forced_protocol_that_is_not_there(bare: str, protocol: tuple[str, ...], short: pathlib.Path) -> None:
     """Exit code 1, and each protocol of the chain has its reason."""
     done = run("doctor", "--python", bare, *protocol, TMPDIR=str(short))
-    lines = done.stdout.splitlines()
+    lines = told(done.stdout)
     assert lines[4:7] == bare_lines(bare)
     assert [line for line in lines if line.startswith("  not")][1:] == (
         [f"  not msgpack  protocol 'msgpack' needs msgspec or msgpack, which {bare} does not have"] if len("".join(protocol)) > 16 else []
@@ -132,7 +146,7 @@ def test_several_interpreters(bare: str, tmp_path: pathlib.Path) -> None:
     words = [word for python in (bare, "nowhere", str(program), "/bin/echo") for word in ("--python", python)]
     done = run("doctor", *words)
     assert "  protocol     json" in done.stdout
-    problems = [line.partition("problem")[2].strip() for line in done.stdout.splitlines() if "  problem" in line]
+    problems = [line.partition("problem")[2].strip() for line in told(done.stdout) if "  problem" in line]
     assert problems[0] == "python is 'nowhere', which does not exist or cannot be run"
     assert problems[1] == f"python is '{program}', which is no Python that answers: I am no Python"
     assert problems[2].startswith("python is '/bin/echo', which is no Python that answers: ")
@@ -144,7 +158,7 @@ def test_a_library_that_lies_there_and_does_not_import(tmp_path: pathlib.Path) -
     (tmp_path / "grpc.py").write_text("raise ImportError('no grpc for you')\n", encoding="utf-8")
     source = str(pathlib.Path(__file__).parents[2] / "src")
     done = run("doctor", PYTHONPATH=f"{tmp_path}:{source}")
-    assert done.stdout.splitlines()[5:] == [
+    assert told(done.stdout)[5:] == [
         "  protocol     grpc",
         f"  problem      grpcio does not import in {sys.executable}: ImportError: no grpc for you",
         f"    cure       {install_command(sys.executable, '--force-reinstall grpcio', has_pip=is_installed('pip'))}; or choose another protocol",
@@ -160,7 +174,7 @@ def test_a_worker_that_starts(bare: str, tmp_path: pathlib.Path) -> None:
         "from snakepit_bridge import tool\n\n@tool\ndef b():\n    print('ran')\n\n@tool\ndef a():\n    pass\n"
     )
     done = run("doctor", "--adapter", "tools.py", "--python", bare, cwd=tmp_path)
-    assert re.fullmatch(r"  started      ready after \d+\.\d\d s, tools: a, b", done.stdout.splitlines()[-2])
+    assert re.fullmatch(r"  started      ready after \d+\.\d\d s, tools: a, b", told(done.stdout)[-2])
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -172,7 +186,7 @@ def test_a_worker_that_does_not_start(source: str, words: str, tmp_path: pathlib
     """What fails is told once, with the worker's traceback, and the exit code says so."""
     (tmp_path / "tools.py").write_text(source)
     done = run("doctor", "-a", "tools.py", cwd=tmp_path)
-    lines = done.stdout.splitlines()
+    lines = told(done.stdout)
     assert lines[5] == "  protocol     grpc"
     assert lines[6].startswith("  problem ")
     assert words in done.stdout
@@ -183,9 +197,9 @@ def test_a_command(bare: str, tmp_path: pathlib.Path) -> None:
     """Behind a command one worker is always started, as nobody else could tell what is there."""
     source = str(pathlib.Path(__file__).parents[2] / "src")
     done = run("doctor", "--command", f"env PYTHONPATH={source} {bare} -m snakepit_bridge --stdio", "--json")
-    told = json.loads(done.stdout)
-    (workers,) = told["workers"]
-    assert (told["works"], workers["protocol"], done.returncode) == (True, "json", 0)
+    document = json.loads(done.stdout)
+    (workers,) = document["workers"]
+    assert (document["works"], workers["protocol"], done.returncode) == (True, "json", 0)
     assert workers["tools"] == ["compute", "echo", "ping", "ping_stream", "progress_stream", "stream_progress"]
     assert [problem["protocol"] for problem in workers["passed_over"]] == ["grpc", "msgpack"]
     done = run("doctor", "--command", "sh -c 'echo welcome; sleep 60'")
@@ -216,22 +230,22 @@ def test_what_never_comes_is_not_waited_for(
     monkeypatch.setattr(doctor_command, "_SHOWCASE_SECONDS", 0.6)
     monkeypatch.setattr(doctor_command, "_TOOLS_SECONDS", 0.6)
     assert DoctorCommand(adapter, [], [], command, as_json=False).run() == 1
-    told = capsys.readouterr().out
-    assert "worker-1 was not ready within 0.6 s" in told
-    assert words in told
-    assert told.splitlines()[-1] == "a pool would not start"
+    text = capsys.readouterr().out
+    assert "worker-1 was not ready within 0.6 s" in text
+    assert words in text
+    assert text.splitlines()[-1] == "a pool would not start"
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "text"),
     [
         (["--protocol", "carrier-pigeon"], "protocol is 'carrier-pigeon'; allowed is one of auto, grpc, msgpack, json"),
         (["--protocol", "grpc", "--command", "ssh gpu-1"], "protocol is 'grpc', which does not go with command"),
         (["--command", "ssh 'gpu-1"], '--command: got "ssh \'gpu-1"'),
     ],
 )
-def test_options_that_no_pool_takes(words: list[str], told: str) -> None:
+def test_options_that_no_pool_takes(words: list[str], text: str) -> None:
     """Exit code 2, before anything is looked at."""
     done = run("doctor", *words)
-    assert told in done.stderr
+    assert text in done.stderr
     assert (done.returncode, done.stdout) == (2, "")

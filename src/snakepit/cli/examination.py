@@ -6,6 +6,7 @@ where sockets lie. Called by `doctor_command`; gives `findings`.
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import sys
@@ -20,6 +21,8 @@ from snakepit.errors import SnakepitError
 from snakepit_bridge.wire.installed import install_command
 
 from .findings import Findings, Problem, Python, Workers
+from .limits import examine_limits
+from .surroundings import default_settings, examine_surroundings
 
 _WINDOWS = Problem("a pool needs Linux or macOS", "on Windows, run it under WSL")
 #: What a protocol cannot do without: any one of these.
@@ -32,7 +35,10 @@ def examine_machine() -> Findings:
     if sys.platform == "win32":
         return Findings(f"Windows {platform.release()}", usable_cpus(), "", host, problems=(_WINDOWS,))
     directory, error = _run_directory()
-    return Findings(platform_text(), usable_cpus(), directory, host, no_directory=error)
+    cpus = usable_cpus()
+    checks = (*examine_surroundings(), *examine_limits(cpus))
+    settings = tuple(default_settings(os.environ))
+    return Findings(platform_text(), cpus, directory, host, no_directory=error, checks=checks, settings=settings)
 
 
 def platform_text() -> str:

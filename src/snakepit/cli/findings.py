@@ -31,6 +31,21 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """One thing about the machine or its surroundings.
+
+    Attributes:
+        text: how it is. cure: what mends it; empty: nothing has to be mended.
+        serious: no pool would start, or none would work.
+    """
+
+    name: str
+    text: str
+    cure: str = ""
+    serious: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Python:
     """One interpreter and the libraries that it can import, with their versions; and those that do not import, with the error.
 
@@ -74,6 +89,7 @@ class Findings:
         platform: its name, and what that means here.
         directory: where a pool would put its sockets; empty: nowhere, for which `no_directory` has the reason.
         problems: of the machine; those of workers stand with them.
+        checks: limits, permissions and the like. settings: of a pool that is told nothing, each with name, value and source.
     """
 
     platform: str
@@ -83,11 +99,14 @@ class Findings:
     workers: tuple[Workers, ...] = ()
     problems: tuple[Problem, ...] = ()
     no_directory: str = ""
+    checks: tuple[Check, ...] = ()
+    settings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def works(self) -> bool:
         """Would a pool start, with each of these workers?"""
-        return not self.problems and not any(workers.problems for workers in self.workers)
+        sound = not self.problems and not any(check.serious for check in self.checks)
+        return sound and not any(workers.problems for workers in self.workers)
 
 
 def report(findings: Findings) -> list[str]:
@@ -97,6 +116,7 @@ def report(findings: Findings) -> list[str]:
         _line("platform", findings.platform),
         _line("cpus", f"{findings.cpus} usable: {count} by default"),
         _line("run directory", f"{findings.directory}: unix sockets fit" if findings.directory else f"none: {findings.no_directory}"),
+        *_check_lines(findings.checks),
         _line("host", python_text(findings.host)),
     ]
     lines += _problem_lines(findings.problems)
@@ -129,6 +149,13 @@ def _workers_lines(workers: Workers) -> Iterator[str]:
     yield from _problem_lines(workers.problems)
     if workers.tools is not None:
         yield _line("  started", f"ready after {workers.seconds:.2f} s, tools: {', '.join(workers.tools)}")
+
+
+def _check_lines(checks: Iterable[Check]) -> Iterator[str]:
+    for check in checks:
+        yield _line(check.name, check.text)
+        if check.cure:
+            yield _line("  cure", check.cure)
 
 
 def _problem_lines(problems: Iterable[Problem]) -> Iterator[str]:

@@ -63,6 +63,7 @@ Examples:
 
 DOCTOR = """Say whether a pool would work here, and if not, why and what mends it.
 
+Looked at are permissions, leftovers of dead runs, settings, limits, memory, interpreters and protocols.
 Workers are those of this Python unless --python or --command names others. None is started without
 --adapter or --command.
 
