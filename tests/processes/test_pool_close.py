@@ -130,14 +130,15 @@ def test_close_from_another_thread(marks: Marks) -> None:
 
 
 def test_close_by_two_threads_at_once() -> None:
-    """Threads that close together all return, and nothing is left."""
+    """Threads that close together all return when it is closed, and nothing is left."""
     pool = snakepit.Pool(TOOLS, size=2)
     pool.start()
-    barrier = threading.Barrier(4)
+    barrier, left = threading.Barrier(4), list[snakepit.WorkerHandle]()
 
     def close() -> None:
         barrier.wait()
         pool.close()
+        left.extend(pool.workers())
 
     threads = [threading.Thread(target=close) for _ in range(4)]
     for thread in threads:
@@ -145,6 +146,42 @@ def test_close_by_two_threads_at_once() -> None:
     for thread in threads:
         thread.join(10)
     assert not any(thread.is_alive() for thread in threads)
+    assert left == []
+    assert_gone(pool)
+
+
+def test_close_while_another_thread_leaves_with(marks: Marks) -> None:
+    """The end of a `with` block lets calls end; a close that comes meanwhile does not."""
+    ends: list[BaseException | None] = []
+
+    def use() -> None:
+        with pool:
+            future = pool.submit("hold", {"folder": marks.text}, timeout=None)
+        ends.append(future.exception(0))
+
+    pool = snakepit.Pool(TOOLS, size=1)
+    thread = threading.Thread(target=use)
+    thread.start()
+    marks.wait("started")
+    pool.close()
+    thread.join(10)
+    assert type(ends[0]) is snakepit.PoolClosed
+    assert_gone(pool)
+
+
+def test_close_in_a_signal_handler_while_it_closes(marks: Marks) -> None:
+    """A handler that closes the pool whose close it interrupts does not wait for itself."""
+    pool = snakepit.Pool("pool_starts:Slow", size=1, env={"POOL_STARTS_FOLDER": marks.text, "POOL_STARTS_CLEANUP": "0.5"})
+    pool.start()
+    before = signal.signal(signal.SIGUSR2, lambda _number, _frame: (pool.close(), marks.say("handled")))
+    try:
+        threading.Timer(0.2, signal.raise_signal, [signal.SIGUSR2]).start()
+        began = time.monotonic()
+        pool.close()
+        assert time.monotonic() - began < 4
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    wait_until(lambda: "handled" in marks.said, "the handler")
     assert_gone(pool)
 
 

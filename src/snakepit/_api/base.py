@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
+import contextlib
 import os
 import sys
 import threading
@@ -191,8 +191,9 @@ class PoolBase:
     def _kill_from_elsewhere(self) -> None:
         """End the workers, and all calls with them, from any thread; returns at once. Somebody closes the pool."""
         engine = self._engine
-        if engine is not None and engine.draining.loop.is_running():
-            asyncio.run_coroutine_threadsafe(engine.close(kill=True), engine.draining.loop)
+        if engine is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended, and everything with it
+                engine.draining.loop.call_soon_threadsafe(engine.kill)
 
     def _close_from_elsewhere(self, seconds: float) -> None:
         """`close` from any thread but the loop's; waits for it, so many seconds where it can be bounded."""

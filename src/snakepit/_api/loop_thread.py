@@ -67,13 +67,18 @@ class LoopThread:
                 self._thread.join()
 
     @staticmethod
+    def is_here() -> bool:
+        """Is this the loop's own thread?"""
+        return getattr(_here, "is_loop_thread", False)
+
+    @staticmethod
     def ensure_elsewhere() -> None:
         """Refuse a blocking call on the loop's own thread, where its answer could never arrive.
 
         Raises:
             PoolError: the caller runs there (code `would_deadlock`).
         """
-        if getattr(_here, "is_loop_thread", False):
+        if LoopThread.is_here():
             hint = "callbacks of futures run there: hand the work to another thread, or use AsyncPool"
             if CURRENT.get() is not None:
                 hint = "async host tools run there: make the host tool a plain def, which runs on a thread and may wait; or use AsyncPool"

@@ -24,6 +24,7 @@ from snakepit.config import Adapter, PoolSettings
 from . import open_pools
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
+from .closing import OneClose
 from .future import CallFuture
 from .loop_thread import LoopThread
 from .options import Affinity, CallOptions, SessionHandle, id_in, prepare
@@ -55,6 +56,7 @@ class Pool(PoolBase):
     def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
         super().__init__(adapter, dict(settings))
         self._lock = threading.Lock()
+        self._one_close = OneClose(self._config.close_timeout)
         self._loop: LoopThread | None = None
         self._finalizer: weakref.finalize[..., Pool] | None = None
         self._beginning: tuple[LoopThread, Engine] | None = None  # while a thread holds the lock to start it
@@ -139,11 +141,15 @@ class Pool(PoolBase):
         with self._lock:
             loop, engine, finalizer = self._loop, self._engine, self._finalizer
             self._loop = self._finalizer = None
+            if loop is not None:
+                self._one_close.begin()
         if loop is None or engine is None or finalizer is None:
+            if engine is not None:
+                self._one_close.wait(engine)
             return
         finalizer.detach()
         try:
-            _close_on(loop, engine, finish_unary=finish_unary)
+            self._one_close.run(loop, engine, finish_unary=finish_unary)
         finally:
             loop.release()
             open_pools.leave(self)
@@ -373,19 +379,6 @@ def _submit(loop: LoopThread, engine: Engine, call: Call) -> None:
         refusal = closed()  # by another thread, in this very moment
         call.finish(Failed(refusal))
         raise refusal
-
-
-def _close_on(loop: LoopThread, engine: Engine, *, finish_unary: bool) -> None:
-    """Close an engine. Each Ctrl-C on the way makes it less patient: with calls that run, then with workers that clean up."""
-    try:
-        loop.run(engine.close(finish_unary=finish_unary))
-    except BaseException:
-        try:
-            loop.run(engine.close())
-        except BaseException:
-            loop.run(engine.close(kill=True))
-            raise
-        raise
 
 
 def _close_dropped(loop: LoopThread, engine: Engine, pid: int) -> None:

@@ -77,6 +77,11 @@ class Draining:
             running.close()
             return None
 
+    def cut_off_from_elsewhere(self) -> None:
+        """The pool is being closed, and there is no more patience with what runs: from any thread; returns at once."""
+        with contextlib.suppress(RuntimeError):  # its loop has ended, and every call with it
+            self.loop.call_soon_threadsafe(self.cut_off, "the pool was closed", failures.closed_under)
+
     def cut_off(self, reason: str, error: Callable[[Call], PoolClosed]) -> None:
         """End every call that is open, now."""
         for call in self._ledger.open_calls():

@@ -130,6 +130,14 @@ class Engine:
     def _close_in_task(self) -> None:
         self._dropped = self._loop.create_task(self.close(), name="snakepit-close")
 
+    def kill(self) -> None:
+        """End every call and every worker now. Somebody closes the pool, or will."""
+        self._closing = True
+        self.draining.cut_off("the pool was closed", failures.closed_under)
+        self._supervisor.stop()
+        for worker in self.workers():
+            worker.condemn("the pool was closed at once", look=True)
+
     async def close(self, *, finish_unary: bool = False, kill: bool = False) -> None:
         """End every call and every worker. Bounded by `close_timeout` and the kill behind it.
 
@@ -143,8 +151,8 @@ class Engine:
         self.draining.cut_off("the pool was closed", failures.closed_under)
         await self._host_tools.close()
         self._supervisor.stop()
-        for worker in self.workers() if kill else ():
-            worker.condemn("the pool was closed at once", look=True)
+        if kill:
+            self.kill()
         if self._main is not None:
             await asyncio.shield(asyncio.wait([self._main]))
         if not self._first_ready.done():
