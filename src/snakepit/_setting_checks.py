@@ -14,21 +14,24 @@ from snakepit_bridge.frozen import freeze
 from .errors import ConfigurationError, InvalidParameter
 
 _STORES = ("sqlite:///", "redis://", "rediss://", "unix://")
+_SCHEME = re.compile(r"\W*(?:(?:rediss?|unix|sqlite|memory)\b|[A-Za-z][A-Za-z0-9+.-]*(?=://))[:/]*", re.IGNORECASE)
 _FLAGS = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "a": re.ASCII}
 
 
 #: The longest lifetime of a session without calls (seconds): ten years. Redis counts in milliseconds, and its scripts in doubles.
 MAX_TTL = 10 * 365 * 86_400.0
+#: The shortest: Redis counts in milliseconds.
+MIN_TTL = 0.001
 
 
 def check_ttl(name: str, value: Any, error: type[ConfigurationError | InvalidParameter] = ConfigurationError) -> float:
-    """A session's lifetime without calls: seconds above 0, at most ten years.
+    """A session's lifetime without calls: from a millisecond to ten years, in seconds.
 
     Raises:
         ConfigurationError: it is not (or `error`, where it is a call's argument).
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_TTL:
-        message = f"{name} is {reprlib.repr(value)}; allowed are seconds above 0, at most {MAX_TTL:.0f} (ten years)"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not MIN_TTL <= value <= MAX_TTL:
+        message = f"{name} is {reprlib.repr(value)}; allowed are seconds from {MIN_TTL} to {MAX_TTL:.0f} (ten years)"
         raise error(message, hint="a session that is done is ended with end()", field=name)
     return float(value)
 
@@ -174,8 +177,10 @@ def _with_flags(pattern: re.Pattern[str]) -> str:
 
 
 def without_password(url: str) -> str:
-    """A URL, well written or not, as it may be shown."""
-    return re.sub(r":[^:@/\s]*@", ":***@", url)
+    """A URL, well written or not, as it may be shown: of what stands before the last `@` the scheme alone, if that is one for certain."""
+    before, at, host = url.rpartition("@")
+    scheme = _SCHEME.match(before)
+    return f"{scheme.group() if scheme else ''}***@{host}" if at else url
 
 
 def check_store(name: str, value: Any) -> Any:
@@ -192,6 +197,6 @@ def check_store(name: str, value: Any) -> Any:
     if wrong or isinstance(value, (bytes, int, float, type)):
         shown = without_password(repr(value)) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
         allowed = 'None (memory), "sqlite:///file.db", "redis://host:port/db", a path, or an object with the methods of SessionStore'
-        hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and ":" not in text else ""
+        hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and ":" not in text and "@" not in text else ""
         raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", hint=hint, field=name)
     return value

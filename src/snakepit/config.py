@@ -181,7 +181,7 @@ class PoolConfig:
     window_bytes: int = 4 * 1024 * 1024
     worker_output: Any = "auto"
     affinity: str = "hint"
-    session_store: Any = None
+    session_store: Any = dataclasses.field(default=None, repr=False)  # its url may hold a password
     session_ttl: float = 3600.0
     max_sessions: int = 10_000
     max_programs_per_session: int = 1_000

@@ -87,6 +87,28 @@ def test_sliding_lifetime(store: Any, clock: Clock) -> None:
     assert store.expire() == ["a"]
 
 
+def test_what_has_lapsed_can_be_renewed(store: Any, clock: Clock) -> None:
+    """Until it is removed, for who knows that it is in use; with all it holds. Others stay expired, and what is removed stays so."""
+    for session_id in ("busy", "idle"):
+        store.open(session_id, ttl=10.0, metadata={"id": session_id})
+    store.put_program("busy", "p", 1)
+    made = store.get("busy").created
+    clock.now += 3600
+    assert store.touch(["busy"]) == {"busy"}
+    assert store.touch(["busy", "never"], lapsed=True) == {"never"}
+    info = store.get("busy")
+    assert (info.created, info.last_used, info.expires, dict(info.metadata)) == (made, clock.now, clock.now + 10, {"id": "busy"})
+    assert store.get_program("busy", "p") == 1
+    assert store.get("idle") is None
+    assert store.expire() == ["idle"]
+    assert store.touch(["idle"], lapsed=True) == {"idle"}
+    clock.now += 9
+    assert store.touch(["busy"], lapsed=True) == set()
+    clock.now += 11
+    assert store.expire() == ["busy"]
+    assert (store.expire(), store.count()) == ([], 0)
+
+
 @pytest.mark.parametrize("program_id", [None, "", "\ud800", "x" * 1000])
 def test_programs_by_ids_that_are_none(store: Any, program_id: Any) -> None:
     """The same error in every store, for each thing that can be done with one."""
@@ -161,10 +183,10 @@ def test_what_begins_a_lifetime_anew(store: Any, clock: Clock) -> None:
     assert store.expire() == ["a"]
 
 
-@pytest.mark.parametrize("ttl", [0, -1.0, float("nan"), float("inf"), 1e12, 1e15, 1e20, 10**400, "60", True, None])
+@pytest.mark.parametrize("ttl", [0, -1.0, 0.0009, 1e-9, float("nan"), float("inf"), 1e12, 1e15, 1e20, 10**400, "60", True, None])
 def test_a_ttl_that_cannot_be_is_refused(store: Any, ttl: Any) -> None:
     """By name, with what is allowed; nothing of the session is left behind."""
-    with pytest.raises(snakepit.InvalidParameter, match="ttl is .*allowed are seconds above 0, at most 315360000") as caught:
+    with pytest.raises(snakepit.InvalidParameter, match="ttl is .*allowed are seconds from 0.001 to 315360000") as caught:
         store.open("a", ttl=ttl, metadata=None)
     assert caught.value.details["field"] == "ttl"
     assert store.get("a") is None

@@ -16,9 +16,9 @@ from snakepit import config
 from snakepit.config import PoolConfig, PoolSettings, pool_config
 
 _WRONG: list[tuple[str, Any, str]] = [
-    ("session_ttl", 1e15, "seconds above 0, at most 315360000"),
-    ("session_ttl", 0, "seconds above 0"),
-    ("session_ttl", float("nan"), "seconds above 0"),
+    ("session_ttl", 1e15, "seconds from 0.001 to 315360000"),
+    ("session_ttl", 0, "seconds from 0.001"),
+    ("session_ttl", float("nan"), "seconds from 0.001"),
     ("size", 0, "whole number from 1 to 10000"),
     ("size", -1, "whole number from 1"),
     ("size", 2.0, "whole number"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from snakepit._pool.call import Opening
 from snakepit._pool.sessions.keeper import ended
 from snakepit._sessions.records import shown
-from snakepit.config import check_timeout
+from snakepit._setting_checks import check_ttl
 from snakepit.errors import InvalidParameter
 
 from .options import SessionHandle
@@ -56,7 +56,7 @@ class SessionBase(SessionHandle):
         if metadata is not None and not isinstance(metadata, Mapping):
             message = f"metadata is {shown(metadata)}; allowed is a dict of plain values"
             raise InvalidParameter(message, field="metadata", expected="dict", got=type(metadata).__name__)
-        self._ttl = check_timeout("ttl", ttl, error=InvalidParameter)
+        self._ttl = None if ttl is None else check_ttl("ttl", ttl, InvalidParameter)
         self._metadata = metadata
         self._opened = False
         self._made = False  # this handle opened it: leaving its `with` block ends it

@@ -96,13 +96,13 @@ class MemorySessionStore:
             session = self._alive(session_id, self._clock())
             return None if session is None else self._info(session_id, session)
 
-    def touch(self, session_ids: Iterable[str], /) -> set[str]:
+    def touch(self, session_ids: Iterable[str], /, *, lapsed: bool = False) -> set[str]:
         """See `SessionStore`."""
         gone = set()
         with self._lock:
             now = self._clock()
             for session_id in session_ids:
-                session = self._alive(session_id, now)
+                session = self._sessions.get(session_id) if lapsed else self._alive(session_id, now)
                 if session is None:
                     gone.add(session_id)
                 else:

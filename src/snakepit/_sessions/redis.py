@@ -17,10 +17,10 @@ from typing import Any
 
 from snakepit._setting_checks import check_ttl
 from snakepit.errors import ConfigurationError, InvalidParameter, SessionStoreError
-from snakepit_bridge.frozen import freeze
 from snakepit_bridge.redaction import Redactor
 
 from .guard import Guard
+from .reading import Readable, damaged, metadata_of, picture, program_of
 from .records import (
     MAX_TRIES,
     Clock,
@@ -28,13 +28,13 @@ from .records import (
     SessionInfo,
     changed_by_others,
     check_program_id,
-    decode,
     no_program,
     session_ended,
     too_many_programs,
     too_many_sessions,
 )
-from .redis_scripts import SCRIPTS
+from .redis_scripts import OF_ONE, SCRIPTS
+from .redis_url import check_url, no_url
 from .store import Fullness
 
 #: How long one answer of Redis may take (seconds).
@@ -74,7 +74,7 @@ class RedisSessionStore:
         except ImportError as error:
             hint = "pip install 'snakepit-bridge[redis]'"
             raise ConfigurationError(f"session_store needs the package redis: {error}", hint=hint, field="session_store") from error
-        self._errors = (redis.RedisError, OSError)
+        self._errors = (redis.RedisError, OSError, UnicodeError)
         self.guard = Guard(redactor)
         self._limits = limits or Limits()
         self._clock = clock
@@ -82,13 +82,18 @@ class RedisSessionStore:
         self._pid = os.getpid()
         self._full = Fullness("sessions", "max_sessions")
         self._full_of_programs = Fullness("programs", "max_programs_per_session")
+        self._readable = Readable()
+        check_url(url)
         try:
             self._redis: Any = redis.Redis.from_url(url, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS)
-        except ValueError as error:
-            raise ConfigurationError(f"session_store is no Redis url: {error}", field="session_store") from error
-        self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
-        with self._told():
-            self._redis.ping()
+            self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
+            with self._told():
+                self._redis.ping()
+        except (ValueError, TypeError):  # which may quote the password, or a part of it; so may its traceback
+            problem = no_url("Redis cannot read it; is there an option behind '?' that it does not know?")
+        else:
+            return
+        raise problem
 
     def open(self, session_id: str, *, ttl: float, metadata: Mapping[str, Any] | None, set_ttl: bool = False) -> tuple[SessionInfo, bool]:
         """See `SessionStore`."""
@@ -112,9 +117,9 @@ class RedisSessionStore:
         row = self._run("get", session_id)
         return None if row is None else _info(row)
 
-    def touch(self, session_ids: Iterable[str], /) -> set[str]:
+    def touch(self, session_ids: Iterable[str], /, *, lapsed: bool = False) -> set[str]:
         """See `SessionStore`."""
-        return self._forgotten(self._run("touch", *session_ids))
+        return self._forgotten(self._run("touch", "1" if lapsed else "0", *session_ids))
 
     def gone(self, sessions: Mapping[str, float], /) -> set[str]:
         """See `SessionStore`."""
@@ -128,7 +133,7 @@ class RedisSessionStore:
             if row is None:
                 raise session_ended(session_id)
             created, old = row[0], row[3]
-            swapped, *rest = self._run("swap", session_id, old, created, self.guard.encode_metadata(change(decode(old))))
+            swapped, *rest = self._run("swap", session_id, old, created, self.guard.encode_metadata(change(metadata_of(session_id, old))))
             if swapped < 0:
                 raise session_ended(session_id)
             if swapped:
@@ -147,7 +152,7 @@ class RedisSessionStore:
         ids, left = self._run("expire")
         if ids:
             self._full.note("", left, self._limits.max_sessions)
-        expired = [item.decode() for item in ids]
+        expired = _texts(ids)
         self._full_of_programs.forget(*expired)
         return expired
 
@@ -169,8 +174,8 @@ class RedisSessionStore:
         if code < 0:
             raise session_ended(session_id)
         if code == 0:
-            raise no_program(session_id, program_id, [item.decode() for item in rest[0]])
-        return decode(rest[0])
+            raise no_program(session_id, program_id, _texts(rest[0]))
+        return program_of(session_id, program_id, rest[0])
 
     def delete_program(self, session_id: str, program_id: str) -> bool:
         """See `SessionStore`."""
@@ -186,11 +191,11 @@ class RedisSessionStore:
         found = self._run("programs", session_id)
         if found is None:
             raise session_ended(session_id)
-        return tuple(sorted(item.decode() for item in found))
+        return tuple(sorted(_texts(found)))
 
     def sessions(self) -> tuple[SessionInfo, ...]:
         """See `SessionStore`."""
-        return tuple(map(_info, self._run("all")))
+        return self._readable.of(self._run("all"), _info)
 
     def count(self) -> int:
         """See `SessionStore`."""
@@ -203,13 +208,18 @@ class RedisSessionStore:
             self._redis.close()
 
     def _forgotten(self, ids: list[bytes]) -> set[str]:
-        gone = {item.decode() for item in ids}
+        gone = set(_texts(ids))
         self._full_of_programs.forget(*gone)
         return gone
 
     def _run(self, name: str, *args: Any) -> Any:
         with self._told():
-            return self._scripts[name](args=(self._prefix, repr(float(self._clock())), *args))
+            try:
+                return self._scripts[name](args=(self._prefix, repr(float(self._clock())), *args))
+            except self._errors as error:
+                if name in OF_ONE and "WRONGTYPE" in str(error):
+                    raise damaged(args[0], "what stands in its place, or its programs', is of another kind") from error
+                raise
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -224,5 +234,19 @@ class RedisSessionStore:
 
 
 def _info(row: list[Any]) -> SessionInfo:
-    created, last_used, ttl = (float(item) for item in row[:3])
-    return SessionInfo(row[5].decode(), created, last_used, last_used + ttl, ttl, freeze(decode(row[3])), int(row[4]))
+    created, last_used, ttl = map(_number, row[:3])
+    expires = None if last_used is None or ttl is None else last_used + ttl
+    return picture(_texts(row[5:])[0], created, last_used, expires, ttl, row[3], row[4])
+
+
+def _number(kept: bytes | None) -> float | None:
+    """None for what is none: others may have written it."""
+    try:
+        return None if kept is None else float(kept)
+    except ValueError:
+        return None
+
+
+def _texts(kept: Iterable[bytes]) -> list[str]:
+    """Ids. What others have written need not be UTF-8, and then harms what comes with it in no way."""
+    return [item.decode("utf-8", "surrogateescape") for item in kept]

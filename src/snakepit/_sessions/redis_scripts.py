@@ -16,10 +16,11 @@ local function valid(ttl)
     local seconds = tonumber(ttl)
     return seconds and seconds > 0 and seconds <= MAX_TTL
 end
-local function alive(id)
-    local at = redis.call('ZSCORE', expiry, id)
-    return at and tonumber(at) > now and valid(redis.call('HGET', key(id), 'ttl') or '')
+local function kept(id)  -- others may have put anything in its place
+    local ttl = redis.pcall('HGET', key(id), 'ttl')
+    return redis.call('ZSCORE', expiry, id) and type(ttl) == 'string' and valid(ttl)
 end
+local function alive(id) return kept(id) and tonumber(redis.call('ZSCORE', expiry, id)) > now end
 local function drop(id) redis.call('DEL', key(id), programs(id)); return redis.call('ZREM', expiry, id) end
 local function touch(id)
     local ttl = tonumber(redis.call('HGET', key(id), 'ttl'))
@@ -30,8 +31,10 @@ local function touch(id)
     redis.call('PEXPIRE', programs(id), later)
 end
 local function info(id)
-    local row = redis.call('HMGET', key(id), 'created', 'last_used', 'ttl', 'metadata')
-    row[5], row[6] = redis.call('HLEN', programs(id)), id
+    local row = redis.pcall('HMGET', key(id), 'created', 'last_used', 'ttl', 'metadata')
+    if row.err then row = {false, false, false, false} end
+    local used = redis.pcall('HLEN', programs(id))
+    row[5], row[6] = type(used) == 'number' and used or -1, id
     return row
 end
 local function count() return redis.call('ZCOUNT', expiry, '(' .. ARGV[2], '+inf') end
@@ -54,7 +57,8 @@ return {used + 1, info(id)}
 _GET = "if alive(ARGV[3]) then return info(ARGV[3]) end return false"
 _TOUCH = """
 local gone = {}
-for i = 3, #ARGV do if alive(ARGV[i]) then touch(ARGV[i]) else gone[#gone + 1] = ARGV[i] end end
+local here = ARGV[3] == '1' and kept or alive
+for i = 4, #ARGV do if here(ARGV[i]) then touch(ARGV[i]) else gone[#gone + 1] = ARGV[i] end end
 return gone
 """
 _GONE = """
@@ -109,6 +113,8 @@ end
 return rows
 """
 
+#: Those of one session, whose id comes first.
+OF_ONE = {"open", "get", "swap", "delete", "put", "program", "forget", "programs"}
 #: By the name that the store calls them by.
 SCRIPTS = {
     "open": _HEAD + _OPEN,

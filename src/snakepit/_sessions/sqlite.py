@@ -22,6 +22,7 @@ from snakepit_bridge.redaction import Redactor
 from . import sqlite_file
 from . import sqlite_rows as rows
 from .guard import Guard
+from .reading import Readable, metadata_of, program_of
 from .records import (
     MAX_TRIES,
     Clock,
@@ -72,6 +73,7 @@ class SQLiteSessionStore:
         self._pid = os.getpid()
         self._full = Fullness("sessions", "max_sessions")
         self._full_of_programs = Fullness("programs", "max_programs_per_session")
+        self._readable = Readable()
         with self._told():
             self._path = sqlite_file.place(self._path)
             self._db = sqlite_file.connect(self._path)
@@ -107,12 +109,12 @@ class SQLiteSessionStore:
         with self._step(write=False) as db:
             return rows.row(db, session_id, self._clock())
 
-    def touch(self, session_ids: Iterable[str], /) -> set[str]:
+    def touch(self, session_ids: Iterable[str], /, *, lapsed: bool = False) -> set[str]:
         """See `SessionStore`."""
         ids = list(session_ids)
         with self._step() as db:
             now = self._clock()
-            alive = rows.alive(db, ids, now)
+            alive = rows.alive(db, ids, float("-inf") if lapsed else now)
             db.executemany("UPDATE sessions SET last_used=?, expires=?+ttl WHERE id=?", [(now, now, item) for item in alive])
         return self._forgotten(set(ids) - alive.keys())
 
@@ -130,7 +132,7 @@ class SQLiteSessionStore:
             if old is None:
                 raise session_ended(session_id)
             # Outside any transaction and lock: `change` is the user's code, which may take long, or ask this store.
-            new = self.guard.encode_metadata(change(decode(old[0])))
+            new = self.guard.encode_metadata(change(metadata_of(session_id, old[0])))
             with self._step() as db:
                 now = self._clock()
                 if db.execute(rows.SWAP, (new, now, now, session_id, now, *old)).rowcount:
@@ -140,7 +142,7 @@ class SQLiteSessionStore:
     def delete(self, session_id: str) -> bool:
         """See `SessionStore`."""
         with self._step() as db:
-            alive = rows.row(db, session_id, self._clock()) is not None
+            alive = bool(rows.alive(db, [session_id], self._clock()))
             db.execute("DELETE FROM sessions WHERE id=?", (session_id,))
             self._full.note("", self._used(db), self._limits.max_sessions)
         self._full_of_programs.forget(session_id)
@@ -153,7 +155,7 @@ class SQLiteSessionStore:
             if db.execute("SELECT 1 FROM sessions WHERE expires<=? LIMIT 1", (now,)).fetchone() is None:
                 return []
         with self._step() as db:
-            expired = [item for (item,) in db.execute("SELECT id FROM sessions WHERE expires<=?", (now,))]
+            expired = rows.texts(db.execute("SELECT id FROM sessions WHERE expires<=?", (now,)))
             db.execute("DELETE FROM sessions WHERE expires<=?", (now,))
             self._full.note("", self._used(db), self._limits.max_sessions)
         self._full_of_programs.forget(*expired)
@@ -181,7 +183,7 @@ class SQLiteSessionStore:
             row = db.execute("SELECT program FROM programs WHERE session_id=? AND id=?", (session_id, program_id)).fetchone()
             if row is None:
                 raise no_program(session_id, program_id, rows.programs(db, session_id))
-        return decode(row[0])
+        return program_of(session_id, program_id, row[0])
 
     def delete_program(self, session_id: str, program_id: str) -> bool:
         """See `SessionStore`."""
@@ -202,7 +204,7 @@ class SQLiteSessionStore:
         """See `SessionStore`."""
         with self._step(write=False) as db:
             found = db.execute(rows.SELECT + "WHERE expires>? ORDER BY created", (self._clock(),))
-            return tuple(map(rows.info, found))
+            return self._readable.of(found, rows.info)
 
     def count(self) -> int:
         """See `SessionStore`."""
@@ -239,7 +241,7 @@ class SQLiteSessionStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # the last: what SQLite says of a damaged schema
+        except (sqlite3.Error, OSError, UnicodeError) as error:  # the last: an id that is no text, a damaged schema
             hint = "another host holds it" if "locked" in str(error) else "is it a session store, on a disk that can be written to?"
             raise SessionStoreError(f"the session store {self._path} failed: {error}", hint=hint, path=str(self._path)) from error
 

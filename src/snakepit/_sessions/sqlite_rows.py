@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
-from snakepit_bridge.frozen import freeze
-
-from .records import SessionInfo, decode, session_ended
+from .reading import picture
+from .records import SessionInfo, session_ended
 
 #: A session with the number of its programs, as `info` reads it.
 SELECT = """
@@ -37,9 +37,12 @@ def there(db: sqlite3.Connection, session_id: str, now: float) -> SessionInfo:
 
 
 def info(found: tuple[Any, ...]) -> SessionInfo:
-    """The picture of a row of `SELECT`."""
-    session_id, created, last_used, expires, ttl, metadata, held = found
-    return SessionInfo(session_id, created, last_used, expires, ttl, freeze(decode(metadata)), held)
+    """The picture of a row of `SELECT`.
+
+    Raises:
+        SessionStoreError: others have written what is none.
+    """
+    return picture(*found)
 
 
 def alive(db: sqlite3.Connection, ids: list[str], now: float) -> dict[str, float]:
@@ -50,7 +53,10 @@ def alive(db: sqlite3.Connection, ids: list[str], now: float) -> dict[str, float
 
 def total(db: sqlite3.Connection) -> int:
     """How many sessions there are, those included that have expired and nobody has removed yet. At the cost of one row."""
-    return int(db.execute("SELECT value FROM totals WHERE name='sessions'").fetchone()[0])
+    kept = db.execute("SELECT value FROM totals WHERE name='sessions'").fetchone()
+    if kept is not None and isinstance(kept[0], int) and kept[0] >= 0:
+        return kept[0]
+    return int(db.execute("SELECT count(*) FROM sessions").fetchone()[0])  # others have spoilt it
 
 
 def expired(db: sqlite3.Connection, now: float) -> int:
@@ -60,4 +66,9 @@ def expired(db: sqlite3.Connection, now: float) -> int:
 
 def programs(db: sqlite3.Connection, session_id: str) -> tuple[str, ...]:
     """The ids of a session's programs, sorted."""
-    return tuple(item for (item,) in db.execute("SELECT id FROM programs WHERE session_id=? ORDER BY id", (session_id,)))
+    return tuple(texts(db.execute("SELECT id FROM programs WHERE session_id=? ORDER BY id", (session_id,))))
+
+
+def texts(found: Iterable[tuple[Any]]) -> list[str]:
+    """Ids; what others have written may be none."""
+    return [item for (item,) in found if isinstance(item, str)]

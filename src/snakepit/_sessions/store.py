@@ -44,8 +44,13 @@ class SessionStore(Protocol):
     def get(self, session_id: str) -> SessionInfo | None:
         """A session, not touched; None: never there, ended, or expired."""
 
-    def touch(self, session_ids: Iterable[str], /) -> set[str]:
-        """Begin the lifetimes of these anew; those that are gone. One round trip for all."""
+    def touch(self, session_ids: Iterable[str], /, *, lapsed: bool = False) -> set[str]:
+        """Begin the lifetimes of these anew; those that are gone. One round trip for all.
+
+        Args:
+            lapsed: also of those that have expired and were not removed yet. A pool says so for sessions that have open calls, or
+                had some a moment ago: their lifetimes are not over, but the clock was set forward, or the machine was suspended.
+        """
 
     def gone(self, sessions: Mapping[str, float], /) -> set[str]:
         """Which of these are gone; nothing is touched. One round trip for all.
