@@ -93,7 +93,8 @@ class Keeper:
                 if not call.over:
                     self._enter(found, call, go, refuse)
 
-        self._access.ask(functools.partial(self._open_for, call), opened)
+        busy = self._is_busy(call.session_id)
+        self._access.ask(functools.partial(self._open_for, call, busy), opened)
 
     def left(self, call: Call) -> None:
         """A call of a session is no longer open: its lifetime begins anew. Never raises: the call is over, whatever the store says."""
@@ -107,7 +108,7 @@ class Keeper:
             self._sweeper.used(entry.id)
             return
         try:
-            self._access.store.touch((entry.id,))
+            self._access.store.touch((entry.id,), lapsed=True)
         except Exception:  # the sweep tries again, and says what is wrong
             self._sweeper.used(entry.id)
 
@@ -161,13 +162,18 @@ class Keeper:
 
     async def open(self, session_id: str, ttl: float | None, metadata: Mapping[str, Any] | None) -> tuple[SessionInfo, bool]:
         """Find or open a session: (what it is, was it opened now?). Raises what the store raises."""
-        store, seconds = self._access.store, self._ttl if ttl is None else ttl
+        store, seconds, busy = self._access.store, self._ttl if ttl is None else ttl, self._is_busy(session_id)
+
+        def ask() -> tuple[SessionInfo, bool]:
+            if busy:  # else one that only seems to have expired would be made anew
+                store.touch((session_id,), lapsed=True)
+            return store.open(session_id, ttl=seconds, metadata=metadata, set_ttl=ttl is not None)
 
         def note(answer: tuple[SessionInfo, bool]) -> tuple[SessionInfo, bool]:
             self._note(answer[0])
             return self._seen(answer[0]), answer[1]
 
-        return await self._access.noted(lambda: store.open(session_id, ttl=seconds, metadata=metadata, set_ttl=ttl is not None), note)
+        return await self._access.noted(ask, note)
 
     async def touch(self, session_id: str) -> bool:
         """Begin a session's lifetime anew; False if it is over."""
@@ -177,7 +183,8 @@ class Keeper:
                 self._over(session_id, "expired")
             return not gone
 
-        return await self._access.noted(lambda: self._access.store.touch((session_id,)), note)
+        busy = self._is_busy(session_id)
+        return await self._access.noted(lambda: self._access.store.touch((session_id,), lapsed=busy), note)
 
     async def end(self, session_id: str) -> bool:
         """End a session; False if there was none."""
@@ -246,14 +253,21 @@ class Keeper:
             return True
         if self._access.shared:  # others may have ended it and made another of its id
             return False
-        if self._access.store.touch((entry.id,)):  # the way of nearly every call
+        if self._access.store.touch((entry.id,), lapsed=bool(entry.calls)):  # the way of nearly every call
             self._over(entry.id, "expired")
             return False
         entry.touched = now
         return True
 
-    def _open_for(self, call: Call) -> tuple[SessionInfo, bool] | None:
+    def _is_busy(self, session_id: str) -> bool:
+        """Has it open calls? Then it does not expire, whatever the clock says."""
+        entry = self._entries.get(session_id)
+        return entry is not None and bool(entry.calls)
+
+    def _open_for(self, call: Call, busy: bool) -> tuple[SessionInfo, bool] | None:
         store = self._access.store
+        if busy:  # else one that only seems to have expired would be made anew
+            store.touch((call.session_id,), lapsed=True)
         if call.session_must_exist:
             info = store.get(call.session_id)
             if info is None or store.touch((call.session_id,)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable, Mapping
 
 from snakepit._sessions.store import SessionStore
@@ -24,6 +25,9 @@ SWEEP_SECONDS = 0.25
 CONFIRM_SECONDS = 0.5
 #: The lifetime of a session with open calls begins anew after this share of it, or this long (seconds).
 RENEW_SHARE, RENEW_SECONDS = 0.25, 60.0
+#: Where hosts share a store they renew first what they use, when the clock has been set forward by so much: nothing is removed for so
+#: long (seconds). Each of them notices it with its next sweep.
+JUMP_SECONDS, SPARE_SECONDS = 0.1, 0.6
 #: Between two sweeps, however short the lifetime of a session with open calls is (seconds).
 _MIN_PAUSE = 0.005
 
@@ -46,6 +50,8 @@ class Sweeper:
         self._hasty: dict[str, Entry] = {}  # those among them that would expire between two sweeps
         self._used: set[str] = set()  # used since the store was last told
         self._full_at = 0.0  # when the last sweep looked at everything
+        self._ahead = _ahead()
+        self._spare_until = 0.0  # the loop's clock
         self._down = False  # the store did not answer, and this has been told
         self._asking = False
         self._closed = False
@@ -97,13 +103,32 @@ class Sweeper:
             self._entries[session_id].touched = now
         full = now - self._full_at >= SWEEP_SECONDS * 0.9  # else it is for the hasty ones alone
         unsure: dict[str, float] = {}
+        busy: dict[str, float] = {}
         if full:
             self._full_at = now
+            busy = {item.id: item.created for item in self._busy.values() if item.id not in due}
             if self._access.shared:
                 unsure = {item.id: item.created for item in self._entries.values() if now - item.confirmed > CONFIRM_SECONDS}
-        self._access.ask(functools.partial(_swept, self._access.store, due, unsure, full=full), functools.partial(self._swept, due, unsure))
+        expire = full and not self._spares(now)
+        ask = functools.partial(_swept, self._access.store, due, busy, unsure, self._ahead if expire else None)
+        self._access.ask(ask, functools.partial(self._swept, due, busy, unsure))
 
-    def _swept(self, due: set[str], unsure: Mapping[str, float], answer: tuple[set[str], set[str]] | None, error: Exception | None) -> None:
+    def _spares(self, now: float) -> bool:
+        """Has the clock been set forward a moment ago, and may other hosts have sessions that only seem to have expired?"""
+        ahead = _ahead()
+        if ahead - self._ahead > JUMP_SECONDS and self._access.shared:
+            self._spare_until = now + SPARE_SECONDS
+        self._ahead = ahead
+        return now < self._spare_until
+
+    def _swept(
+        self,
+        due: set[str],
+        busy: Mapping[str, float],
+        unsure: Mapping[str, float],
+        answer: tuple[set[str], set[str]] | None,
+        error: Exception | None,
+    ) -> None:
         self._asking = False
         if self._closed:
             return
@@ -119,26 +144,42 @@ class Sweeper:
             gone, others = answer
             for session_id in gone:
                 self._over(session_id, "expired")
-            self._confirm(unsure, others)
+            self._confirm(busy, unsure, others)
         if self._entries:
             self.watch()
 
-    def _confirm(self, unsure: Mapping[str, float], others: set[str]) -> None:
+    def _confirm(self, busy: Mapping[str, float], unsure: Mapping[str, float], others: set[str]) -> None:
         """Of the sessions that were asked after, these are not there any more, at least not as they were."""
         now = self._loop.time()
-        for session_id, created in unsure.items():
+        for session_id, created in {**busy, **unsure}.items():
             entry = self._entries.get(session_id)
             if entry is None or entry.created != created:  # it was opened anew meanwhile
                 continue
-            if session_id in others:
+            if session_id in others and session_id not in busy and (entry.calls or session_id in self._used):
+                self._used.add(session_id)  # since then it is in use, and may only seem to have expired: the next sweep tells
+            elif session_id in others:
                 self._over(session_id, "ended")
-            else:
+            elif session_id in unsure:
                 entry.confirmed = now
 
 
-def _swept(store: SessionStore, due: set[str], unsure: Mapping[str, float], *, full: bool) -> tuple[set[str], set[str]]:
-    """(sessions that have expired, sessions that are not what they were). First what is in use: that must not be found expired."""
-    gone = store.touch(due) if due else set()
-    if full:
+def _swept(
+    store: SessionStore, due: set[str], busy: Mapping[str, float], unsure: Mapping[str, float], ahead: float | None
+) -> tuple[set[str], set[str]]:
+    """(sessions that have expired, sessions that are not what they were). First what is in use: that must not be found expired.
+
+    Args:
+        ahead: how far the clock was ahead when this was to be asked. None: remove nothing.
+    """
+    gone = store.touch(due, lapsed=True) if due else set()
+    others = store.gone(busy) if busy else set()  # those that were ended; or all, if the clock was set forward
+    if others:
+        others = store.touch(others, lapsed=True)
+    if ahead is not None and _ahead() - ahead < JUMP_SECONDS:  # else the next sweep does, when it knows what is in use by then
         gone |= set(store.expire())
-    return gone, store.gone(unsure) if unsure else set()
+    return gone, others | store.gone(unsure) if unsure else others
+
+
+def _ahead() -> float:
+    """How far the clock is ahead of the one that nobody sets, and that stands still with the machine (seconds)."""
+    return time.time() - time.monotonic()
