@@ -214,6 +214,7 @@ class SQLiteSessionStore:
     def close(self) -> None:
         """Close the file."""
         with self._lock, self._told():
+            self._parts = {}  # the log goes with its last user
             self._db.close()
 
     @contextlib.contextmanager
