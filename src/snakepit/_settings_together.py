@@ -34,6 +34,9 @@ def check_together(given: Mapping[str, Any]) -> None:
         if given.get("launcher", "spawn") != "spawn":
             hint = "the command starts each worker itself: leave launcher out"
             raise ConfigurationError(f"launcher is {given['launcher']!r}, and command is given", hint=hint, field="launcher")
+    if protocol == "bridge" and not given.get("command"):
+        hint = 'name the server: command=["python3", "priv/python/grpc_server.py", "--adapter", "my_app.MyAdapter"]'
+        raise ConfigurationError("protocol is 'bridge', and no command is given", hint=hint, field="command")
     by = "command" if given.get("command") else "base_port"
     if (given.get("command") and protocol in ("grpc", ("grpc",))) or (
         given.get("base_port") is not None and protocol != "auto" and "grpc" not in protocol

@@ -62,6 +62,7 @@ class PoolSettings(TypedDict, total=False):
     launcher: "spawn": each worker is a fresh interpreter. "template": workers are forked from one that has imported the adapter.
     spares: ready workers beyond `size`, of which one takes the place of a worker that is lost, at once.
     protocol: what carries the channels: "grpc", "msgpack" or "json"; a list of them, best first; "auto": the best there is.
+        "bridge": command starts a server of Snakepit's own service, such as its grpc_server.py.
     python: interpreter of the workers, a path, a name on PATH, or a virtual environment's directory; by default this one.
     command: starts a worker that serves on its stdin and stdout, such as ["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"].
     env: environment variables of the workers, beside the host's own.
@@ -306,7 +307,7 @@ def _output(name: str, value: Any) -> Any:
 
 
 def _protocol(name: str, value: Any) -> str | tuple[str, ...]:
-    if value in _PROTOCOLS or value == "auto":
+    if value in _PROTOCOLS or value in ("auto", "bridge"):
         return str(value)
     chain = tuple(value) if isinstance(value, (list, tuple)) else ()
     if not chain or len(set(map(str, chain))) < len(chain) or not all(item in _PROTOCOLS for item in chain):

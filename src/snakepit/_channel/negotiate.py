@@ -21,6 +21,14 @@ from snakepit_bridge.wire.installed import install_command, is_installed
 #: What `protocol="auto"` tries, best first.
 AUTO = ("grpc", "msgpack", "json")
 
+#: A foreign server that speaks the public service; and what it cannot do of what workers of ours can.
+BRIDGE = "bridge"
+BRIDGE_REASONS = (
+    "bridge: a cancelled call is not interrupted softly, as the server does not tell when it has ended: its worker is killed and replaced",
+    "bridge: streams have no credit of their own: a slow consumer is waited for by HTTP/2 alone, so somewhat more is on its way",
+    "bridge: progress of unary calls, snapshots of sessions and what a worker tells of its death are not known to the old protocol",
+)
+
 #: What stands in the place of a protocol where workers live inside the host: their frames are in the best codec of the chain.
 INSIDE = "memory"
 
@@ -85,11 +93,29 @@ def _first(chain: Sequence[str], host: Interpreter, worker: Interpreter, *, inhe
     raise _none_of(problems)
 
 
-def protocol_of(endpoint: str, codec: str, *, listens: bool) -> str:
+def protocol_of(endpoint: str, codec: str, chain: Sequence[str], *, listens: bool) -> str:
     """What a worker's channel is called by that is reached at an endpoint; empty before it has one."""
     if not endpoint or endpoint == INSIDE:
         return endpoint
+    if tuple(chain) == (BRIDGE,):
+        return BRIDGE
     return "grpc" if listens else codec
+
+
+def codec_of(protocol: str) -> str:
+    """In what frames travel, but for gRPC."""
+    return available_codecs()[0] if protocol == BRIDGE else protocol
+
+
+def select_bridge(host: Interpreter) -> Selection:
+    """The protocol of foreign servers.
+
+    Raises:
+        ProtocolUnavailable: this host cannot speak it.
+        PoolForked: gRPC cannot work in this process.
+    """
+    _first(("grpc",), host, host)  # it takes the same
+    return Selection(BRIDGE, BRIDGE_REASONS)
 
 
 def codec_for_grpc(report: Mapping[str, Any]) -> str:
@@ -104,6 +130,8 @@ def select_on_report(chain: Sequence[str], report: Mapping[str, Any]) -> Selecti
     Raises:
         ProtocolUnavailable: as `select`.
     """
+    if tuple(chain) == (BRIDGE,):
+        return Selection(BRIDGE, BRIDGE_REASONS)
     theirs = report.get("codecs") or ["json"]
     host = Interpreter(sys.executable, "", grpc=False, msgpack="msgpack" in available_codecs(), pip=is_installed("pip"))
     executable = str(report.get("executable", "the worker"))

@@ -252,7 +252,7 @@ class Engine:
     def worker_ready(self, worker: Worker) -> None:
         """A worker serves from now on."""
         try:
-            self._offers.registry.set_worker_tools(parse_tool_specs(worker.tools))
+            self._offers.registry.set_worker_tools(parse_tool_specs(worker.tools), open_ended=worker.open_ended)
         except (ChannelError, InvalidToolSpec) as error:
             self.start_failed(StartFailure("tools", error.message), gave_up=False)
             worker.condemn("its tool specs make no sense")

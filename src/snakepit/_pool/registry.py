@@ -16,7 +16,15 @@ from snakepit.errors import ChannelError, InvalidToolSpec
 from snakepit_bridge.tool_specs import describe
 
 from .tool_limits import MAX_HOST_TOOLS, too_many_host_tools
-from .tools import ToolSpec, parse_tool_specs
+from .tools import ParameterSpec, ToolSpec, parse_tool_specs
+
+
+class OpenEnded(dict[str, ToolSpec]):
+    """Tools of a foreign server, by name: of those that it does not tell, nothing is known but that they may be called."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The spec of a name; for one that was not told, one that takes anything."""
+        return super().get(name) or ToolSpec(name, parameters=(ParameterSpec("more", "var_keyword", required=False),))
 
 
 class ToolRegistry:
@@ -28,9 +36,14 @@ class ToolRegistry:
         self._host: dict[str, Mapping[str, ToolSpec]] = {}  # by session, then by name; those for all calls under ""
         self._lock = threading.Lock()
 
-    def set_worker_tools(self, specs: Iterable[ToolSpec]) -> None:
-        """A worker has told its tools; all workers of a pool have the same."""
-        self.worker_tools = MappingProxyType({spec.name: spec for spec in specs})
+    def set_worker_tools(self, specs: Iterable[ToolSpec], *, open_ended: bool = False) -> None:
+        """A worker has told its tools; all workers of a pool have the same.
+
+        Args:
+            open_ended: it may have more; whether it has, it says when they are called.
+        """
+        told = {spec.name: spec for spec in specs}
+        self.worker_tools = MappingProxyType(OpenEnded(told) if open_ended else told)
 
     def add_host_tool(self, spec: ToolSpec, session_id: str = "") -> None:
         """Offer a function, to all calls or those of one session.

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from snakepit._channel.negotiate import INSIDE, Selection, chain_of, select
+from snakepit._channel.negotiate import BRIDGE, INSIDE, Selection, chain_of, select, select_bridge
 from snakepit._cpus import usable_cpus
 from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
@@ -74,6 +74,8 @@ class PoolSetup:
         """
         if self._inside is not None:
             return Selection(INSIDE)
+        if config.protocol == BRIDGE:
+            return select_bridge(this_interpreter())
         if config.command:
             return Selection("")
         here = this_interpreter()
@@ -126,9 +128,15 @@ class PoolSetup:
             )
 
         run = _run_name(config)
+        return Supervisor(settings, self._inside or self._launcher(config, run), spec_for, listener)
+
+    def _launcher(self, config: PoolConfig, run: str) -> Launcher:
+        if config.protocol == BRIDGE:
+            from snakepit._workers.launchers.bridge import BridgeLauncher  # needs grpc and protobuf, as such a pool does
+
+            return BridgeLauncher(run, lambda: self._directory.path)
         kind = CommandLauncher if config.command else TemplateLauncher if config.launcher == "template" else SpawnLauncher
-        launcher: Launcher = self._inside or kind(run)
-        return Supervisor(settings, launcher, spec_for, listener)
+        return kind(run)
 
     def facts(self, config: PoolConfig) -> PoolFacts:
         """What is told of the pool to who asks for its status."""

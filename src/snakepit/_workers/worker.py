@@ -182,7 +182,7 @@ class Worker:
             self._codec = negotiate.codec_for_grpc(report)
         else:
             self.selection = negotiate.select_on_report(self._spec.protocols, report)
-            self._codec = self.selection.protocol
+            self._codec = negotiate.codec_of(self.selection.protocol)
         carrier = await self._carrier(timeout)
         self._hello = asyncio.get_running_loop().create_future()
         self._connection = connect(self._trace, carrier, codec_named(self._codec), self._take, self._channel_closed)
@@ -232,6 +232,11 @@ class Worker:
     def gil_enabled(self) -> bool:
         """Does one thread at a time run Python code there?"""
         return bool(self._info.get("gil_enabled", True))
+
+    @property
+    def open_ended(self) -> bool:
+        """May it have more tools than it says?"""
+        return bool(self._info.get("open_ended"))
 
     @property
     def ends_softly(self) -> bool:
@@ -306,7 +311,7 @@ class Worker:
             state=self.state.value,
             pid=self._process.pid if self._process is not None else None,
             endpoint=self._endpoint,
-            protocol=negotiate.protocol_of(self._endpoint, self._codec, listens=bool(self._spec.listen)),
+            protocol=negotiate.protocol_of(self._endpoint, self._codec, self._spec.protocols, listens=bool(self._spec.listen)),
             codec=self._codec,
             python=str(self._info.get("python", "")),
             executable=str(self._info.get("executable", self._spec.python)),

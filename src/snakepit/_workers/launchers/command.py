@@ -50,15 +50,15 @@ class CommandLauncher(PlainLauncher):
 def command_line(spec: LaunchSpec) -> list[str]:
     """The command with what the user left to the pool: the adapter, unless the command names one, its threads, its id."""
     command = list(spec.command)
-    if not _has(command, "--adapter"):
+    if not has_option(command, "--adapter"):
         command += [arg for ref in spec.adapter for arg in ("--adapter", ref)]
-    if spec.threads and not _has(command, "--threads"):
+    if spec.threads and not has_option(command, "--threads"):
         command += ["--threads", str(spec.threads)]
-    if spec.silence and not _has(command, "--leave-after-silence"):
+    if spec.silence and not has_option(command, "--leave-after-silence"):
         command += ["--leave-after-silence", f"{spec.silence:g}"]
-    return command if _has(command, "--worker-id") else [*command, "--worker-id", spec.worker_id]
+    return command if has_option(command, "--worker-id") else [*command, "--worker-id", spec.worker_id]
 
 
-def _has(command: list[str], option: str) -> bool:
+def has_option(command: list[str], option: str) -> bool:
     """Does it give the option itself, in one word (`--threads=4`) or in two?"""
     return any(word == option or word.startswith(f"{option}=") for word in command)
