@@ -129,7 +129,7 @@ class Dispatcher:
 
     def worker_ready(self, worker: Worker) -> None:
         """A worker takes calls from now on."""
-        self._give(self._scheduler.add_worker(worker.id, worker.concurrency, threaded=worker.threaded))
+        self._give(self._scheduler.add_worker(worker.id, worker.says.concurrency, threaded=worker.says.threaded))
         self._end_deadlocks()
 
     def retire(self, worker: Worker, reason: str) -> None:

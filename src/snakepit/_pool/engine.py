@@ -252,12 +252,12 @@ class Engine:
     def worker_ready(self, worker: Worker) -> None:
         """A worker serves from now on."""
         try:
-            self._offers.registry.set_worker_tools(parse_tool_specs(worker.tools), open_ended=worker.open_ended)
+            self._offers.registry.set_worker_tools(parse_tool_specs(worker.says.tools), open_ended=worker.says.open_ended)
         except (ChannelError, InvalidToolSpec) as error:
             self.start_failed(StartFailure("tools", error.message), gave_up=False)
             worker.condemn("its tool specs make no sense")
             return
-        for text in set(worker.warnings) - self._warned:
+        for text in set(worker.says.warnings) - self._warned:
             _log.warning("%s", text)
             self._warned.add(text)
         if not self._first_ready.done():

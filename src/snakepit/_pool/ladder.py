@@ -76,7 +76,7 @@ class Ladder:
 
     def _end_for(self, call: Call, worker: Worker) -> None:
         self._counters.killed += 1
-        call.worker_asked = worker.ends_softly
-        how, softly = ("ended", SOFT_END_SECONDS) if worker.ends_softly else ("killed", 0.0)
+        call.worker_asked = worker.says.ends_softly
+        how, softly = ("ended", SOFT_END_SECONDS) if worker.says.ends_softly else ("killed", 0.0)
         within = f"did not stop within {self._patience:g} s of being cancelled"
         self._end_worker(worker, f"{how} because {call.tool!r} ({call.correlation_id}) {within}", softly)

@@ -80,8 +80,8 @@ class Views:
             protocol_reasons=condition.selection.reasons,
             launcher=self._supervisor.launcher.name,
             launcher_reasons=self._supervisor.launcher.reasons,
-            free_threaded=any(worker.free_threaded for worker in workers),
-            gil_enabled=all(worker.gil_enabled for worker in workers),
+            free_threaded=any(worker.says.free_threaded for worker in workers),
+            gil_enabled=all(worker.says.gil_enabled for worker in workers),
             **self._calls.ledger.counters.picture(),
         )
 

@@ -26,6 +26,7 @@ from snakepit_bridge.wire.installed import install_command, is_installed
 from . import lifecycle
 from .ends import Death, StartFailure, cause_of
 from .info import WorkerInfo
+from .introduction import Introduction
 from .known_secrets import KnownSecrets
 from .launchers import Launcher, LaunchSpec, Process
 from .lifecycle import Event, State
@@ -51,6 +52,7 @@ class Worker:
         trace: the calls whose frames are logged.
 
     Attributes:
+        says: what it has said of itself, once it is ready.
         secrets: what must be masked in its output, told by who gives it calls.
         selection: the protocol that was chosen on its report; None where that was known before.
         serving: set when it takes calls, or waits to as a spare no longer.
@@ -73,10 +75,8 @@ class Worker:
     ) -> None:
         self.id = spec.worker_id
         self.state = State.NEW
-        self.tools: list[dict[str, Any]] = []
+        self.says = Introduction()
         self.selection: negotiate.Selection | None = None
-        self.warnings: list[str] = []
-        self.concurrency = 1
         self.calls_served = self.words = self.missed_beats = 0
         self.heard = 0.0
         self.running: dict[int, str] = {}  # the calls it runs, with their correlation ids
@@ -99,7 +99,6 @@ class Worker:
         self._gauge = MemoryGauge()
         self.condemned = self._stacks = self._farewell = ""
         self._oom: OomCounts | None = None
-        self._info: dict[str, Any] = {}
         self._began = time.time()
 
     # Starting ------------------------------------------------------------------------------------------------------------
@@ -191,14 +190,10 @@ class Worker:
         await asyncio.wait({hello, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         if not hello.done():
             raise ChannelError(f"{self.id}: {self._closed.result()}")
-        self._info = self._hello.result()
-        if self._info.get("protocol") != frames.PROTOCOL_VERSION:
-            theirs, ours = self._info.get("protocol"), frames.PROTOCOL_VERSION
+        self.says = Introduction.of(self._hello.result())
+        if self.says.protocol != frames.PROTOCOL_VERSION:
+            theirs, ours = self.says.protocol, frames.PROTOCOL_VERSION
             raise ChannelError(f"{self.id} speaks version {theirs} of the channel, this host {ours}: install the same snakepit-bridge")
-        self.tools = self._info.get("tools") or []
-        warnings = self._info.get("warnings")
-        self.warnings = list(map(str, warnings)) if isinstance(warnings, list) else []
-        self.concurrency = max(1, int(self._info.get("concurrency") or 1))
 
     async def _carrier(self, timeout: float) -> Carrier:
         channel = self._process.channel if self._process is not None else None
@@ -216,32 +211,6 @@ class Worker:
         """The open channel."""
         assert self._connection is not None, "a worker that is not ready has no channel"
         return self._connection
-
-    @property
-    def threaded(self) -> bool:
-        """Do its sync tools run on threads, beside each other? Else each of them blocks its main thread, its async tools too."""
-        threads = self._info.get("threads")
-        return type(threads) is int and threads > 0
-
-    @property
-    def free_threaded(self) -> bool:
-        """Is its interpreter a free-threaded build, as it said itself?"""
-        return bool(self._info.get("free_threaded"))
-
-    @property
-    def gil_enabled(self) -> bool:
-        """Does one thread at a time run Python code there?"""
-        return bool(self._info.get("gil_enabled", True))
-
-    @property
-    def open_ended(self) -> bool:
-        """May it have more tools than it says?"""
-        return bool(self._info.get("open_ended"))
-
-    @property
-    def ends_softly(self) -> bool:
-        """Does its adapter want SIGTERM before SIGKILL?"""
-        return bool(self._info.get("soft_end"))
 
     def condemn(self, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
         """Kill it; `lost` will say the reason.
@@ -313,14 +282,14 @@ class Worker:
             endpoint=self._endpoint,
             protocol=negotiate.protocol_of(self._endpoint, self._codec, self._spec.protocols, listens=bool(self._spec.listen)),
             codec=self._codec,
-            python=str(self._info.get("python", "")),
-            executable=str(self._info.get("executable", self._spec.python)),
+            python=self.says.python,
+            executable=self.says.executable or self._spec.python,
             started=self._began,
             uptime=time.time() - self._began,
             calls_served=self.calls_served,
             running=len(self.running),
-            free_threaded=self.free_threaded,
-            gil_enabled=self.gil_enabled,
+            free_threaded=self.says.free_threaded,
+            gil_enabled=self.says.gil_enabled,
             spare=self.state is State.READY and not self.serving.done(),
         )
 
