@@ -2,6 +2,10 @@
 
 import asyncio
 import hashlib
+import logging
+import os
+import pathlib
+import sys
 import threading
 import time
 
@@ -14,6 +18,7 @@ class Hanging(BaseAdapter):
     def initialize(self):
         self.lock = threading.Lock()
         self.lock.acquire()
+        self.condition = threading.Condition()
 
     @tool
     def ping(self) -> str:
@@ -67,6 +72,25 @@ class Hanging(BaseAdapter):
         thread.start()
         thread.join()
         return "whole"
+
+    @tool
+    def works(self, folder: str) -> None:
+        log = logging.getLogger("works")
+        log.propagate = False
+        log.addHandler(logging.FileHandler(os.devnull))
+        (pathlib.Path(folder) / "started").touch()
+        while True:
+            for _ in range(100):
+                log.warning("still %s", "here")
+                with self.condition:
+                    self.condition.notify_all()
+            time.sleep(0.03)
+
+    @tool
+    def sound(self) -> bool:
+        free = self.condition.acquire(timeout=1)
+        self.condition.release()
+        return free and sys.gettrace() is None
 
     @tool
     def yields(self, seconds: float):

@@ -63,6 +63,21 @@ def test_chunks_and_awaits() -> None:
         assert pool.execute("awaits", {"seconds": 3 * SECONDS}) == "whole"
 
 
+def test_cancels_of_what_is_watched(tmp_path: pathlib.Path) -> None:
+    """The watch and the cancel use one signal and one way to trace: nothing is raised elsewhere, no lock is lost, no tracing stays."""
+    with snakepit.Pool(f"{TOOLS}:Hanging", size=1, hang_timeout=0.1, worker_output="discard") as pool:
+        for number in range(60):
+            future = pool.submit("works", {"folder": str(tmp_path)})
+            wait_until((tmp_path / "started").exists, "the tool")
+            (tmp_path / "started").unlink()
+            time.sleep(number % 20 * 0.005)
+            future.cancel()
+            assert pool.execute("sound", timeout=20) is True
+        stats = pool.stats()
+    assert (stats.crashed, stats.killed, stats.restarts) == (0, 0, stats.tainted)
+    assert stats.tainted <= 1
+
+
 def test_a_worker_that_was_stopped_does_not_hang() -> None:
     """The time in which it could not look does not count."""
     with snakepit.Pool(f"{TOOLS}:Hanging", size=1, hang_timeout=SECONDS) as pool:

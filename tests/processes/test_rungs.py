@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import json
 import logging
+import os
 import pathlib
+import pickle
+import signal
 import time
 from typing import Any
 
@@ -84,6 +90,20 @@ def test_a_call_that_never_ran(tmp_path: pathlib.Path) -> None:
         first.cancel()
         wait_until(lambda: pool.stats().running == 0, "the end of the ladder")
         assert pool.stats().rungs == {"queued": 1, "exception": 1}
+
+
+def test_a_worker_that_dies_while_the_ladder_climbs(tmp_path: pathlib.Path) -> None:
+    """By itself, before the pool has ended it."""
+    with snakepit.Pool(f"{TOOLS}:Rungs", size=1, cancel_timeout=60.0) as pool:
+        error = timed_out(pool, "kill", tmp_path)
+        assert error.rung == "pending"
+        pid = pool.workers()[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: error.rung == "crashed", "the end of the ladder")
+        assert (pool.stats().rungs, pool.stats().killed) == ({"crashed": 1}, 0)
+        assert copy.deepcopy(pool.stats()).rungs == json.loads(json.dumps(dataclasses.asdict(pool.stats())))["rungs"]
+        assert pickle.loads(pickle.dumps(error)).rung == "crashed"
 
 
 def test_a_forced_exception_costs_the_worker(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
