@@ -74,6 +74,10 @@ class Hanging(BaseAdapter):
         return "whole"
 
     @tool
+    def asks(self) -> str:
+        return self.host_tools["slow"]()
+
+    @tool
     def works(self, folder: str) -> None:
         log = logging.getLogger("works")
         log.propagate = False

@@ -63,6 +63,24 @@ def test_chunks_and_awaits() -> None:
         assert pool.execute("awaits", {"seconds": 3 * SECONDS}) == "whole"
 
 
+def slow() -> str:
+    """A host tool."""
+    time.sleep(3 * SECONDS)
+    return "whole"
+
+
+def test_who_waits_for_the_application() -> None:
+    """For its reader, or for a host tool: that is not the tool's doing."""
+    with snakepit.Pool(f"{TOOLS}:Hanging", size=1, hang_timeout=SECONDS, window_chunks=1) as pool:
+        pool.host_tool(slow)
+        found = []
+        for chunk in pool.stream("yields", {"seconds": 0.8}).values():
+            time.sleep(2 * SECONDS)
+            found.append(chunk["n"])
+        assert found == [0, 1, 2, 3]
+        assert pool.execute("asks") == "whole"
+
+
 def test_cancels_of_what_is_watched(tmp_path: pathlib.Path) -> None:
     """The watch and the cancel use one signal and one way to trace: nothing is raised elsewhere, no lock is lost, no tracing stays."""
     with snakepit.Pool(f"{TOOLS}:Hanging", size=1, hang_timeout=0.1, worker_output="discard") as pool:

@@ -219,15 +219,11 @@ class Dispatcher:
         self._slot_free(call, worker, then)
 
     def stalled(self, worker: Worker, event: frames.Stalled) -> None:
-        """A worker says that a call hangs: it is cancelled, as soon as it is seen where all threads are."""
+        """A worker says that a call hangs, and where its threads are: the call is cancelled."""
         call = self.ledger.get(event.call_id)
-        if call is not None and call.worker_id == worker.id:
-            worker.look(functools.partial(self._hung, call, worker, str(event.info.get("where", ""))))
-
-    def _hung(self, call: Call, worker: Worker, where: str, stacks: str) -> None:
-        if self.ledger.get(call.id) is call and not call.over:
+        if call is not None and call.worker_id == worker.id and not call.over:
             secrets = worker.secrets()
-            where, stacks = (self._redactor.mask(text, secrets) for text in (where, stacks))
+            where, stacks = (self._redactor.mask(str(event.info.get(key, "")), secrets) for key in ("where", "stacks"))
             error = failures.hung(call, self._config.hang_timeout or 0.0, where, stacks)
             facts = {"correlation_id": call.correlation_id, "worker_id": worker.id, "stacks": stacks}
             _log.warning("%s%s", error.message, f"\n{stacks}" if stacks else "", extra=facts)

@@ -13,8 +13,10 @@ import time
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .asks import Ask
 from .cancel import Interrupter, border_of
 from .running import RunningCall
+from .thread_stacks import thread_stacks
 
 #: So many looks in the time that a call may hang, within these bounds (seconds).
 _LOOKS = 10
@@ -31,7 +33,7 @@ class HangWatch:
     Args:
         interrupter: owns the signal.
         signs: a number that changes with each chunk or report of a call.
-        report: told once of a call that hangs, with `seconds` and `where`; on the watching thread.
+        report: told once of a call that hangs, with `seconds`, `where` and `stacks`; on the watching thread.
     """
 
     def __init__(self, interrupter: Interrupter, signs: Callable[[RunningCall], int], report: Report) -> None:
@@ -103,7 +105,7 @@ class HangWatch:
                 still += slept
             if still >= seconds:
                 self._open.pop(call, None)
-                self._report(call, {"seconds": seconds, "where": where})
+                self._report(call, {"seconds": seconds, "where": where, "stacks": thread_stacks()})
                 break
         self._asked = False
         if looks >= _PATIENCE and not self._alive:
@@ -113,10 +115,8 @@ class HangWatch:
     def _look(self) -> Tuple[Any, Optional[RunningCall], str]:
         """(where the main thread is, whose code it runs there, that place for people)."""
         frame = sys._current_frames().get(self._main)
-        if frame is None:
-            return None, None, ""
         call = border_of(frame)
-        if not isinstance(call, RunningCall):
+        if frame is None or not isinstance(call, RunningCall) or _waits_for_host(frame):
             return None, None, ""
         return (id(frame), frame.f_lasti, call.call_id), call, _place(frame)
 
@@ -148,6 +148,13 @@ class HangWatch:
     def _ran(self, _frame: FrameType, _event: str, _arg: Any) -> None:
         self._alive = True
         self.lift()
+
+
+def _waits_for_host(frame: Optional[FrameType]) -> bool:
+    """Does it wait for a host tool? How long the application takes for that is its own affair."""
+    while frame is not None and frame.f_code is not Ask.wait.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _place(frame: Optional[FrameType]) -> str:

@@ -132,7 +132,10 @@ class Pong(NamedTuple):
 
 
 class Stalled(NamedTuple):
-    """A call hangs: `info["where"]`, for `info["seconds"]`. Only told of calls whose options have `hang_timeout`."""
+    """A call hangs: `info["where"]`, for `info["seconds"]`; `info["stacks"]`: where all threads are.
+
+    Only told of calls whose options have `hang_timeout`.
+    """
 
     call_id: int
     info: Dict[str, Any]
