@@ -19,7 +19,7 @@ import pytest
 import snakepit
 from pool_helpers import wait_until
 from snakepit._workers import oom
-from snakepit._workers.stacks import innermost
+from snakepit._workers.stacks import StackReports, innermost
 
 TOOLS = """
 import ctypes, os, time
@@ -117,6 +117,24 @@ def test_stacks_on_request(tools: str, tmp_path: pathlib.Path) -> None:
         assert sorted(stacks) == ["worker-1", "worker-2"]
         assert sum(f'File "{tmp_path}/dying.py"' in text and "in compute_in_c" in text for text in stacks.values()) == 1
         assert not future.done()
+        future.cancel()
+
+
+def test_stacks_by_the_channel_and_by_the_signal(tools: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that answers is not sent the signal, which might end it; one that cannot is."""
+    signals = []
+    ask = StackReports.request
+    monkeypatch.setattr(StackReports, "request", lambda self, then: (signals.append(1), ask(self, then)))
+    with snakepit.Pool(tools, size=1, cancel_timeout=0.3) as pool:
+        pool.execute("grow", {"megabytes": 1})
+        for number in range(200):
+            (text,) = pool.dump_stacks().values()
+            assert text.rpartition("Thread 0x")[2].rstrip().endswith("in <module>"), (number, text)
+        assert (signals, pool.stats().restarts) == ([], 0)
+        future = pool.submit("compute_in_c", {"folder": str(tmp_path)})
+        wait_until((tmp_path / "started").exists, "the tool")
+        assert "in compute_in_c" in pool.dump_stacks()["worker-1"]
+        assert signals == [1]
         future.cancel()
 
 

@@ -23,11 +23,13 @@ from snakepit_bridge.wire.frames import (
     ERROR,
     HELLO,
     HOST_CALL,
+    LOOK,
     PIECE,
     PING,
     PONG,
     PROGRESS,
     RESULT,
+    STACKS,
     STALLED,
     Fault,
     Unknown,
@@ -35,7 +37,26 @@ from snakepit_bridge.wire.frames import (
 from snakepit_bridge.wire.inbox import Inbox
 from wire_samples import ASKED, CODECS, OPTIONS, VALID, both_sides, every_codec, hear, in_pieces, listener
 
-KINDS = (CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, STALLED, PIECE)
+KINDS = (
+    CALL,
+    CANCEL,
+    CREDIT,
+    PING,
+    DRAIN,
+    END_SESSION,
+    HELLO,
+    CHUNK,
+    RESULT,
+    ERROR,
+    PROGRESS,
+    HOST_CALL,
+    PONG,
+    BYE,
+    STALLED,
+    STACKS,
+    LOOK,
+    PIECE,
+)
 
 
 @every_codec
@@ -46,8 +67,22 @@ def test_valid_messages_give_no_fault(codec: Codec, side: str, step: int | None)
     messages = VALID[side] if step is None or side == "host" else in_pieces(codec, side, step)
     events = hear(side, codec, [codec.encode(message) for message in messages])
     assert [type(event).__name__ for event in events] == {
-        "host": ["Hello", "Chunks", "Pong", "HostCall", "Credit", "Chunks", "Progress", "Cancel", "Result", "Failure", "Bye"],
-        "worker": ["Call", "Chunks", "Credit", "Result", "Failure", "Cancel", "Cancel", "EndSession", "Drain"],
+        "host": [
+            "Hello",
+            "Chunks",
+            "Pong",
+            "HostCall",
+            "Credit",
+            "Chunks",
+            "Progress",
+            "Stalled",
+            "Cancel",
+            "Result",
+            "Failure",
+            "Stacks",
+            "Bye",
+        ],
+        "worker": ["Call", "Chunks", "Credit", "Look", "Result", "Failure", "Cancel", "Cancel", "EndSession", "Drain"],
     }[side]
 
 

@@ -108,6 +108,11 @@ class Connection:
         self._mux.ping(token)
         self._carrier.wake()
 
+    def look(self, token: int) -> None:
+        """Ask where the worker's threads are: a `Stacks`."""
+        self._mux.look(token)
+        self._carrier.wake()
+
     def drain(self) -> None:
         """Tell the worker to leave when its calls have ended."""
         self._mux.drain()

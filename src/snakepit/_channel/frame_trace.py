@@ -23,8 +23,8 @@ ALL = "*"
 _KINDS = {
     getattr(frames, name): name.lower()
     for name in (
-        *("CALL", "CANCEL", "CREDIT", "PING", "DRAIN", "END_SESSION"),
-        *("HELLO", "CHUNK", "RESULT", "ERROR", "PROGRESS", "HOST_CALL", "PONG", "BYE", "PIECE"),
+        *("CALL", "CANCEL", "CREDIT", "PING", "DRAIN", "END_SESSION", "LOOK"),
+        *("HELLO", "CHUNK", "RESULT", "ERROR", "PROGRESS", "HOST_CALL", "PONG", "BYE", "STALLED", "STACKS", "PIECE"),
     )
 }
 #: Of a payload: so much of its text is shown; longer texts in it (characters) and further items are described.

@@ -116,7 +116,8 @@ class Views:
     async def stacks(self) -> dict[str, str]:
         """Where the threads of each worker that serves are."""
         workers = [worker for worker in self._workers() if worker.state in (State.READY, State.DRAINING)]
-        return dict(zip([worker.id for worker in workers], await asyncio.gather(*(worker.stacks() for worker in workers)), strict=True))
+        told = await asyncio.gather(*(worker.asked_stacks.of(worker) for worker in workers))
+        return dict(zip([worker.id for worker in workers], told, strict=True))
 
     def document(self) -> bytes:
         """All of it, as `snakepit status` is told."""

@@ -24,6 +24,7 @@ from snakepit_bridge.wire.codecs import codec_named
 from snakepit_bridge.wire.installed import install_command, is_installed
 
 from . import lifecycle
+from .asked_stacks import AskedStacks
 from .ends import Death, StartFailure, cause_of
 from .info import WorkerInfo
 from .introduction import Introduction
@@ -97,6 +98,7 @@ class Worker:
         self.succeeded = self.tainted = False
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gauge = MemoryGauge()
+        self.asked_stacks = AskedStacks()
         self.condemned = self._stacks = self._farewell = ""
         self._oom: OomCounts | None = None
         self._began = time.time()
@@ -244,17 +246,12 @@ class Worker:
         return self._gauge.read(self._process.pid if self._process is not None else None, now)
 
     async def stacks(self) -> str:
-        """Where its threads are, as `faulthandler` writes it; empty if it does not tell."""
+        """Where its threads are, by a signal: for one that is about to be ended. Empty if it does not tell."""
         told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.look(lambda text: None if told.done() else told.set_result(text))
-        return await told
-
-    def look(self, then: Callable[[str], None]) -> None:
-        """`stacks`, told to a function, within a tenth of a second."""
         if self._process is None:
-            then("")
-        else:
-            self._process.look(then)
+            return ""
+        self._process.look(lambda text: None if told.done() else told.set_result(text))
+        return await told
 
     def kill(self) -> None:
         """End its process as if that had happened by itself; from any thread."""
@@ -335,6 +332,9 @@ class Worker:
         self.words += 1
         self.heard = time.monotonic()
         if isinstance(event, frames.Pong):
+            return
+        if isinstance(event, frames.Stacks):
+            self.asked_stacks.told(event)
             return
         if isinstance(event, frames.Hello):
             if self._hello is not None and not self._hello.done():

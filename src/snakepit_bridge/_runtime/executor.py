@@ -32,6 +32,7 @@ from .running import RunningCall
 from .session_ends import EndHooks
 from .sessions import Sessions
 from .soft_end import SoftEnd
+from .thread_stacks import thread_stacks
 from .tool_threads import ToolThreads
 
 
@@ -109,19 +110,16 @@ class Executor:
     def _take(self, events: Iterable[frames.WorkerEvent]) -> Optional[str]:
         for event in events:
             if isinstance(event, frames.Call):
-                call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
-                self._calls[call.call_id] = call
-                self._sessions.call_begun(call)
-                seconds = event.options.get("hang_timeout")
-                if seconds is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
-                    self._hangs.begin(call, float(seconds))
-                self._hand_over(call)
+                self._begin(event)
             elif isinstance(event, frames.Cancel):
                 running = self._calls.get(event.call_id)
                 if running is not None:
                     self._cancel(running)
             elif isinstance(event, frames.EndSession):
                 self._sessions.end(event.session_id, busy=self._threads is None and bool(self._calls))
+            elif isinstance(event, frames.Look):
+                if self._link is not None:
+                    self._link.stacks(event.token, thread_stacks() if self._own_process else "")
             elif isinstance(event, frames.Drain):
                 self._draining = True
                 self._main.post(self._leave_if_idle)
@@ -133,6 +131,15 @@ class Executor:
             elif isinstance(event, frames.Unknown):
                 print("snakepit: a frame of unknown kind %r was ignored; is the host newer?" % (event.kind,), file=sys.stderr)
         return None
+
+    def _begin(self, event: frames.Call) -> None:
+        call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
+        self._calls[call.call_id] = call
+        self._sessions.call_begun(call)
+        seconds = event.options.get("hang_timeout")
+        if seconds is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
+            self._hangs.begin(call, float(seconds))
+        self._hand_over(call)
 
     def _hand_over(self, call: RunningCall) -> None:
         """Have a call run where it belongs."""

@@ -232,6 +232,12 @@ class Link:
                 self._mux.error(call_id, info)
         self._tell()
 
+    def stacks(self, token: int, text: str) -> None:
+        """Say where the threads are."""
+        with self._lock:
+            self._mux.stacks(token, text)
+        self._tell()
+
     def stalled(self, call_id: int, info: Dict[str, Any]) -> None:
         """Say that a call hangs."""
         with self._lock:

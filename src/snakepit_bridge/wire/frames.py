@@ -8,6 +8,7 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     PING    0, token                                 HELLO    0, info
     DRAIN   0                                        PROGRESS id, payload
     END_SESSION 0, session id, reason                PONG     0, token
+    LOOK     0, token                                STACKS   0, token, text
                                                      BYE      0, reason
                                                      STALLED  id, info
     about a call, from who asked                     about a call, from who answers
@@ -25,8 +26,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 PROTOCOL_VERSION = 1
 
-CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION = 1, 2, 4, 6, 7, 9
-HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, STALLED = 20, 23, 24, 25, 26, 27, 29, 30, 31
+CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK = 1, 2, 4, 6, 7, 9, 10
+HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, STALLED, STACKS = 20, 23, 24, 25, 26, 27, 29, 30, 31, 32
 PIECE = 40
 
 HOST_CALL_BASE = 2**40
@@ -87,6 +88,12 @@ class EndSession(NamedTuple):
     reason: str
 
 
+class Look(NamedTuple):
+    """Where are this worker's threads? A `Stacks` answers."""
+
+    token: int
+
+
 class Hello(NamedTuple):
     """A worker introduces itself."""
 
@@ -131,6 +138,13 @@ class Pong(NamedTuple):
     token: int
 
 
+class Stacks(NamedTuple):
+    """Where a worker's threads are, as `faulthandler` writes it."""
+
+    token: int
+    text: str
+
+
 class Stalled(NamedTuple):
     """A call hangs: `info["where"]`, for `info["seconds"]`; `info["stacks"]`: where all threads are.
 
@@ -159,5 +173,5 @@ class Unknown(NamedTuple):
     kind: Any
 
 
-HostEvent = Union[Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stalled, Bye, Fault, Unknown]
-WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Fault, Unknown]
+HostEvent = Union[Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Bye, Fault, Unknown]
+WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Fault, Unknown]

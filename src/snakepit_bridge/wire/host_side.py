@@ -21,10 +21,12 @@ from .frames import (
     HELLO,
     HOST_CALL,
     HOST_CALL_BASE,
+    LOOK,
     PING,
     PONG,
     PROGRESS,
     RESULT,
+    STACKS,
     STALLED,
     Bye,
     Hello,
@@ -32,6 +34,7 @@ from .frames import (
     HostEvent,
     Pong,
     Progress,
+    Stacks,
     Stalled,
     Unknown,
 )
@@ -49,6 +52,7 @@ _SHAPES = {
     CREDIT: (int, int),
     PROGRESS: (dict,),
     STALLED: (dict,),
+    STACKS: (int, str),
     PONG: (int,),
     BYE: (str,),
 }
@@ -82,6 +86,10 @@ class HostMultiplexer(Asker):
         """Ask for a sign of life; a `Pong` with the same token answers."""
         self._outbox.put_control(self._codec.encode((PING, 0, token)))
 
+    def look(self, token: int) -> None:
+        """Ask where the worker's threads are; `Stacks` with the same token answers, once its carrier's thread gets a turn."""
+        self._outbox.put_control(self._codec.encode((LOOK, 0, token)))
+
     def end_session(self, session_id: str, reason: str) -> None:
         """Tell the worker that a session is over. Its calls must have been cancelled before: a large one could come later."""
         self._outbox.put_control(self._codec.encode((END_SESSION, 0, session_id, reason)))
@@ -112,6 +120,8 @@ class HostMultiplexer(Asker):
             return self.answered(frame)  # type: ignore[no-any-return]
         if kind == PROGRESS:
             return Progress(call_id, frame[2]) if call_id in self.calls else None
+        if kind == STACKS:
+            return Stacks(frame[2], frame[3])
         if kind == STALLED:
             return Stalled(call_id, frame[2]) if call_id in self.calls else None
         if kind == HOST_CALL:

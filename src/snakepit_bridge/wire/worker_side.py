@@ -19,13 +19,16 @@ from .frames import (
     ERROR,
     HELLO,
     HOST_CALL,
+    LOOK,
     PING,
     PONG,
     RESULT,
+    STACKS,
     STALLED,
     Call,
     Drain,
     EndSession,
+    Look,
     Unknown,
     WorkerEvent,
 )
@@ -40,6 +43,7 @@ _SHAPES = {
     CANCEL: (str,),
     CREDIT: (int, int),
     PING: (int,),
+    LOOK: (int,),
     DRAIN: (),
     END_SESSION: (str, str),
 }
@@ -71,6 +75,10 @@ class WorkerMultiplexer(Answerer):
         if call_id in self._calls:
             self._outbox.put_control(self.codec.encode((STALLED, call_id, info)))
 
+    def stacks(self, token: int, text: str) -> None:
+        """Answer a `Look`."""
+        self._outbox.put_control(self.codec.encode((STACKS, 0, token, text)))
+
     def bye(self, reason: str) -> None:
         """Say that this worker leaves, after all that waits."""
         self._outbox.put_last(self.codec.encode((BYE, 0, reason)))
@@ -99,6 +107,8 @@ class WorkerMultiplexer(Answerer):
         if kind == PING:
             self._outbox.put_control(self.codec.encode((PONG, 0, frame[2])))
             return None
+        if kind == LOOK:
+            return Look(frame[2])
         if kind == END_SESSION:
             return EndSession(frame[2], frame[3])
         return Drain()
