@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from snakepit.cli.gen_command import GenAdapterCommand
 from snakepit.cli.generation import names_of
 from snakepit.errors import ConfigurationError
 from test_cli import environment, run
@@ -50,6 +51,16 @@ def test_files_that_are_there_are_kept(tmp_path: pathlib.Path) -> None:
     assert done.stderr.startswith("try them:\n  snakepit run greet")
     assert "mine" not in test.read_text()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_that_comes_in_between_is_kept(tmp_path: pathlib.Path) -> None:
+    """Somebody else made it after it was looked for: theirs stays, and nothing half done lies beside it."""
+    path = tmp_path / "price_tools.py"
+    path.write_text("theirs")
+    command = GenAdapterCommand("price_tools", str(tmp_path), force=False, as_json=False)
+    with pytest.raises(ConfigurationError, match="cannot be written: File exists"):
+        command._write(path, "ours")
+    assert [(item.name, item.read_text()) for item in tmp_path.iterdir()] == [("price_tools.py", "theirs")]
 
 
 def test_another_directory(tmp_path: pathlib.Path) -> None:

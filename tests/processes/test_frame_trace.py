@@ -10,7 +10,10 @@ import pytest
 import snakepit
 from pool_helpers import TOOLS, finished, script, wait_until
 from snakepit._channel.connection import Connection
-from snakepit._channel.frame_trace import TracedConnection
+from snakepit._channel.frame_trace import FrameTrace, TracedConnection
+from snakepit_bridge.redaction import Redactor
+from snakepit_bridge.wire import frames as frames_of_the_wire
+from snakepit_bridge.wire.codecs import codec_named
 
 pytestmark = pytest.mark.usefixtures("leaves_nothing")
 
@@ -77,9 +80,11 @@ def test_payloads_are_masked_and_bounded(frames: pytest.LogCaptureFixture) -> No
     """What has a secret's name, looks like a secret or is known as one is not shown; long texts, bytes and lists are cut short."""
     key = "AKIAIOSFODNN7EXAMPLE"
     value = {"password": "hunter2 in full", "note": f"use {key}", "text": "y" * 5_000, "raw": b"12345", "many": list(range(100))}
+    nested = {"password": ["not for", {"anybody": "to see"}]}
     with snakepit.Pool(TOOLS, size=1, trace_frames="*") as pool:
         pool.execute("echo", {"value": value})
         pool.execute("echo", {"value": ["hunter2 in full"]})  # known from the call before, for a while
+        pool.execute("echo", {"value": nested})
     sent = lines(frames, 1)[0]
     assert "'password': '***'" in sent
     assert "'text': '<str(5000)>'" in sent
@@ -88,6 +93,8 @@ def test_payloads_are_masked_and_bounded(frames: pytest.LogCaptureFixture) -> No
     told = "\n".join(record.getMessage() for record in frames.records)
     assert "hunter2" not in told
     assert key not in told
+    assert "anybody" not in told
+    assert "to see" not in told
     assert max(map(len, told.splitlines())) < 400
 
 
@@ -136,3 +143,25 @@ def test_what_can_be_no_call_is_refused(value: object) -> None:
     """When the pool is made, with what is allowed."""
     with pytest.raises(snakepit.ConfigurationError, match="trace_frames is .*; allowed is '\\*', the number of a call"):
         snakepit.Pool(trace_frames=value)  # type: ignore[arg-type]
+
+
+def test_calls_that_have_ended_are_forgotten() -> None:
+    """A trace remembers the calls that it follows until their end; of those whose end it does not see, the newest."""
+    codec = codec_named("json")
+    trace = FrameTrace("*", "worker-1", Redactor(), tuple)
+    trace.begins(1, "run-1")
+    trace.message("<-", codec.encode([[frames_of_the_wire.RESULT, 1, None, {}]]), codec)
+    assert trace._followed == {}
+    for number in range(5_000):
+        trace.begins(number, f"run-{number}")
+    assert list(trace._followed) == list(range(5_000 - 4_096, 5_000))
+
+
+def test_what_is_no_frame_is_told_and_no_fault(frames: pytest.LogCaptureFixture) -> None:
+    """A message that cannot be read is described; the multiplexer says what is wrong with it."""
+    trace = FrameTrace("*", "worker-1", Redactor(), tuple)
+    for data in (b"nonsense", b"7", b"[7]", b"[[]]", b"[[27, 1]]"):
+        trace.message("<-", data, codec_named("json"))
+    texts = [record.getMessage() for record in frames.records]
+    assert len(texts) == 5
+    assert all(text.startswith("<- worker-1 ") and "bytes that are no frames: " in text for text in texts)

@@ -95,6 +95,18 @@ def test_nothing_that_calls_carry_is_shown(marks: Marks) -> None:
         future.result(10)
 
 
+def test_why_a_circuit_is_open_is_not_shown() -> None:
+    """What a tool has raised may quote its arguments: which calls are refused is told, and no more."""
+    breaker = {"failures": 1, "tool_errors": True}
+    with snakepit.Pool(TOOLS, size=1, circuit_breaker=breaker) as pool:
+        with pytest.raises(snakepit.ToolError):
+            pool.execute("fail", {"message": "no account of bob"})
+        (told,) = shown()["pools"]
+        assert told["health"]["reasons"] == ["calls of 'fail' are refused for now, after 1 failures: stats().circuits has the cause"]
+        assert [circuit["tool"] for circuit in told["stats"]["circuits"]] == ["fail"]
+        assert "bob" not in json.dumps(told) + run("status", *ME).stdout
+
+
 def test_several_pools_and_filters() -> None:
     """Each pool of a process is shown; a name or another process's number leaves the others out; none at all is an exit code of 1."""
     with snakepit.Pool(size=1, instance_name="one"), snakepit.Pool(size=1, instance_name="two"):
