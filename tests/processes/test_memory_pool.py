@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from snakepit.testing import AsyncMemoryPool, MemoryPool, kill
+from snakepit.testing import AsyncMemoryPool, MemoryPool, TurnedClock, kill
 from snakepit_bridge import BaseAdapter, tool
 from snakepit_bridge._runtime.link import Link
 
@@ -163,38 +163,34 @@ def test_a_tool_that_exits_ends_its_call_alone() -> None:
 
 def test_a_sync_tool_has_its_worker_to_itself() -> None:
     """As in a process: async tools run beside each other, and while a sync one runs, nothing else does there."""
-    with MemoryPool(Async, size=1) as pool:
+    with TurnedClock() as clock, MemoryPool(Async, size=1) as pool:
         pool.start()
-        began = time.monotonic()
-        assert [future.result(5) for future in [pool.submit("meet", {"seconds": 0.3}) for _ in range(4)]] == [0.3] * 4
-        assert time.monotonic() - began < 0.9
-        futures = [pool.submit("block", {"seconds": 0.2}) for _ in range(2)]
-        while pool.stats().running + pool.stats().queued < 2:
-            time.sleep(0.001)
+        began = clock.now
+        assert [future.result() for future in [pool.submit("meet", {"seconds": 3.0}) for _ in range(4)]] == [3.0] * 4
+        assert clock.now - began == 3.0
+        futures = [pool.submit("block", {"seconds": 2.0}) for _ in range(2)]
+        clock.advance(1.0)
         assert (pool.stats().running, pool.stats().queued) == (1, 1)
-        assert [future.result(5) for future in futures] == [0.2, 0.2]
+        assert [future.result() for future in futures] == [2.0, 2.0]
+        assert clock.now - began == 7.0
 
 
 def test_the_thread_profile() -> None:
     """Several sync tools at once, in one worker."""
-    with MemoryPool(Tools, size=1, profile="thread", threads_per_worker=4) as pool:
+    with TurnedClock() as clock, MemoryPool(Tools, size=1, profile="thread", threads_per_worker=4) as pool:
         pool.start()
-        futures = [pool.submit("work", {"seconds": 0.3}) for _ in range(4)]
-        while pool.stats().running < 4:
-            assert not all(future.done() for future in futures), "they ran one after the other"
-            time.sleep(0.001)
-        assert [future.result(5) for future in futures] == [None] * 4
+        began = clock.now
+        assert [future.result() for future in [pool.submit("work", {"seconds": 3.0}) for _ in range(4)]] == [None] * 4
+        assert clock.now - began < 3.1
 
 
 def test_an_end_hook_that_does_not_end_spares_the_process(capfd: pytest.CaptureFixture[str]) -> None:
     """A worker of its own process would end; this one says so and waits."""
-    with MemoryPool(SlowToLeave, size=1, cancel_timeout=0.1) as pool:
+    with TurnedClock() as clock, MemoryPool(SlowToLeave, size=1, cancel_timeout=0.1) as pool:
         session = pool.session("s")
         assert session.execute("enter") == "s"
         session.end()
-        until = time.monotonic() + 5
-        while not ENDED and time.monotonic() < until:
-            time.sleep(0.01)
+        clock.advance(1.1)
         assert pool.execute("enter", session_id="again") == "again"
     assert ENDED[0] == "s"
     assert "has not ended within 0.1 s of being interrupted: the worker waits for it" in capfd.readouterr().err

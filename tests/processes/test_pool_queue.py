@@ -1,11 +1,8 @@
-"""Waiting: the bounded queue and its own timeout, deadlines that count from the submission, and the gap between chunks."""
+"""Waiting: the bounded queue, deadlines that count from the submission, gaps between chunks. To the second: `test_turned_times`."""
 
 from __future__ import annotations
 
-import asyncio
 import pathlib
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -67,22 +64,6 @@ def test_no_queue(marks: Marks) -> None:
         assert pool.execute("add", {"a": 1}) == 2
 
 
-def test_queue_timeout(marks: Marks) -> None:
-    """A call that waits longer than `queue_timeout` for a worker fails with that; one that runs is not touched by it."""
-    with snakepit.Pool(TOOLS, size=1, queue_timeout=0.1) as pool:
-        running = pool.submit("until", {"folder": marks.text, "name": "go"})
-        marks.wait("started")
-        with pytest.raises(snakepit.QueueTimeout, match=r"waited 0.1 s for a worker") as caught:
-            pool.execute("add", {"a": 1}, timeout=None)
-        assert isinstance(caught.value, TimeoutError)
-        with pytest.raises(snakepit.QueueTimeout):
-            next(iter(pool.stream("count", {"n": 1}, timeout=None)))
-        marks.say("go")
-        assert running.result() == "go"
-        stats = pool.stats()
-        assert stats.submitted == 3 == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.crashed
-
-
 def test_first_come_first_served(busy: snakepit.Pool, marks: Marks) -> None:
     """Calls that wait are served in the order they came, streams and others alike."""
     order: list[int] = []
@@ -99,16 +80,6 @@ def test_the_deadline_counts_from_the_submission(busy: snakepit.Pool) -> None:
     with pytest.raises(snakepit.WorkerTimeout, match=r"within 0.1 s \(while it waited for a worker\)"):
         busy.execute("fail", timeout=0.1)
     assert busy.stats().queued == 0
-
-
-def test_time_in_the_queue_is_taken_off(busy: snakepit.Pool, marks: Marks) -> None:
-    """What a call waited in the queue is missing from the time its tool has."""
-    future = busy.submit("remaining", timeout=10.0)
-    wait_until(lambda: busy.stats().queued == 1, "the waiting call")
-    began = time.monotonic()
-    wait_until(lambda: time.monotonic() > began + 0.2, "some time in the queue")
-    marks.say("go")
-    assert future.result() < 9.8
 
 
 def test_a_deadline_while_it_runs(pool: snakepit.Pool, marks: Marks) -> None:
@@ -157,57 +128,6 @@ def test_chunk_timeout_of_a_first_chunk_that_never_comes(pool: snakepit.Pool, ma
     idle(pool)
 
 
-def test_the_consumers_own_time_does_not_count(pool: snakepit.Pool, marks: Marks) -> None:
-    """A consumer that takes longer than `chunk_timeout` over a chunk gets the next one all the same."""
-    got = []
-    stream = pool.stream("gap", {"folder": marks.text, "before": 3, "after": 3}, chunk_timeout=0.6)
-    for chunk in stream:
-        if chunk.get("data") == 2:
-            marks.say("go")
-            pause = time.monotonic() + 0.7
-            wait_until(lambda end=pause: time.monotonic() > end, "a consumer that takes its time")
-        got.append(chunk.get("data"))
-    assert got == [0, 1, 2, 3, 4, 5, None]
-
-
-def test_the_gap_does_not_count_while_the_call_waits(busy: snakepit.Pool, marks: Marks) -> None:
-    """`chunk_timeout` starts when the call does: neither does it pass in the queue, nor is what was waited there missing."""
-    stream = busy.stream("gap", {"folder": marks.text, "before": 1, "after": 0}, chunk_timeout=0.6)
-    first: list[object] = []
-    reader = threading.Thread(target=lambda: first.append(next(stream)))
-    reader.start()
-    pause = time.monotonic() + 0.9
-    wait_until(lambda: time.monotonic() > pause, "more time in the queue than the gap")
-    assert reader.is_alive()
-    marks.say("go")
-    reader.join(10)
-    assert [chunk["data"] for chunk in first] == [0]
-    stream.close()
-
-
-async def test_chunk_timeout_of_the_async_face(marks: Marks) -> None:
-    """The same three on the async face: a gap, the consumer's own time, and the time in the queue."""
-    async with snakepit.AsyncPool(TOOLS, size=1) as pool:
-        with pytest.raises(snakepit.ChunkTimeout, match="after 2 chunks"):
-            async for _ in pool.stream("gap", {"folder": marks.text, "before": 2, "after": 0}, chunk_timeout=0.5):
-                pass
-        got = []
-        async for chunk in pool.stream("gap", {"folder": marks.text, "before": 2, "after": 2}, chunk_timeout=0.6):
-            if chunk.get("data") == 1:
-                marks.say("go")
-                await asyncio.sleep(0.7)
-            got.append(chunk.get("data"))
-        assert got == [0, 1, 2, 3, None]
-        holder = asyncio.create_task(pool.execute("until", {"folder": marks.text, "name": "end"}))
-        await asyncio.to_thread(marks.wait, "started")
-        waiting = asyncio.create_task(anext(pool.stream("count", {"n": 1}, chunk_timeout=0.5)))
-        await asyncio.sleep(0.7)
-        assert not waiting.done()
-        marks.say("end")
-        assert (await waiting)["n"] == 0
-        assert await holder == "end"
-
-
 def test_very_long_times(pool: snakepit.Pool) -> None:
     """Times that no clock can count to are as good as none."""
     assert len(list(pool.stream("count", {"n": 2}, timeout=1e15, chunk_timeout=1e15))) == 3
@@ -219,27 +139,6 @@ async def test_very_long_times_of_the_async_face() -> None:
     async with snakepit.AsyncPool(TOOLS, size=1) as pool:
         assert len([chunk async for chunk in pool.stream("count", {"n": 2}, timeout=1e15, chunk_timeout=1e15)]) == 3
         assert await pool.execute("add", {"a": 1}, timeout=1e15) == 2
-
-
-def test_the_first_gap_counts_from_the_calls_start(marks: Marks) -> None:
-    """A call that was in the queue for most of `chunk_timeout` has all of it for its first chunk."""
-    with snakepit.Pool(TOOLS, size=1) as pool:
-        holder = pool.submit("until", {"folder": marks.text, "name": "end"})
-        marks.wait("started")
-        stream = pool.stream("gap", {"folder": marks.text, "before": 0, "after": 1}, chunk_timeout=1.2)
-        first: list[object] = []
-        reader = threading.Thread(target=lambda: first.append(next(stream)))
-        reader.start()
-        began = time.monotonic()
-        wait_until(lambda: time.monotonic() > began + 0.8, "most of the gap")
-        marks.say("end")
-        assert holder.result() == "end"
-        wait_until(lambda: time.monotonic() > began + 1.4, "more than the gap since the reader began to wait")
-        marks.say("go")
-        reader.join(10)
-        assert [chunk["data"] for chunk in first] == [0]
-        stream.close()
-        idle(pool)
 
 
 def test_many_waiting_calls_at_once() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +27,7 @@ from .records import (
     session_ended,
     too_many_programs,
     too_many_sessions,
+    wall_clock,
 )
 from .store import WARN_AT, Fullness
 
@@ -54,7 +54,7 @@ class MemorySessionStore:
 
     blocking = False
 
-    def __init__(self, limits: Limits | None = None, clock: Clock = time.time) -> None:
+    def __init__(self, limits: Limits | None = None, clock: Clock = wall_clock) -> None:
         self._limits = limits or Limits()
         self._clock = clock
         self._lock = threading.RLock()

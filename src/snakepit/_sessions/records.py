@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import reprlib
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,12 @@ from snakepit_bridge.wire.plain import Unserialisable
 
 #: Seconds since the epoch; tests give a clock of their own.
 Clock = Callable[[], float]
+
+
+def wall_clock() -> float:
+    """The usual one. Looked up at each call, as a test may have turned it."""
+    return time.time()
+
 
 #: How often `update` asks its change again when others were faster.
 MAX_TRIES = 1_000

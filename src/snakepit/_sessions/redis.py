@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -32,6 +31,7 @@ from .records import (
     session_ended,
     too_many_programs,
     too_many_sessions,
+    wall_clock,
 )
 from .redis_scripts import OF_ONE, SCRIPTS
 from .redis_url import check_url, no_url
@@ -65,7 +65,7 @@ class RedisSessionStore:
         self,
         url: str,
         limits: Limits | None = None,
-        clock: Clock = time.time,
+        clock: Clock = wall_clock,
         prefix: str = "snakepit:",
         redactor: Redactor | None = None,
     ) -> None:

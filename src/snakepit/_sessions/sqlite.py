@@ -11,7 +11,6 @@ import os
 import pathlib
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -36,6 +35,7 @@ from .records import (
     session_ended,
     too_many_programs,
     too_many_sessions,
+    wall_clock,
 )
 from .store import WARN_AT, Fullness
 
@@ -62,7 +62,7 @@ class SQLiteSessionStore:
         self,
         path: str | os.PathLike[str],
         limits: Limits | None = None,
-        clock: Clock = time.time,
+        clock: Clock = wall_clock,
         redactor: Redactor | None = None,
     ) -> None:
         self._path = pathlib.Path(path).absolute()

@@ -104,7 +104,7 @@ class TurnedClock:
 
 # What stands in for the real ones ------------------------------------------------------------------------------------------------
 
-_real_monotonic, _real_sleep = time.monotonic, time.sleep
+_real_monotonic, _real_time, _real_sleep = time.monotonic, time.time, time.sleep
 _real_wait, _real_start, _real_join = threading.Condition.wait, threading.Thread.start, threading.Thread.join
 
 
@@ -113,6 +113,7 @@ def _shims() -> list[tuple[Any, str, Any]]:
         (time, "monotonic", _monotonic),
         (threading, "_time", _monotonic),
         (queue, "time", _monotonic),
+        (time, "time", _time),
         (time, "sleep", _sleep),
         (threading.Condition, "wait", _wait),
         (threading.Thread, "start", _start),
@@ -126,6 +127,11 @@ def _shims() -> list[tuple[Any, str, Any]]:
 def _monotonic() -> float:
     turns = _here.turns
     return _real_monotonic() if turns is None or turns.stopped else turns.now
+
+
+def _time() -> float:
+    turns = _here.turns
+    return _real_time() if turns is None or turns.stopped else turns.wall
 
 
 def _sleep(seconds: float) -> None:

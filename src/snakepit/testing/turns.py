@@ -11,6 +11,7 @@ import pathlib
 import random
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 
@@ -64,6 +65,7 @@ class Turns:
     def __init__(self, seed: int | None, limit: float) -> None:
         self.now = _BEGINNING
         self.stopped = False
+        self._epoch = time.time() - _BEGINNING
         self._end = _BEGINNING + limit
         self._limit = limit
         self._dice = None if seed is None else random.Random(seed)  # noqa: S311 - repeats
@@ -76,6 +78,11 @@ class Turns:
         self._first = Turn(0, threading.current_thread())
         self._running: Turn | None = self._first
         self._failure = ""
+
+    @property
+    def wall(self) -> float:
+        """Seconds since the epoch: it is as late as ever when this is made, and goes on from there."""
+        return self._epoch + self.now
 
     @property
     def first(self) -> Turn:
