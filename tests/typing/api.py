@@ -13,6 +13,19 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import snakepit
+from snakepit.testing import (
+    AsyncMemoryPool,
+    Fault,
+    Faults,
+    MemoryPool,
+    Passed,
+    ToolRun,
+    TurnedClock,
+    replay,
+    replay_async,
+    run_tool,
+    run_tool_async,
+)
 from snakepit_bridge.base_adapter import BaseAdapter, StreamChunk, tool
 
 
@@ -180,6 +193,30 @@ def sessions_and_host_tools() -> None:
 
     assert_type(rate("EUR"), float)
     pool.register_tool(rate, name="other", session_id="user-1")
+
+
+def tests_of_tools() -> None:
+    """What tests are written with."""
+    run = run_tool(Shop, "add", {"a": 1}, session="user-1", host_tools={"rate": len}, chunks=3, timeout=1.0)
+    assert_type(run, ToolRun)
+    assert_type(run.chunks, list[Any])
+    run_tool(Shop(), "add", {"a": 1}, session=run.session)
+    faults = Faults.script([Fault("drop", 3), Fault("delay", 1, "to_worker", seconds=0.5, worker="worker-2")])
+    Fault("lose", 3)  # pyright: ignore[reportArgumentType]
+    with TurnedClock(seed=4711) as clock, MemoryPool(Shop, size=1, faults=faults) as pool:
+        clock.advance(3600.0)
+        assert_type(pool, MemoryPool)
+        assert_type(clock.now, float)
+        assert_type(faults.passed, tuple[Passed, ...])
+        assert_type(clock.run(asyncio.sleep(1.0, "slept")), str)
+    AsyncMemoryPool(Shop, faults=Faults(seed=1, rate=0.1, kinds=["drop", "kill"]))
+    assert_type(replay(Path("train.jsonl"), "add.jsonl", delays=False, size=2), MemoryPool)
+    assert_type(replay_async("train.jsonl"), AsyncMemoryPool)
+
+
+async def async_tests_of_tools() -> None:
+    """The same, awaited."""
+    assert_type(await run_tool_async(Shop, "fetch", {"name": "tea"}, timeout=1.0), ToolRun)
 
 
 def default_pool() -> None:
