@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import importlib
 import os
+import sys
 import threading
 import traceback
 from typing import Any, NoReturn, Optional
@@ -215,6 +216,7 @@ class _Attachment:
                     break
                 self._fault = self._executor.receive(message) or ""
                 if self._fault:
+                    print("snakepit: what the host sent is not the protocol: %s" % self._fault, file=sys.stderr)
                     break
         except grpc.aio.UsageError:
             pass  # the RPC has ended before this task could be cancelled
