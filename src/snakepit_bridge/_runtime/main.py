@@ -242,6 +242,7 @@ def _give_up(reporter: "Optional[Reporter]", report: Dict[str, Any]) -> int:
     return 1
 
 
+@functools.lru_cache(maxsize=None)  # a template has it made already for its workers
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m snakepit_bridge",

@@ -62,11 +62,14 @@ def serve(fd: int, report_fd: int) -> Optional[Born]:
         for level, kind, item in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 given.frombytes(item[: len(item) - len(item) % given.itemsize])
-        request = _fork(orders, int(data), guardian, given)
-        if request is not None:
+        between = _fork(orders, int(data))
+        if between:
             orders.close()
             os.close(report_fd)
-            return _become(request, given[1:])
+            with open(given[0], "rb") as file:
+                born = _become(json.loads(file.read().decode("utf-8")), given[1:])
+            _be_adopted(between, guardian)  # last: the process in between needs some time to end
+            return born
         for one in given:
             os.close(one)
 
@@ -80,20 +83,20 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _fork(orders: socket.socket, number: int, guardian: int, given: Sequence[int]) -> Optional[Dict[str, Any]]:
-    """Fork a worker; its request in the worker, None here."""
+def _fork(orders: socket.socket, number: int) -> int:
+    """Fork a worker; in it, the process in between that is its parent for a moment; 0 here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # threads of libraries: they were looked at, and tried
         try:
             between = os.fork()
         except OSError as error:
             orders.send(b"%d %d" % (number, -(error.errno or 1)))
-            return None
+            return 0
         if between:
             status = os.waitpid(between, 0)[1]
             if status:
                 orders.send(b"%d %d" % (number, -((status >> 8) or 1)))
-            return None
+            return 0
         between = os.getpid()
         try:
             worker = os.fork()
@@ -102,9 +105,7 @@ def _fork(orders: socket.socket, number: int, guardian: int, given: Sequence[int
     if worker:
         orders.send(b"%d %d" % (number, worker))
         os._exit(0)
-    _be_adopted(between, guardian)
-    with open(given[0], "rb") as file:
-        return json.loads(file.read().decode("utf-8"))  # type: ignore[no-any-return]
+    return between
 
 
 def _be_adopted(between: int, guardian: int) -> None:
