@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Optional, TypeVar, overload
 
 from .call_context import CallContext, Cancelled, current_call, progress
 from .host_tools import HostToolError, HostTools, HostToolTimeout
+from .read_only import read_only
 from .session_context import SessionContext
 
 __all__ = [
@@ -133,12 +134,12 @@ class BaseAdapter:
     def cleanup(self) -> Any:
         """Runs once after the last call (per call with lifecycle "request"). May be `async def`."""
 
-    @property
+    @read_only
     def context(self) -> CallContext:
         """The call that runs here: cancelled or not, deadline, call id."""
         return current_call()
 
-    @property
+    @read_only
     def host_tools(self) -> HostTools:
         """Functions of the application: `self.host_tools["name"](...)`, with `await` in async tools; see `HostTools`."""
         return current_call().host_tools
@@ -152,7 +153,7 @@ class BaseAdapter:
     def session_context(self, session: SessionContext) -> None:
         self.__dict__["session_context"] = session
 
-    @property
+    @read_only
     def session(self) -> SessionContext:
         """The session of the call that runs here, with its id, metadata and state; false (`if self.session`) for a call without one."""
         return current_call().session

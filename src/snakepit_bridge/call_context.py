@@ -9,6 +9,7 @@ import time
 from typing import Any, Callable, Dict, Optional, Type
 
 from .host_tools import HostAsker, HostTools
+from .read_only import read_only
 from .session_context import SessionContext
 
 _current: "contextvars.ContextVar[CallContext]" = contextvars.ContextVar("snakepit_call")
@@ -74,21 +75,17 @@ class CallContext:
         self._shields = 0
         self._shielded_until = 0.0
 
-    @property
+    @read_only
     def host_tools(self) -> HostTools:
         """The functions that the application offers to this call: `context.host_tools["name"](...)`."""
         return HostTools(self, self._asker)
 
-    @property
+    @read_only
     def session(self) -> SessionContext:
         """The session that the call belongs to; without one, an anonymous and false one whose state ends with the call."""
         if self._session is None:
             self._session = SessionContext()
         return self._session
-
-    @session.setter
-    def session(self, session: SessionContext) -> None:
-        self._session = session
 
     @property
     def cancelled(self) -> bool:
@@ -159,6 +156,10 @@ class CallContext:
     def mark_ended(self) -> None:
         """For the runtime alone: the call's code has left the stack."""
         self._ended = True
+
+    def belong_to(self, session: SessionContext) -> None:
+        """For the runtime alone: the session that the call belongs to."""
+        self._session = session
 
     def ask_through(self, asker: HostAsker) -> None:
         """For the runtime alone: how host tools are called."""

@@ -6,24 +6,32 @@ Belongs to the call (`self.session`), not to the adapter instance. Made by the r
 from typing import Any, Dict, Mapping, Optional
 
 from .frozen import freeze
+from .read_only import read_only
 
 
 class SessionContext:
     """One session on one worker. A call without a session has an anonymous one, which is false and ends with the call.
 
-    Attributes:
-        state: whatever tools keep between the calls of this session on this worker; any objects. It leaves the worker when the
-            session ends or expires, and is lost with the worker unless the adapter has `snapshot` and `restore`.
+    Nothing of it can be assigned: what is to be kept goes into `state[...]`.
     """
 
-    __slots__ = ("__weakref__", "_id", "_metadata", "state")
+    __slots__ = ("__weakref__", "_id", "_metadata", "_state")
 
     def __init__(self, session_id: str = "", metadata: Optional[Mapping[str, Any]] = None) -> None:
         self._id = session_id
-        self.state: Dict[str, Any] = {}
+        self._state: Dict[str, Any] = {}
         self._metadata: Mapping[str, Any] = freeze(dict(metadata or {}))
 
-    @property
+    @read_only
+    def state(self) -> Dict[str, Any]:
+        """Whatever tools keep between the calls of this session on this worker; any objects.
+
+        It leaves the worker when the session ends or expires, and is lost with the worker unless the adapter has `snapshot` and
+        `restore`.
+        """
+        return self._state
+
+    @read_only
     def id(self) -> str:
         """The session's id; empty for the anonymous one."""
         return self._id
@@ -53,7 +61,7 @@ class SessionContext:
 
         return current_call().host_tools
 
-    @property
+    @read_only
     def metadata(self) -> Mapping[str, Any]:
         """What the application said of the session; read-only at every depth, as it was when the running call was sent."""
         return self._metadata

@@ -65,6 +65,31 @@ class _Counting(BaseAdapter):
         return errors
 
     @tool
+    def assign(self) -> dict[str, str]:
+        """What each assignment says that would part a session from its state, or a call from its session; empty: it went through."""
+        session, other = self.session, type(self.session)("other")
+        attempts = {
+            "self.session": lambda: setattr(self, "session", other),
+            "self.context": lambda: setattr(self, "context", None),
+            "self.host_tools": lambda: setattr(self, "host_tools", {}),
+            "context.session": lambda: setattr(self.context, "session", other),
+            "context.host_tools": lambda: setattr(self.context, "host_tools", {}),
+            "session.state": lambda: setattr(session, "state", {"mine": 1}),
+            "session.metadata": lambda: setattr(session, "metadata", {}),
+            "session.id": lambda: setattr(session, "id", "other"),
+            "del session.state": lambda: delattr(session, "state"),
+            "session.more": lambda: setattr(session, "more", 1),
+        }
+        told = {}
+        for name, attempt in attempts.items():
+            try:
+                attempt()
+                told[name] = ""
+            except AttributeError as error:
+                told[name] = str(error)
+        return told
+
+    @tool
     def has_session(self) -> bool:
         return bool(self.session)
 

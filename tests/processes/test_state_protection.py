@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +127,30 @@ def test_a_tool_cannot_change_the_metadata_of_its_session(pool: snakepit.Pool) -
     assert len(refused) == 4
     assert all("frozen" in text for text in refused)
     assert pool.execute("metadata", session_id="s") == {"user": {"name": "ann", "roles": ["a"]}}
+
+
+def test_a_tool_cannot_part_a_session_from_its_state(pool: snakepit.Pool) -> None:
+    """What belongs to the call or the session is not assigned: who tries is told what to do, and the state stays."""
+    pool.execute("remember", {"key": "kept", "value": 1}, session_id="s")
+    told = pool.execute("assign", session_id="s")
+    assert len(told) == 10
+    assert all(told.values()), told
+    assert "session.state.update(" in told["session.state"]
+    assert "session.state[...]" in told["self.session"]
+    assert "session.state[...]" in told["context.session"]
+    assert "use another name on self" in told["self.context"]
+    assert "session.update(...)" in told["session.metadata"]
+    assert pool.execute("recall", session_id="s")["kept"] == 1
+    assert all(pool.execute("assign").values())
+
+
+def test_an_adapter_that_has_a_session_of_its_own_is_told(tmp_path: pathlib.Path) -> None:
+    """The name is taken: its first line that assigns it says so, at the start of the pool."""
+    head = "from snakepit_bridge.base_adapter import BaseAdapter, tool"
+    text = f"{head}\nclass Web(BaseAdapter):\n    def __init__(self):\n        self.session = 1\n    @tool\n    def get(self): pass\n"
+    (tmp_path / "web.py").write_text(text, encoding="utf-8")
+    with pytest.raises(snakepit.SnakepitError, match=r"Web\.session cannot be assigned: .* another name on self"):
+        snakepit.Pool(f"{tmp_path}/web.py:Web", size=1).start()
 
 
 def test_what_an_error_tells_is_its_own(pool: snakepit.Pool) -> None:

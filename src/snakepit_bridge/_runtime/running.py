@@ -76,7 +76,7 @@ class RunningCall:
         self.streaming = bool(call.options.get("stream"))
         self.context = CallContext(call.call_id, call.tool, worker_id, timeout, str(call.options.get("cid", "")))
         if session is not None:
-            self.context.session = session.context
+            self.context.belong_to(session.context)
         self.began = time.perf_counter()
         self.cleaning = False
         self.kill_after = float(call.options.get("kill_after") or 2.0)

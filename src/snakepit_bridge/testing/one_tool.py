@@ -110,7 +110,7 @@ class _Play:
         self._new = isinstance(session, str)
         held = SessionContext(session, metadata) if isinstance(session, str) else session or SessionContext()
         context = CallContext(1, tool, "test", timeout)
-        context.session = held
+        context.belong_to(held)
         self._run = ToolRun(context, held)
         context.report_to(self._run.progress.append)
         context.ask_through(Offered(host_tools or {}))
