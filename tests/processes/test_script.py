@@ -404,6 +404,35 @@ def test_an_ignored_signal_stays_ignored(marks: Marks) -> None:
     assert (code, lines) == (0, ["go", "never"])
 
 
+def test_a_signal_as_the_script_ends(marks: Marks) -> None:
+    """One that comes while the interpreter ends changes nothing any more: neither the status nor what is written then."""
+    process = started(
+        """
+import atexit
+
+def late():
+    mark("ending")
+    time.sleep(0.3)
+    print("written", flush=True)
+
+def main():
+    atexit.register(late)
+    with snakepit.Pool("pool_tools:PoolTools", size=1) as pool:
+        pids(pool)
+        mark("idle")
+        time.sleep(600)
+
+snakepit.run_as_script(main, leave_timeout=0.1)
+""",
+        marks,
+    )
+    marks.wait("idle")
+    process.send_signal(signal.SIGTERM)
+    marks.wait("ending")
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[:2] == (143, ["written"])
+
+
 def test_where_it_may_be_used() -> None:
     """On the main thread, with times above 0."""
     ends: list[BaseException] = []
@@ -426,7 +455,7 @@ def test_where_it_may_be_used() -> None:
 
 
 def test_in_this_process() -> None:
-    """A test, or a program that goes on, can use it: the signal ends main alone, and pools can be started again after it."""
+    """A program that goes on can use it: the signal ends main alone, pools can be started again, and handlers hear what comes later."""
 
     def main() -> None:
         with snakepit.Pool(TOOLS, size=1) as pool:
@@ -434,8 +463,19 @@ def test_in_this_process() -> None:
             wait_until(lambda: pool.stats().draining, "the draining")
             pool.execute("pid")
 
-    with pytest.raises(SystemExit) as caught:
-        snakepit.run_as_script(main)
-    assert caught.value.code == 143
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    heard: list[int] = []
+    try:
+        with pytest.raises(SystemExit) as caught:
+            snakepit.run_as_script(main)
+        assert caught.value.code == 143
+        os.kill(os.getpid(), signal.SIGTERM)  # at once: the same wish once more
+        assert heard == []
+        ended = time.monotonic()
+        wait_until(lambda: time.monotonic() - ended > 1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
     with snakepit.Pool(TOOLS, size=1) as pool:
         assert pool.execute("add", {"a": 1}) == 2

@@ -65,6 +65,7 @@ class AsyncPool(PoolBase):
             open_pools.enter(self)
             self._home = asyncio.get_running_loop()
             self._starting = asyncio.get_running_loop().create_task(self._start(), name="snakepit-start")
+            self._starting.add_done_callback(_seen)
         await asyncio.shield(self._starting)
 
     async def _start(self) -> None:
@@ -355,6 +356,12 @@ class AsyncPool(PoolBase):
         if self._engine is None:
             raise RuntimeError("the pool has not been started: use `async with AsyncPool(...)`, or `await pool.start()`")
         return self._engine
+
+
+def _seen(starting: asyncio.Task[None]) -> None:
+    """Who waited for a start may have been cancelled: that it failed then is no news to anybody."""
+    if not starting.cancelled():
+        starting.exception()
 
 
 def _close_dropped(engine: Engine, pid: int) -> None:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, NoReturn, TypeVar, overload
@@ -31,6 +32,8 @@ _log = library_logger("snakepit.script")
 #: What ends a script.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _NO_MORE = b"\0"
+#: How long after a script's end by a signal a further one is taken for the same wish (seconds).
+_LATE = 1.0
 #: Beyond `close_timeout`: how long the end of pools, or of a main that was interrupted, may take (seconds).
 _BEYOND = 2.0
 #: How a main ends that was told to: nothing to be shown.
@@ -112,7 +115,8 @@ class _Script:
             if self._hears():
                 signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
             for number in handled:
-                signal.signal(number, previous[number] or signal.SIG_DFL)
+                late = None if self._signal is None else _Late(previous[number])
+                signal.signal(number, late or previous[number] or signal.SIG_DFL)
             os.set_blocking(self._write, True)
             os.write(self._write, _NO_MORE)  # a mere close would not be seen while a forked child has the pipe too
             watcher.join()
@@ -262,6 +266,27 @@ class _Script:
 def _close_seconds() -> float:
     """How long the pools that are open may take to close."""
     return max((pool._config.close_timeout for pool in open_pools.open_pools()), default=0.0) + _BEYOND
+
+
+class _Late:
+    """Handles a signal after a script that another one has ended: right after that it says nothing new, and must not change the status.
+
+    Args:
+        before: the handler that was there before the script.
+    """
+
+    def __init__(self, before: Any) -> None:
+        self._before = before or signal.SIG_DFL
+        self._until = time.monotonic() + _LATE
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if time.monotonic() < self._until:
+            return
+        signal.signal(number, self._before)
+        if callable(self._before):
+            self._before(number, frame)
+        else:
+            os.kill(os.getpid(), number)
 
 
 #: The script of this process; a forked child of it must not write into its pipe.
