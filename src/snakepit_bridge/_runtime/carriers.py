@@ -70,6 +70,7 @@ def preload() -> None:
     """Import what `GrpcCarrier` needs, for workers that will be forked. If that fails, `open` fails in them and says why."""
     with contextlib.suppress(Exception):
         importlib.import_module("snakepit_bridge._runtime.grpc_server")
+        importlib.import_module("grpc._utilities")  # which it imports at its first use
 
 
 class StreamCarrier:

@@ -19,6 +19,7 @@ from ..wire.installed import is_installed
 from . import failures, fitness, template
 from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier, preload
 from .executor import Executor
+from .interpreter import is_free_threaded
 from .lifeline import Lifeline, end_everything
 from .loading import DEFAULT_REFERENCE, AdapterLoadError, LoadedAdapter, load
 from .logs import set_up_logging
@@ -107,6 +108,8 @@ def _run_template(options: Any) -> int:
     except (Exception, SystemExit) as error:
         template.tell(options.lifeline_fd, {"failed": _failure(error)})
         return 1
+    _facts()
+    is_free_threaded()  # what this looks up is read from a large module, once
     if options.preload_grpc:
         preload()
     refusal = fitness.refusal()
@@ -156,8 +159,7 @@ def _serve(executor: Executor, carrier: Any, reporter: "Optional[Reporter]") -> 
     except CarrierError as error:
         return _give_up(reporter, {"kind": error.kind, "message": str(error), "hint": error.hint, "traceback": ""})
     if reporter is not None:
-        facts = {"codecs": available_codecs(), "executable": sys.executable, "python": "%d.%d.%d" % sys.version_info[:3]}
-        reporter.say({"ready": endpoint, "pip": is_installed("pip"), **facts})
+        reporter.say({"ready": endpoint, **_facts()})
     else:
         print("ready %s" % endpoint, flush=True)
     try:
@@ -165,6 +167,13 @@ def _serve(executor: Executor, carrier: Any, reporter: "Optional[Reporter]") -> 
     finally:
         carrier.stop()
     return 0
+
+
+@functools.lru_cache(maxsize=None)  # a template has looked it up already for its workers
+def _facts() -> Dict[str, Any]:
+    """What the host is told of this interpreter."""
+    python = "%d.%d.%d" % sys.version_info[:3]
+    return {"codecs": available_codecs(), "pip": is_installed("pip"), "executable": sys.executable, "python": python}
 
 
 def prepare_process(hosted: bool) -> None:
