@@ -25,6 +25,7 @@ import pytest
 
 import snakepit
 from pool_helpers import Marks, all_ready, wait_until
+from snakepit._api import default
 from snakepit_bridge.wire.installed import install_command
 from test_channel_endpoint import taken_ports
 from test_cli import COMMAND, environment, run
@@ -42,8 +43,10 @@ def bare(tmp_path: pathlib.Path) -> str:
 
 
 @pytest.fixture
-def default_pool(leaves_nothing: object) -> Iterator[None]:
-    """The pool of the module's functions, ended after the test, and before it is seen whether something is left."""
+def default_pool(leaves_nothing: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The pool of the module's functions, which nobody has configured; ended after the test, before it is seen whether something is left."""
+    monkeypatch.setattr(default, "_adapter", None)
+    monkeypatch.setattr(default, "_settings", {})
     yield
     snakepit.shutdown()
 
