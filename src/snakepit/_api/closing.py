@@ -29,16 +29,9 @@ class OneClose:
         self._closer = threading.get_ident()
 
     def run(self, loop: LoopThread, engine: Engine, *, finish_unary: bool) -> None:
-        """Close an engine. Each Ctrl-C on the way makes it less patient: with calls that run, then with workers that clean up."""
+        """Close an engine, see `close_on`."""
         try:
-            loop.run(engine.close(finish_unary=finish_unary))
-        except BaseException:
-            try:
-                loop.run(engine.close())
-            except BaseException:
-                loop.run(engine.close(kill=True))
-                raise
-            raise
+            close_on(loop, engine, finish_unary=finish_unary)
         finally:
             self._over.set()
 
@@ -50,3 +43,19 @@ class OneClose:
         engine.draining.cut_off_from_elsewhere()
         if self._closer not in (None, threading.get_ident()) and not LoopThread.is_here():
             self._over.wait(self._bound + _BEYOND)
+
+
+def close_on(loop: LoopThread, engine: Engine, *, finish_unary: bool = False) -> None:
+    """Close an engine, from a thread that does not run its loop: it has ended when this returns or raises.
+
+    Each Ctrl-C on the way makes it less patient: with calls that run, then with workers that clean up.
+    """
+    try:
+        loop.run(engine.close(finish_unary=finish_unary))
+    except BaseException:
+        try:
+            loop.run(engine.close())
+        except BaseException:
+            loop.run(engine.close(kill=True))
+            raise
+        raise

@@ -24,7 +24,7 @@ from snakepit.config import Adapter, PoolSettings
 from . import open_pools
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
-from .closing import OneClose
+from .closing import OneClose, close_on
 from .future import CallFuture
 from .loop_thread import LoopThread
 from .options import Affinity, CallOptions, SessionHandle, id_in, prepare
@@ -89,8 +89,8 @@ class Pool(PoolBase):
         try:
             self._usable()  # after the line above, as `_close` does it the other way round: one of them sees the other
             loop.run(engine.start())
-        except BaseException:  # Ctrl-C too: what has been started must end before the loop does
-            loop.run(engine.close())
+        except BaseException:  # Ctrl-C too, and a second one: what has been started must end before the loop does
+            close_on(loop, engine)
             raise
         finally:
             self._beginning = None
