@@ -37,6 +37,11 @@ def hold(seconds: float) -> None:
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # with the GIL
 
 @tool
+def hold_and_tell(seconds: int) -> str:
+    left = ctypes.PyDLL(None).sleep(seconds)  # with the GIL; a signal cuts it short
+    return f"slept, {left} s too little"
+
+@tool
 def hold_for_ever() -> None:
     sum(range(10**13))  # a call into C that no signal cuts short
 
@@ -217,3 +222,23 @@ def test_the_command_is_told_how_long_to_wait(tmp_path: pathlib.Path) -> None:
     first, second = seen.read_text().splitlines()
     assert "--leave-after-silence 300" in first
     assert "--leave-after-silence" not in second
+
+
+def test_what_a_condemned_worker_still_says_does_not_count(tools: str) -> None:
+    """The look at its threads wakes its tool too early: that is no result; and the next call does not go to where it would die."""
+    with snakepit.Pool(tools, size=1, heartbeat=QUICK) as pool:
+        first = pool.submit("hold_and_tell", {"seconds": 30})
+        others = [pool.submit("pid") for _ in range(3)]
+        with pytest.raises(snakepit.WorkerCrashed, match="had not answered 2 heartbeats"):
+            first.result(20)
+        assert len({future.result(20) for future in others}) == 1
+        assert pool.stats().workers_ready == 1
+
+
+def test_the_rung_of_a_call_whose_worker_was_killed(tools: str) -> None:
+    """It is the kill, although the look at its threads let the tool return."""
+    with snakepit.Pool(tools, size=1, cancel_timeout=0.3) as pool:
+        with pytest.raises(snakepit.WorkerTimeout) as late:
+            pool.execute("hold_and_tell", {"seconds": 30}, timeout=0.2)
+        wait_until(lambda: late.value.rung != "pending", "the end of the ladder")
+        assert (late.value.rung, pool.stats().killed, dict(pool.stats().rungs)) == ("kill", 1, {"kill": 1})

@@ -178,12 +178,11 @@ class Dispatcher:
         if patience is not None and not call.worker_id and not call.over:
             call.timers.append(self._loop.call_later(patience, self._queue_time_passed, call, patience, call.runs))
 
-    def condemn(self, worker: Worker, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
-        """End a worker, with what it runs; what waits for it alone is told or moves on. See `Worker.condemn`."""
-        removal = self._scheduler.retire_worker(worker.id)  # first: a call that came now would die with it
+    def condemned(self, worker: Worker, reason: str) -> None:
+        """A worker is about to be killed, with what it runs; what waits for it alone is told or moves on."""
+        removal = self._scheduler.retire_worker(worker.id)
         self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
         self._move(removal.stranded)
-        worker.condemn(reason, look=look, softly=softly)
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
@@ -324,7 +323,7 @@ class Dispatcher:
 
     def _leave_if_idle(self, worker: Worker) -> None:
         if worker.tainted and not worker.running:
-            self.condemn(worker, "a cancelled call was interrupted where it may have held a lock, which nobody would get any more")
+            worker.condemn("a cancelled call was interrupted where it may have held a lock, which nobody would get any more")
         elif worker.retiring and not worker.running:
             removal = self._scheduler.retire_worker(worker.id)
             self._sessions.worker_lost(worker.id, removal.lost_sessions, f"the worker was recycled: {worker.retiring}")
@@ -366,7 +365,7 @@ class Dispatcher:
             self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
 
     def _end_worker(self, worker: Worker, reason: str, softly: float) -> None:
-        self.condemn(worker, reason, look=True, softly=softly)
+        worker.condemn(reason, look=True, softly=softly)
 
     def _taint(self, worker: Worker) -> None:
         """A lock may be held there for good: it gets no further call, and is replaced when those it runs have ended."""

@@ -296,6 +296,10 @@ class Engine:
         elif isinstance(event, frames.Unknown):
             _log.warning("%s sent a frame of unknown kind %r, which is ignored; is its snakepit-bridge newer?", worker.id, event.kind)
 
+    def worker_condemned(self, worker: Worker, reason: str) -> None:
+        """A worker is about to be killed: it gets no further call."""
+        self._calls.condemned(worker, reason)
+
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they."""
         self._calls.worker_lost(worker, death, retry=not self._closing)

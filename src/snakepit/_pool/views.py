@@ -67,7 +67,7 @@ class Views:
         workers, condition = self._workers(), self._condition()
         return PoolStats(
             size=self._config.size,
-            workers_ready=sum(worker.state is State.READY and worker.serving.done() for worker in workers),
+            workers_ready=sum(worker.serves for worker in workers),
             spares=self._supervisor.spares,
             restarts=self._supervisor.restarts,
             recycled=self._supervisor.recycled,

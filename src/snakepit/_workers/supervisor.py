@@ -59,6 +59,8 @@ class Listener(Protocol):
 
     def worker_event(self, worker: Worker, event: HostEvent) -> None: ...
 
+    def worker_condemned(self, worker: Worker, reason: str) -> None: ...
+
     def worker_lost(self, worker: Worker, death: Death) -> None: ...
 
     def worker_worn(self, worker: Worker, reason: str) -> None: ...
@@ -158,7 +160,15 @@ class Supervisor:
 
     def _new_worker(self, worker_id: str) -> Worker:
         spec = self._spec_for(worker_id or f"worker-{next(self._numbers)}")
-        worker = Worker(spec, self._launcher, self._settings.output, self._settings.redactor, self._event, self._settings.trace)
+        worker = Worker(
+            spec,
+            self._launcher,
+            self._settings.output,
+            self._settings.redactor,
+            self._event,
+            self._listener.worker_condemned,
+            self._settings.trace,
+        )
         self.workers[worker.id] = worker
         return worker
 

@@ -49,7 +49,7 @@ class Worker:
 
     Args:
         redactor: masks secrets in what it prints.
-        on_event: called with each event of its channel.
+        on_event: called with each event of its channel. on_condemned: called with why it is about to be killed, before it is.
         trace: the calls whose frames are logged.
 
     Attributes:
@@ -72,6 +72,7 @@ class Worker:
         output: OutputSetting,
         redactor: Redactor,
         on_event: Callable[[Worker, frames.HostEvent], None],
+        on_condemned: Callable[[Worker, str], None],
         trace: Sequence[str] = (),
     ) -> None:
         self.id = spec.worker_id
@@ -87,6 +88,7 @@ class Worker:
         self._redactor = redactor
         self._output = WorkerOutput(spec.worker_id, output, redactor, self.secrets, self._correlation_id)
         self._on_event = on_event
+        self._on_condemned = on_condemned
         self._trace = FrameTrace(trace, spec.worker_id, redactor, self.secrets) if trace else None
         self._process: Process | None = None
         self._connection: Connection | None = None
@@ -215,7 +217,9 @@ class Worker:
         return self._connection
 
     def condemn(self, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
-        """Kill it; `lost` will say the reason.
+        """Kill it; `lost` will say the reason. From here on nothing that comes from it counts.
+
+        It gets no call any more, and what it says is dropped: the look may wake a tool out of a system call, whose result is then wrong.
 
         Args:
             look: first see where its threads are, which takes a tenth of a second at most.
@@ -224,6 +228,7 @@ class Worker:
         process = self._process
         if not self.condemned and process is not None:
             self.condemned = reason
+            self._on_condemned(self, reason)
 
             def kill(stacks: str) -> None:
                 self._stacks = stacks
@@ -257,6 +262,12 @@ class Worker:
         """End its process as if that had happened by itself; from any thread."""
         if self._process is not None:
             self._process.kill()
+
+    @property
+    def serves(self) -> bool:
+        """Does it take calls? Not a spare, nor one that is about to end or has ended."""
+        ended = self._closed.done() or (self._process is not None and self._process.exited.done())
+        return self.state is State.READY and self.serving.done() and not self.condemned and not ended
 
     async def lost(self) -> Death:
         """Wait until the process or its channel has ended; how."""
@@ -331,7 +342,7 @@ class Worker:
     def _take(self, event: frames.HostEvent) -> None:
         self.words += 1
         self.heard = time.monotonic()
-        if isinstance(event, frames.Pong):
+        if isinstance(event, frames.Pong) or (self.condemned and not isinstance(event, frames.Hello | frames.Bye)):
             return
         if isinstance(event, frames.Stacks):
             self.asked_stacks.told(event)
