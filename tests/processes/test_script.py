@@ -394,6 +394,29 @@ snakepit.run_as_script(main)
     assert "Traceback" not in err
 
 
+def test_main_may_store_what_it_has_got(marks: Marks) -> None:
+    """Its time begins when the call that does not stop no longer holds it up, where it leaves the pool's block."""
+    process = started(
+        """
+def main():
+    try:
+        with snakepit.Pool("pool_tools:PoolTools", size=1, cancel_timeout=1.0) as pool:
+            pids(pool)
+            pool.submit("swallow", {"folder": folder}, timeout=None).result()
+    except snakepit.PoolDraining:
+        time.sleep(0.2)
+        print("stored", flush=True)
+
+snakepit.run_as_script(main, drain_timeout=0.3, leave_timeout=0.8)
+""",
+        marks,
+    )
+    marks.wait("started")
+    process.send_signal(signal.SIGTERM)
+    code, lines, _ = ended(process)
+    assert (code, lines) == (143, ["stored"])
+
+
 def test_an_ignored_signal_stays_ignored(marks: Marks) -> None:
     """As `nohup` and the shell's `&` have it for Ctrl-C."""
     process = started("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + _ONE_CALL, marks)

@@ -52,7 +52,8 @@ def run_as_script(main: Callable[[], Any], *, drain_timeout: float = 20.0, leave
     """Run a script's `main`, sync or async, and close the pools that it leaves open.
 
     On SIGTERM or SIGINT (Ctrl-C) all pools drain: calls that run or wait end, new ones and new pools are refused (`PoolDraining`).
-    When they have, or `drain_timeout` is over, `main` has `leave_timeout` to end by itself. Then it is ended: by SystemExit, or, if it is
+    When they have, or `drain_timeout` is over, `main` has `leave_timeout` to end by itself, not counting what calls that do not stop
+    hold it up (`cancel_timeout`). Then it is ended: by SystemExit, or, if it is
     async, by being cancelled. All pools are closed, and the script exits with 143 (SIGTERM) or 130 (SIGINT). A second
     signal skips all waiting and kills the workers.
 
@@ -208,7 +209,7 @@ class _Script:
         open_pools.stop()
         _log.warning("%s: calls have %g s to end; a second signal ends them at once", self._signal.name, self._drain_timeout)
         self._drain()
-        if not self._wait("_has_left", self._leave_timeout, hasty=True):
+        if not self._wait("_has_left", self._leave_timeout + _cut_off_seconds(), hasty=True):
             self._interrupt()
         open_pools.close_all(_close_seconds())
         self._tell("_closed")
@@ -261,6 +262,11 @@ class _Script:
         with self._news:
             self._news.wait_for(lambda: getattr(self, what) or (hasty and self._in_haste), seconds)
             return bool(getattr(self, what))
+
+
+def _cut_off_seconds() -> float:
+    """How long calls that were cut off may still hold main up, where it leaves the `with` block of their pool."""
+    return max((pool._config.cancel_timeout for pool in open_pools.open_pools() if pool.stats().running), default=0.0)
 
 
 def _close_seconds() -> float:
