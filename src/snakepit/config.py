@@ -249,15 +249,15 @@ def _seconds(name: str, value: Any) -> float | None:
     return check_timeout(name, value, optional=False)
 
 
-def _whole(low: int, high: int | None = None, *, optional: bool = False) -> Callable[[str, Any], int | None]:
+def _whole(low: int, high: int | None = None, *, optional: bool = False, unit: str = "") -> Callable[[str, Any], int | None]:
     def check(name: str, value: Any) -> int | None:
         if value is None and optional:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
             bounds = f"from {low} to {high}" if high is not None else f"of at least {low}"
-            raise ConfigurationError(
-                f"{name} is {value!r}; allowed is a whole number {bounds}" + (" or None" if optional else ""), field=name, value=value
-            )
+            allowed = f"a whole number{f' of {unit}' if unit else ''} {bounds}{' or None' if optional else ''}"
+            hint = "200 MiB are 200 * 1024**2" if unit == "bytes" and isinstance(value, str) else ""
+            raise ConfigurationError(f"{name} is {value!r}; allowed is {allowed}", hint=hint, field=name, value=value)
         return value
 
     return check
@@ -365,8 +365,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "close_timeout": _seconds,
     "max_calls": _whole(1, optional=True),
     "max_age": check_timeout,
-    "max_memory": _whole(1024 * 1024, optional=True),
-    "memory_limit": _whole(1024 * 1024, optional=True),
+    "max_memory": _whole(1024 * 1024, optional=True, unit="bytes"),
+    "memory_limit": _whole(1024 * 1024, optional=True, unit="bytes"),
     "max_restarts": _whole(0),
     "restart_window": _seconds,
     "retry": check_retry,

@@ -59,9 +59,13 @@ def test_one_of_them_is_killed(tmp_path: pathlib.Path, victim: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["keeper", "guardian"])
-def test_the_pool_goes_on_after_the_guardian_is_killed(begun: pathlib.Path, victim: str) -> None:
-    """Calls fail by name, and a new guardian starts new workers."""
-    with snakepit.Pool(TOOLS, size=2, worker_output="discard") as pool:
+def test_the_pool_goes_on_after_the_guardian_is_killed(
+    begun: pathlib.Path, victim: str, caplog: pytest.LogCaptureFixture, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls fail by name, and a new guardian starts new workers, in the directory that is there still; the log says what has happened."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with snakepit.Pool(TOOLS, size=2, worker_output="discard", protocol="grpc") as pool:
         futures = misbehaving(pool, begun, "grandchild with a session of its own", "detached by two forks")
         (keeper,) = keepers(os.getpid())
         pids = family(keeper)
@@ -72,7 +76,10 @@ def test_the_pool_goes_on_after_the_guardian_is_killed(begun: pathlib.Path, vict
                 future.result(5)
         assert pool.execute("add", {"a": 1, "b": 2}) == 3
         assert keeper not in keepers(os.getpid())
+        assert list(tmp_path.glob("snakepit-*"))
     assert keepers(os.getpid()) == []
+    assert "the guardian of this pool's workers was killed" in caplog.text
+    assert "a worker did not start" not in caplog.text
 
 
 @pytest.mark.parametrize(

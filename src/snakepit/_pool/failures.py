@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from snakepit._workers.ends import Death, StartFailure
+from snakepit._workers.stacks import innermost
 from snakepit.errors import (
     AdapterError,
     CallCancelled,
@@ -233,7 +234,9 @@ def closed_under(call: Call) -> PoolClosed:
 
 def broken(cause: SnakepitError) -> PoolBroken:
     """The pool has given up starting workers."""
-    return PoolBroken(f"the pool is broken: its workers do not start any more: {cause.message}", hint=cause.hint, **cause.details)
+    then = "when that is mended, make a new pool: this one has given up for good"
+    hint = f"{cause.hint}; {then}" if cause.hint else then
+    return PoolBroken(f"the pool is broken: its workers do not start any more: {cause.message}", hint=hint, **cause.details)
 
 
 def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> SnakepitError:
@@ -245,7 +248,9 @@ def crashed(call: Call, worker_id: str, pid: int | None, death: Death) -> Snakep
         where |= {"retried": dict(call.retried), "runs": call.runs}
     if death.exit_code is None and death.signal is None:
         return ChannelError(f"{worker_id} was lost while it ran {call.tool!r}: {death.cause}{lines}", **where)
-    message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{lines}"
+    place = innermost(death.stacks)
+    at = f"; its main thread was in {place}" if place else ""
+    message = f"{worker_id} (pid {pid}) died while it ran {call.tool!r}: {death.cause}{at}{lines}"
     return WorkerCrashed(message, exit_code=death.exit_code, signal=death.signal, **where)
 
 
@@ -269,4 +274,5 @@ def start_error(failure: StartFailure) -> SnakepitError:
         return ProtocolUnavailable(failure.message, code=failure.code, hint=failure.hint)
     if failure.kind == "listen":
         return ConfigurationError(failure.message, hint=failure.hint)
-    return PoolStartFailed(failure.message + lines, hint=failure.hint, stderr=failure.stderr, stacks=failure.stacks)
+    hint = failure.hint or "`snakepit doctor --adapter A` starts one worker by itself, and shows all that it says"
+    return PoolStartFailed(failure.message + lines, hint=hint, stderr=failure.stderr, stacks=failure.stacks)

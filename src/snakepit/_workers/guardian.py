@@ -22,8 +22,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from snakepit.telemetry.logs import library_logger
+
 from . import guardian_program
 from .our_ends import our_ends
+
+_log = library_logger("snakepit.pool")
 
 #: How long the guardian may take to end all that is left when the pool closes, before it is killed (seconds).
 _END_SECONDS = 3.0
@@ -234,6 +238,7 @@ class Guardian:
         """It was killed: the kernel kills its workers. What they have left is found by its mark."""
         process, wards = self._process, list(self._wards.values())
         self._forget()
+        _log.warning("the guardian of this pool's workers was killed: they have ended with it, and a new one starts others")
         for ward in wards:
             if ward.pid is None:
                 ward.on_failed(OSError(errno.EPIPE, "the guardian has ended"))

@@ -188,7 +188,7 @@ class Guardian:
         self.host_end = _end_of(host_pid)
         self.run = run
         self.marker = f"{MARKER}={run}:{self.pid}:{born(self.pid)}:{boot()}"
-        self.gone = False
+        self.gone = self.host_lives = False
         self.swept = False
 
     def serve(self, woken: int) -> None:
@@ -202,6 +202,7 @@ class Guardian:
                 self.swept = True
                 signal_all(leftovers(self.run), _signal.SIGKILL)
             if self.host_end in ready or self.keeper in ready:
+                self.host_lives = self.host_end not in ready
                 return
             if woken in ready:
                 os.read(woken, 4096)
@@ -331,10 +332,10 @@ class Guardian:
             self.gone = True
 
     def leave(self) -> None:
-        """The host is gone: end everything, and remove what it can no longer remove itself."""
+        """The host is gone, or the keeper: end everything, and remove what the host can no longer remove itself."""
         self.host.close()
         end_everything()
-        if self.directories:
+        if self.directories and not self.host_lives:
             import shutil
 
             for directory in self.directories:

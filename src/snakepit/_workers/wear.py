@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .worker import Worker
 
+_MIB = 1024 * 1024
 #: How often memory is looked at where it has a limit (seconds).
 _LOOK_SECONDS = 0.5
 #: Workers that started together are not all replaced together: each lives a little less than it may.
@@ -35,6 +36,7 @@ async def _watch_memory(worker: Worker, limit: int) -> None:
     while True:
         held = worker.memory(asyncio.get_running_loop().time())
         if held > limit:
-            worker.condemn(f"killed because it held {held} bytes of memory, more than its limit of {limit}", look=True)
+            told = f"it held {held / _MIB:.0f} MiB of memory, and memory_limit is {limit / _MIB:.0f} MiB"
+            worker.condemn(f"killed because {told} ({limit} bytes)", look=True)
             return
         await asyncio.sleep(_LOOK_SECONDS)

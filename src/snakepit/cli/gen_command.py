@@ -47,6 +47,8 @@ class GenAdapterCommand(Command):
         for path in paths:
             self.output.line(f"wrote {path}")
         say("try them:\n" + "\n".join(f"  {line}" for line in tries))
+        if importlib.util.find_spec("pytest") is None:
+            say("pytest is not installed here: python -m pip install pytest")
 
     def _check(self, names: Names, paths: list[pathlib.Path]) -> None:
         if not self._folder.is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -16,6 +16,10 @@ from .hosts import Seen
 
 _COLOURS = {"ok": "bold green", "degraded": "bold yellow", "failing": "bold red"}
 _RIGHT = frozenset({"PID", "UP", "MEMORY", "CALLS", "HEARD", "AGE", "CHUNKS"})
+
+
+#: Columns that are never made narrower than what stands in them.
+_WHOLE = frozenset({"PID", "WORKER", "CALL"})
 
 
 def drawn(seen: Seen, nothing: str, ending: str) -> Group:
@@ -43,11 +47,13 @@ def _pool(told: dict[str, Any]) -> list[RenderableType]:
     return [title, *(Padding(part, (0, 0, 0, 2)) for part in parts)]
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading in headings:
+    for number, heading in enumerate(headings):
         right = heading in _RIGHT
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "TOOL", overflow="fold")
+        # Of a number, half of it would be another one.
+        least = max((len(cells[number]) for cells in rows), default=0) if heading in _WHOLE else None
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "TOOL", overflow="fold", min_width=least)
     for cells in rows:
         stuck = any(cell.endswith((", stuck", ", cancelled")) for cell in cells)
         table.add_row(*map(Text, cells), style="yellow" if stuck else "")
