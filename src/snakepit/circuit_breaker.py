@@ -19,11 +19,11 @@ class CircuitBreaker:
     """After so many failures within a while, calls are refused at once (`CircuitOpen`), until one that is let through ends well.
 
     Failures are crashes, calls that reached their deadline in a worker, and calls for which a worker had to be killed. What callers
-    cancel, and what never reached a worker, says nothing of a tool.
+    cancel, and what never reached a worker, says nothing of a tool; nor do calls that had begun before the circuit opened.
 
     Attributes:
         failures: so many within `window` seconds open the circuit.
-        recovery: seconds until one call is let through, to see whether the tool is well again.
+        recovery: seconds until one call is let through, to see whether the tool is well again; another, while that runs for longer.
         scope: "tool": each tool has a circuit of its own. "pool": one for all.
         tool_errors: exceptions that tools raise count too: all of them (True), or these classes or names, as `RetryPolicy.errors` has them.
     """

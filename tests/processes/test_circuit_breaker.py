@@ -48,6 +48,16 @@ def wait(folder: str, stubborn: bool = False) -> str:
     return "gone"
 
 @tool
+def slow(folder: str, name: str) -> str:
+    mended = (pathlib.Path(folder) / "mended").exists()
+    (pathlib.Path(folder) / (name + "-began")).touch()
+    while not (pathlib.Path(folder) / name).exists():
+        time.sleep(0.01)
+    if not mended:
+        raise ConnectionError("the model is away")
+    return "well"
+
+@tool
 def fine() -> int:
     return 1
 """
@@ -136,6 +146,53 @@ def test_only_one_probe_at_a_time(tools: str, marks: Marks) -> None:
         wait_until(lambda: pool.stats().cancelled == 1, "the cancel")
         assert pool.execute("fine") == 1
         assert circuit(pool).state == "closed"
+
+
+def test_a_tool_that_takes_longer_than_the_recovery(tools: str, marks: Marks) -> None:
+    """Further calls are let through meanwhile; the first that ends well closes the circuit, whichever it is."""
+    with pool_of(tools, {"failures": 1, "recovery": 0.2, "tool_errors": True}, size=2) as pool:
+        all_ready(pool)
+        marks.say("first")
+        with pytest.raises(snakepit.ToolError):
+            pool.execute("slow", {"folder": marks.text, "name": "first"})
+        marks.say("mended")
+        probes = []
+        for name in ("older", "newer"):
+            wait_until(lambda: time.time() >= circuit(pool, "slow").until, "the recovery")
+            probes.append(pool.submit("slow", {"folder": marks.text, "name": name}))
+            marks.wait(f"{name}-began")
+        marks.say("older")
+        assert probes[0].result(10) == "well"
+        assert circuit(pool, "slow").state == "closed"
+        marks.say("newer")
+        assert probes[1].result(10) == "well"
+        assert circuit(pool, "slow").state == "closed"
+
+
+def test_calls_from_before_it_opened_say_nothing(tools: str, marks: Marks) -> None:
+    """One that fails while another is let through does not keep that one from closing the circuit, and does not open it again later."""
+    with pool_of(tools, {"failures": 1, "recovery": 0.2, "tool_errors": True}, size=4) as pool:
+        all_ready(pool)
+        stale = [pool.submit("slow", {"folder": marks.text, "name": name}) for name in ("early", "late")]
+        for name in ("early", "late"):
+            marks.wait(f"{name}-began")
+        marks.say("first")
+        with pytest.raises(snakepit.ToolError):
+            pool.execute("slow", {"folder": marks.text, "name": "first"})
+        marks.say("mended")
+        wait_until(lambda: circuit(pool, "slow").state == "half_open", "the recovery")
+        probe = pool.submit("slow", {"folder": marks.text, "name": "probe"})
+        marks.wait("probe-began")
+        marks.say("early")
+        with pytest.raises(snakepit.ToolError):
+            stale[0].result(10)
+        marks.say("probe")
+        assert probe.result(10) == "well"
+        assert circuit(pool, "slow").state == "closed"
+        marks.say("late")
+        with pytest.raises(snakepit.ToolError):
+            stale[1].result(10)
+        assert circuit(pool, "slow").state == "closed"
 
 
 def test_what_a_caller_cancels_does_not_count(tools: str, marks: Marks) -> None:

@@ -18,17 +18,17 @@ def _open(**settings: Any) -> Circuit:
     """A circuit that has opened at 0."""
     circuit = Circuit(CircuitBreaker(**{"failures": 1, "recovery": 10.0, **settings}))
     assert circuit.admit(1, 0.0)
-    assert circuit.failed("it fell", 0.0)
+    assert circuit.failed("it fell", 0.0, 0.0)
     return circuit
 
 
 def test_it_opens_after_so_many_failures_within_the_window() -> None:
     """Not by those that lie longer back, and successes between them do not count."""
     circuit = Circuit(CircuitBreaker(failures=3, window=10.0))
-    assert [circuit.failed("x", now) for now in (0.0, 5.0, 11.0)] == [False] * 3
-    circuit.succeeded(1)
+    assert [circuit.failed("x", now, now) for now in (0.0, 5.0, 11.0)] == [False] * 3
+    assert not circuit.succeeded(11.0)
     assert circuit.state(11.0) == "closed"
-    assert circuit.failed("y", 12.0)
+    assert circuit.failed("y", 12.0, 12.0)
     assert (circuit.state(12.0), circuit.cause, circuit.count(12.0)) == ("open", "y", 3)
 
 
@@ -37,7 +37,8 @@ def test_while_it_is_open_calls_are_refused() -> None:
     circuit = _open()
     assert [circuit.admit(number, 9.9) for number in range(3)] == [False] * 3
     assert circuit.refused == 3
-    assert not circuit.failed("late", 5.0)
+    assert not circuit.failed("late", -1.0, 5.0)
+    assert not circuit.failed("it had waited in the queue", 1.0, 5.0)
     assert circuit.until == 10.0
 
 
@@ -47,12 +48,11 @@ def test_one_call_is_let_through() -> None:
     assert circuit.state(10.0) == "half_open"
     assert [circuit.admit(number, 10.0) for number in (7, 8, 9)] == [True, False, False]
     assert circuit.state(10.0) == "half_open"
-    assert not circuit.succeeded(8)
-    assert circuit.succeeded(7)
+    assert circuit.succeeded(10.0)
     assert (circuit.state(11.0), circuit.count(11.0), circuit.admit(10, 11.0)) == ("closed", 0, True)
     circuit = _open(failures=1)
     assert circuit.admit(7, 10.0)
-    assert circuit.failed("again", 12.0)
+    assert circuit.failed("again", 10.0, 12.0)
     assert (circuit.state(12.0), circuit.until) == ("open", 22.0)
 
 
@@ -64,60 +64,121 @@ def test_a_probe_that_shows_nothing() -> None:
     assert circuit.admit(8, 11.0)
     assert not circuit.admit(9, 20.9)
     assert circuit.admit(10, 21.0)
-    assert not circuit.succeeded(8)
-    assert circuit.succeeded(10)
+
+
+def test_a_tool_that_takes_longer_than_the_recovery() -> None:
+    """Whichever of the calls that were let through ends well first closes the circuit: the older ones end before the newest."""
+    circuit = _open()
+    assert [circuit.admit(number, 10.0 * number) for number in (1, 2, 3)] == [True] * 3
+    assert circuit.succeeded(10.0)
+    assert circuit.state(31.0) == "closed"
+
+
+def test_an_older_probe_fails() -> None:
+    """The circuit is open for longer; a call that was let through after it still closes it, one from before it does not."""
+    circuit = _open()
+    assert [circuit.admit(number, 10.0 * number) for number in (1, 2, 3)] == [True] * 3
+    assert circuit.failed("still away", 20.0, 31.0)
+    assert (circuit.state(31.0), circuit.until) == ("open", 41.0)
+    assert not circuit.succeeded(10.0)
+    assert circuit.succeeded(30.0)
+    assert circuit.state(32.0) == "closed"
+
+
+def test_calls_from_before_it_opened() -> None:
+    """They say nothing: neither to the circuit that is open, nor while a call is let through, nor after that has closed it."""
+    circuit = _open()
+    assert not circuit.succeeded(-1.0)
+    assert circuit.admit(7, 10.0)
+    assert not circuit.failed("late", -1.0, 10.5)
+    assert circuit.state(11.0) == "half_open"
+    assert circuit.succeeded(10.0)
+    assert not circuit.failed("later", -1.0, 12.0)
+    assert (circuit.state(12.0), circuit.count(12.0), circuit.cause) == ("closed", 0, "it fell")
+
+
+def test_a_call_that_waited_when_it_opened() -> None:
+    """It began later, and closes the circuit by ending well, as any."""
+    circuit = _open()
+    assert circuit.succeeded(1.0)
+    assert circuit.state(2.0) == "closed"
 
 
 class Breaker(RuleBasedStateMachine):
-    """Calls that begin and end in any order, against the plainest model of a breaker."""
+    """Calls that wait, begin and end in any order, against the plainest model of a breaker."""
 
     def __init__(self) -> None:
         super().__init__()
         self.settings = CircuitBreaker(failures=3, window=20.0, recovery=10.0)
         self.circuit = Circuit(self.settings)
         self.now, self.number = 0.0, 0
-        self.running: set[int] = set()
-        self.failures: list[float] = []
-        self.probe: int | None = None
+        self.waiting: set[int] = set()
+        self.running: dict[int, float] = {}  # since when
+        self.failures: list[float] = []  # that counted, since it was last closed
+        self.shut, self.heard = False, -1.0  # heard: the opening, or when the last call that failed after it began
+        self.probe, self.let_through = 0, -100.0
 
-    @rule(seconds=st.floats(0, 15))
+    @rule(seconds=st.floats(0.001, 15))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
     @rule()
     def a_call_comes(self) -> None:
         self.number += 1
-        before = self.circuit.state(self.now)
         until = self.circuit.until
+        assert self.shut == (until is not None) == (self.circuit.state(self.now) != "closed")
         admitted = self.circuit.admit(self.number, self.now)
-        assert admitted == (before == "closed" or (until is not None and self.now >= until))
+        assert admitted == (until is None or self.now >= until)
         if admitted:
-            self.running.add(self.number)
-            if before != "closed":
-                self.probe = self.number
+            self.waiting.add(self.number)
+            if self.shut:
+                assert self.now >= self.let_through + self.settings.recovery, "one at a time, unless that takes longer than a recovery"
+                self.probe, self.let_through = self.number, self.now
+
+    @precondition(lambda self: self.waiting)
+    @rule(which=st.integers(0, 100))
+    def a_call_begins(self, which: int) -> None:
+        call = sorted(self.waiting)[which % len(self.waiting)]
+        self.waiting.discard(call)
+        self.running[call] = self.now
+
+    @precondition(lambda self: self.waiting or self.running)
+    @rule(which=st.integers(0, 100))
+    def a_call_is_cancelled(self, which: int) -> None:
+        calls = sorted(self.waiting | self.running.keys())
+        call = calls[which % len(calls)]
+        self.waiting.discard(call)
+        self.running.pop(call, None)
+        self.circuit.left(call, self.now)
+        if call == self.probe:
+            self.let_through = -100.0
 
     @precondition(lambda self: self.running)
-    @rule(how=st.sampled_from(["well", "badly", "cancelled"]), which=st.integers(0, 100))
-    def a_call_ends(self, how: str, which: int) -> None:
+    @rule(well=st.booleans(), which=st.integers(0, 100))
+    def a_call_ends(self, well: bool, which: int) -> None:
         call = sorted(self.running)[which % len(self.running)]
-        self.running.discard(call)
-        before = self.circuit.state(self.now)
-        if how == "well":
-            closed = self.circuit.succeeded(call)
-            assert closed == (before != "closed" and call == self.probe)
-            if closed:
-                self.probe, self.failures = None, []
-        elif how == "cancelled":
-            self.circuit.left(call, self.now)
-            if call == self.probe:
-                self.probe = None
+        began = self.running.pop(call)
+        before = self.circuit.until, self.circuit.state(self.now), self.circuit.count(self.now)
+        tells = began >= self.heard
+        if well:
+            assert self.circuit.succeeded(began) == (self.shut and tells)
+            if self.shut and tells:
+                self.shut, self.failures, self.probe, self.let_through = False, [], 0, -100.0
+            return
+        opened = self.circuit.failed("x", began, self.now)
+        if not tells:
+            assert not opened
+            assert before == (self.circuit.until, self.circuit.state(self.now), self.circuit.count(self.now))
+        elif self.shut:
+            self.heard = began
+            assert opened == (before[1] == "half_open")
         else:
-            self.failures.append(self.now)
-            opened = self.circuit.failed("x", self.now)
-            recent = [then for then in self.failures if self.now - then <= self.settings.window]
-            assert opened == (before == "half_open" or (before == "closed" and len(recent) >= self.settings.failures))
+            self.failures = [*(then for then in self.failures if self.now - then <= self.settings.window), self.now]
+            assert opened == (len(self.failures) >= self.settings.failures)
             if opened:
-                self.probe = None
+                self.shut, self.heard = True, self.now
+        if opened:
+            self.probe = 0
 
     @invariant()
     def it_never_stays_shut(self) -> None:

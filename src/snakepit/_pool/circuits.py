@@ -7,6 +7,7 @@ tells the time.
 from __future__ import annotations
 
 import collections
+import math
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -25,6 +26,9 @@ _log = library_logger("snakepit.pool")
 class Circuit:
     """One circuit. Pure: the caller tells it the time, in seconds on a clock that never goes back.
 
+    What a call shows is how the tool was when the call began: calls that had begun before the circuit opened say nothing of what
+    is now, while any that began later closes it by ending well, however many have been let through since.
+
     Attributes:
         cause: of the last failure. refused: how many calls it has refused.
         until: until when calls are refused; None: it is closed. Past: the next call is let through, to see.
@@ -33,7 +37,8 @@ class Circuit:
     def __init__(self, settings: CircuitBreaker) -> None:
         self._settings = settings
         self._failures: collections.deque[float] = collections.deque(maxlen=settings.failures)
-        self._probe: int | None = None  # the call that was let through
+        self._probe: int | None = None  # the call that was let through last
+        self._since = -math.inf  # calls that began before say nothing: when it opened, or the last that failed later began
         self.cause = ""
         self.refused = 0
         self.until: float | None = None
@@ -59,21 +64,27 @@ class Circuit:
         self._probe, self.until = call_id, now + self._settings.recovery
         return True
 
-    def failed(self, cause: str, now: float) -> bool:
-        """A call failed. Is the circuit open by that, where it was not?"""
+    def failed(self, cause: str, began: float, now: float) -> bool:
+        """A call that began then has failed. Is the circuit open by that, where it was not?"""
+        if began < self._since:
+            return False
         self.cause = cause
-        if self.until is not None and self._probe is None and now < self.until:
-            return False  # a call that had begun before
+        if self.until is not None:
+            self._since = began
+            if self._probe is None and now < self.until:
+                return False  # it waited in the queue when the circuit opened
         self.count(now)
         self._failures.append(now)
-        if self.until is None and len(self._failures) < self._settings.failures:
-            return False
+        if self.until is None:
+            if len(self._failures) < self._settings.failures:
+                return False
+            self._since = now
         self._probe, self.until = None, now + self._settings.recovery
         return True
 
-    def succeeded(self, call_id: int) -> bool:
-        """A call ended well. Is the circuit closed by that?"""
-        if self.until is None or call_id != self._probe:
+    def succeeded(self, began: float) -> bool:
+        """A call that began then has ended well. Is the circuit closed by that?"""
+        if self.until is None or began < self._since:
             return False
         self._probe = self.until = None
         self._failures.clear()
@@ -90,7 +101,7 @@ class Circuits:
 
     Args:
         settings: None: there are none.
-        clock: seconds on the loop's clock.
+        clock: seconds, on the clock of `Call.began`.
     """
 
     def __init__(self, settings: CircuitBreaker | None, clock: Callable[[], float]) -> None:
@@ -116,7 +127,7 @@ class Circuits:
         circuit = None if call.blamed else self._of(call)
         if circuit is not None:
             call.blamed = True
-            if circuit.failed(cause, self._clock()) and self._settings is not None:
+            if circuit.failed(cause, call.began, self._clock()) and self._settings is not None:
                 recovery = self._settings.recovery
                 _log.warning(
                     "%s is refused for %g s after %d failed calls, the last: %s", self._named(call), recovery, circuit.count(0.0), cause
@@ -132,7 +143,7 @@ class Circuits:
             circuit.left(call.id, self._clock())
         elif verdict:
             self.failed(call, verdict)
-        elif circuit.succeeded(call.id):
+        elif circuit.succeeded(call.began):
             _log.info("%s is well again", self._named(call))
 
     def infos(self) -> tuple[CircuitInfo, ...]:

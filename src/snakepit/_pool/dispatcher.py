@@ -54,7 +54,7 @@ class Dispatcher:
         call_left: Callable[[Call], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.circuits = Circuits(config.circuit_breaker, self._loop.time)
+        self.circuits = Circuits(config.circuit_breaker, time.monotonic)
         self.ledger = Ledger(redactor, self.circuits.ended)
         self._config = config
         self._scheduler = scheduler
