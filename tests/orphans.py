@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from snakepit._workers.guardian_program import below, born, children, signal_all
+from snakepit._workers.guardian_proc import below, born, children, signal_all
 
 TOOLS = str(pathlib.Path(__file__).with_name("nasty_tools.py"))
 #: All that is below must have gone after so long (seconds).

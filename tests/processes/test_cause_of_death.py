@@ -331,3 +331,17 @@ def test_a_worker_that_runs_out_of_memory(tools: str, tmp_path: pathlib.Path) ->
         )
     assert "SIGKILL out of memory: the kernel killed it, or another process of its memory cgroup" in done.stdout, done.stdout + done.stderr
     assert "died while it ran 'grow': killed by SIGKILL; out of memory" in done.stdout
+
+
+def test_one_kill_of_the_kernel_is_told_of_one_process(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one that somebody kills has not run out of memory because another one had."""
+    counter = tmp_path / "memory.events"
+    counter.write_text("oom_kill 3\n")
+    monkeypatch.setattr(oom, "_counter_of", lambda _pid: counter)
+    monkeypatch.setattr(oom, "_MACHINE", tmp_path / "none")
+    first, second, third = oom.oom_counts(), oom.oom_counts(), oom.oom_counts()
+    assert first.evidence() == ""
+    counter.write_text("oom_kill 5\n")
+    assert "out of memory" in first.evidence()
+    assert "out of memory" in second.evidence()
+    assert third.evidence() == ""

@@ -14,7 +14,7 @@ import pytest
 
 import snakepit
 from pool_helpers import wait_until
-from snakepit._workers import guardian_program
+from snakepit._workers import guardian_proc
 from test_cli import COMMAND, environment, run
 
 pytestmark = [
@@ -50,9 +50,9 @@ def test_few_open_files() -> None:
 
 def test_processes_of_a_dead_run() -> None:
     """A process that bears the mark of a guardian that is gone is named; one whose guardian lives is not."""
-    mark = f"snakepit-x:{os.getpid()}:1:{guardian_program.boot()}"  # this process's number, and not its birth: the number was used again
-    alive = f"snakepit-x:{os.getpid()}:{guardian_program.born(os.getpid())}:{guardian_program.boot()}"
-    left, kept = (subprocess.Popen(["sleep", "60"], env={**os.environ, guardian_program.MARKER: text}) for text in (mark, alive))
+    mark = f"snakepit-x:{os.getpid()}:1:{guardian_proc.world()}"  # this process's number, and not its birth: the number was used again
+    alive = f"snakepit-x:{os.getpid()}:{guardian_proc.born(os.getpid())}:{guardian_proc.world()}"
+    left, kept = (subprocess.Popen(["sleep", "60"], env={**os.environ, guardian_proc.MARKER: text}) for text in (mark, alive))
     try:
         wait_until(lambda: all(pathlib.Path(f"/proc/{item.pid}/comm").read_text() == "sleep\n" for item in (left, kept)), "both")
         found = checks()["leftovers"]

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 
@@ -20,9 +21,9 @@ import pytest
 import snakepit
 from orphans import KINDS, TOOLS, WITHIN, NastyHost, family, gone_within, keepers
 from pool_helpers import wait_until
-from snakepit._workers import guardian_program, guardian_templates
+from snakepit._workers import guardian_proc, guardian_program, guardian_templates
 from snakepit._workers.guardian import Guardian
-from snakepit._workers.guardian_program import born, children
+from snakepit._workers.guardian_proc import born, children
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guardian is Linux's")
 
@@ -115,22 +116,22 @@ def test_a_tool_that_was_cancelled_in_vain_leaves_nothing(begun: pathlib.Path) -
 
 
 def test_what_dead_runs_have_left_is_ended_by_the_next(tmp_path: pathlib.Path) -> None:
-    """A process with the mark of a guardian that is not there any more; one of a run with another name, or boot, is left alone."""
-    boot = guardian_program.boot()
+    """A process with the mark of a guardian that is not there any more; one of a run with another name, or of another boot or container, is left alone."""
+    world = guardian_proc.world()
     marks = {
-        "dead": f"snakepit:999999999:1:{boot}",
-        "other": f"somebody-else:999999999:1:{boot}",
-        "boot": "snakepit:999999999:1:another",
-        "alive": f"snakepit:{os.getpid()}:{born(os.getpid())}:{boot}",
+        "dead": f"snakepit:999999999:1:{world}",
+        "other": f"somebody-else:999999999:1:{world}",
+        "world": f"snakepit:999999999:1:{world}0",
+        "alive": f"snakepit:{os.getpid()}:{born(os.getpid())}:{world}",
     }
     sleepers = {
-        name: subprocess.Popen(["sleep", "60"], env={guardian_program.MARKER: mark}, start_new_session=True) for name, mark in marks.items()
+        name: subprocess.Popen(["sleep", "60"], env={guardian_proc.MARKER: mark}, start_new_session=True) for name, mark in marks.items()
     }
     try:
         with snakepit.Pool(TOOLS, size=1) as pool:
             assert pool.execute("add", {"a": 1, "b": 2}) == 3
             assert sleepers["dead"].wait(5) == -signal.SIGKILL
-        assert [name for name, process in sleepers.items() if process.poll() is None] == ["other", "boot", "alive"]
+        assert [name for name, process in sleepers.items() if process.poll() is None] == ["other", "world", "alive"]
     finally:
         for process in sleepers.values():
             process.kill()
@@ -213,6 +214,7 @@ def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_p
     """On a kernel that has none, the guardian's socket alone tells of the host's end."""
     program = tmp_path / "guardian_program.py"
     shutil.copy(guardian_templates.__file__, tmp_path)
+    shutil.copy(guardian_proc.__file__, tmp_path)
     text = pathlib.Path(guardian_program.__file__).read_text()
     assert "return os.pidfd_open(pid)" in text
     program.write_text(text.replace("return os.pidfd_open(pid)", "raise OSError(38, 'not implemented')"))
@@ -221,3 +223,73 @@ def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_p
         assert pool.execute("add", {"a": 1, "b": 2}) == 3
         pids = family(keepers(os.getpid())[0])
     gone_within(pids, WITHIN)
+
+
+def test_a_worker_that_cannot_be_forked_costs_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """The machine has no process left for a moment: that start has failed, those that serve go on, and the next one succeeds."""
+    program = tmp_path / "guardian_program.py"
+    for module in (guardian_templates, guardian_proc):
+        shutil.copy(module.__file__, tmp_path)
+    text = pathlib.Path(guardian_program.__file__).read_text()
+    fork = "            pid = os.fork()\n"
+    assert text.count(fork) == 1
+    program.write_text(text.replace(fork, f"            if number == 2:\n                raise BlockingIOError(11, 'none left')\n{fork}"))
+    monkeypatch.setattr("snakepit._workers.guardian._PROGRAM", str(program))
+    with snakepit.Pool(TOOLS, size=2) as pool:
+        first = pool.execute("pid")
+        wait_until(lambda: pool.stats().workers_ready == 2, "the second worker, at its second start")
+        assert born(first)
+        assert pool.stats().restarts == 1
+
+
+def test_a_guardian_that_was_stopped(begun: pathlib.Path) -> None:
+    """It carries out nothing; so it is ended, and its keeper ends what was below it: closing stays bounded."""
+    pool = snakepit.Pool(TOOLS, size=1, close_timeout=0.5, worker_output="discard")
+    pool.start()
+    misbehaving(pool, begun, "is stopped")
+    (keeper,) = keepers(os.getpid())
+    below = family(keeper)
+    os.kill(children()[keeper][0], signal.SIGSTOP)
+    began = time.monotonic()
+    pool.close()
+    assert time.monotonic() - began < 0.5 + 2.0
+    gone_within(below, 0.5)
+
+
+_INNER = """
+import sys, time
+import snakepit
+
+def main():
+    with snakepit.Pool(sys.argv[1], size=2) as pool:
+        pid = pool.execute("pid")
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(pool.stats().restarts, flush=True)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_workers_of_a_container_are_left_alone(tmp_path: pathlib.Path) -> None:
+    """Their guardian's number is one of the container's own, which says nothing outside."""
+    script = tmp_path / "inner.py"
+    script.write_text(_INNER)
+    contained = ["unshare", "--pid", "--fork", "--mount-proc"]
+    try:
+        subprocess.run([*contained, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no namespace of processes can be made here")
+    with subprocess.Popen(
+        [*contained, sys.executable, str(script), TOOLS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as inner:
+        assert inner.stdin is not None
+        assert inner.stdout is not None
+        assert inner.stdout.readline() == "ready\n"
+        with snakepit.Pool(TOOLS, size=1) as pool:
+            pool.execute("pid")
+            time.sleep(0.6)  # the guardian looks for leftovers when it has been quiet for a while
+        inner.stdin.write("\n")
+        inner.stdin.flush()
+        assert inner.stdout.readline() == "0\n"

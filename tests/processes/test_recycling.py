@@ -11,7 +11,7 @@ import pytest
 
 import snakepit
 from pool_helpers import wait_until
-from snakepit._workers.guardian_program import children
+from snakepit._workers.guardian_proc import children
 
 TOOLS = str(pathlib.Path(__file__).with_name("recycled_tools.py"))
 

@@ -15,7 +15,7 @@ import pytest
 
 import snakepit
 from pool_helpers import wait_until
-from snakepit._workers.guardian_program import below, children
+from snakepit._workers.guardian_proc import below, children
 from snakepit.testing import MemoryPool
 
 pytestmark = [
@@ -312,3 +312,22 @@ def test_where_it_makes_no_sense() -> None:
         MemoryPool(launcher="template")
     with pytest.raises(snakepit.ConfigurationError, match="launcher is 'fork'; allowed is one of spawn, template"):
         snakepit.Pool(launcher="fork")  # type: ignore[arg-type]
+
+
+def test_what_is_shared_with_the_template_is_not_counted(tmp_path: pathlib.Path) -> None:
+    """A worker is recycled for what it has grown by, not for the model that its template has read."""
+    path = tmp_path / "large.py"
+    path.write_text(
+        "import os\nMODEL = os.urandom(1024) * 150 * 1024\nMORE = []\nfrom snakepit_bridge import tool\n"
+        "@tool\ndef pid() -> int:\n    return os.getpid()\n"
+        "@tool\ndef grow() -> int:\n    MORE.append(bytearray(b'x') * (120 << 20))\n    return os.getpid()\n"
+    )
+    with snakepit.Pool(path, size=1, launcher="template", max_memory=100 * 1024 * 1024) as pool:
+        first = pool.execute("pid")
+        for _ in range(4):
+            time.sleep(0.3)  # the gauge looks again
+            assert pool.execute("pid") == first
+        assert pool.execute("grow") == first
+        time.sleep(0.3)
+        assert pool.execute("pid") == first
+        wait_until(lambda: pool.stats().recycled == 1, "its successor")

@@ -12,7 +12,7 @@ import pytest
 
 from orphans import KINDS, WITHIN, NastyHost, gone_within
 from promise_figures import often
-from snakepit._workers.guardian_program import born
+from snakepit._workers.guardian_proc import born
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="the guardian is Linux's")]
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from snakepit.telemetry.logs import library_logger
 
-from . import guardian_program
+from . import guardian_proc, guardian_program
 from .our_ends import our_ends
 
 _log = library_logger("snakepit.pool")
@@ -32,6 +32,10 @@ _log = library_logger("snakepit.pool")
 #: How long the guardian may take to end all that is left when the pool closes, before it is killed (seconds).
 _END_SECONDS = 3.0
 _LOOK_SECONDS = 0.002
+#: When a thread that cannot be started is tried again (seconds).
+_AGAIN_SECONDS = 0.1
+#: A guardian that has not carried out a kill, or its own end, after so long is looked at (seconds): is it stopped?
+_STUCK_SECONDS = 0.5
 
 _PROGRAM = str(Path(guardian_program.__file__).resolve())
 
@@ -63,6 +67,7 @@ class Ward:
     def kill(self) -> None:
         """End it and all that descends from it (SIGKILL). From any thread."""
         self._guardian.order({"kill": self.number})
+        self._guardian.look_soon()
 
 
 class Guardian:
@@ -78,7 +83,7 @@ class Guardian:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._wards: dict[int, Ward] = {}
-        self._number = 0
+        self._number = self._pid = 0  # of the guardian itself: what we have started is its keeper
         self._backlog: collections.deque[tuple[bytes, list[int]]] = collections.deque()  # orders, with descriptors of ours
         self._sending = threading.RLock()  # around the socket and the backlog; a garbage collection may give an order meanwhile
         self._sweeps: set[asyncio.Future[None]] = set()
@@ -223,7 +228,9 @@ class Guardian:
             self._take(marshal.loads(data))  # noqa: S302 - our own child's
 
     def _take(self, news: dict[str, Any]) -> None:
-        if "started" in news:
+        if "guardian" in news:
+            self._pid = news["guardian"]
+        elif "started" in news:
             self._wards[news["started"]].pid = news["pid"]
         elif "failed" in news:
             ward = self._wards.pop(news["failed"])
@@ -247,13 +254,19 @@ class Guardian:
             sweep = self._loop.create_future()
             self._sweeps.add(sweep)
             sweep.add_done_callback(self._sweeps.discard)
+            self._begin_sweep(process, sweep)
+
+    def _begin_sweep(self, process: subprocess.Popen[bytes], sweep: asyncio.Future[None]) -> None:
+        try:
             threading.Thread(target=self._sweep, args=(process, sweep), name="snakepit-sweep", daemon=True).start()
+        except RuntimeError:  # the machine has no thread left now
+            self._loop.call_later(_AGAIN_SECONDS, self._begin_sweep, process, sweep)
 
     def _sweep(self, process: subprocess.Popen[bytes], done: asyncio.Future[None]) -> None:
         process.wait()
         until = time.monotonic() + _END_SECONDS
-        while (found := guardian_program.leftovers(self._run)) and time.monotonic() < until:
-            guardian_program.signal_all(found, signal.SIGKILL)
+        while (found := guardian_proc.leftovers(self._run)) and time.monotonic() < until:
+            guardian_proc.signal_all(found, signal.SIGKILL)
             time.sleep(0.005)
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self._loop.call_soon_threadsafe(_set, done, None)
@@ -272,12 +285,25 @@ class Guardian:
 
     async def _ended(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for its end, and reap it; bounded."""
-        for _ in range(int(_END_SECONDS / _LOOK_SECONDS)):
+        for turn in range(int(_END_SECONDS / _LOOK_SECONDS)):
             if process.poll() is not None:
                 return
+            if turn == int(_STUCK_SECONDS / _LOOK_SECONDS):
+                self._end_if_stopped()
             await asyncio.sleep(_LOOK_SECONDS)
         process.kill()
         process.wait()
+
+    def look_soon(self) -> None:
+        """It has been told to kill something: if it is stopped, it cannot. From any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._loop.call_later, _STUCK_SECONDS, self._end_if_stopped)
+
+    def _end_if_stopped(self) -> None:
+        """Kill a guardian that somebody has stopped: its keeper ends everything below it, and a new one starts others."""
+        fields = guardian_proc.stat_of(self._pid) if self._pid else None
+        if fields is not None and fields[0] in (b"T", b"t"):
+            guardian_proc.signal_all([self._pid], signal.SIGKILL)
 
 
 def _set(future: asyncio.Future[Any], value: Any) -> None:

@@ -14,8 +14,8 @@ imported that is not needed, so nothing that a worker does can hold it up. Linux
 
 Orders are datagrams, dicts as `marshal` writes them (both sides are the same Python, and its import costs nothing): `{"start": n}` with
 descriptors (and `"from": t`: to be forked by the template t, see `guardian_templates`), `{"terminate": n}`, `{"report": n}` (SIGUSR1),
-`{"kill": n}`. What is to be started stands in a memory file, the first of the descriptors. It answers `{"started": n, "pid": p}` or
-`{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s, "rss": bytes}`.
+`{"kill": n}`. What is to be started stands in a memory file, the first of the descriptors. It says `{"guardian": p}` once, answers
+`{"started": n, "pid": p}` or `{"failed": n, "errno": e, "what": w}`, and later `{"exited": n, "status": s, "rss": bytes}`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 
     from .guardian_templates import Templates
 
+if TYPE_CHECKING or __package__:  # the host looks at this module too
+    from .guardian_proc import MARKER, born, children, end, end_everything, leftovers, signal_all, world
+else:  # the guardian itself: isolated, with no path but that of this file
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    from guardian_proc import MARKER, born, children, end, end_everything, leftovers, signal_all, world
+
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-#: The marker of what a run has started: RUN:PID:BORN:BOOT, of its guardian. Finds what even a killed guardian has left.
-MARKER = "SNAKEPIT_GUARDIAN"
-#: How long the descendants of a worker are hunted before others are served again (seconds), and those of a host that is gone.
-_BOUND, _LAST_BOUND = 1.5, 20.0
+#: How long the descendants of a worker are hunted before others are served again (seconds).
+_BOUND = 1.5
 _SIGNALS = {"terminate": _signal.SIGTERM, "report": _signal.SIGUSR1}
 #: Given with one order.
 _MOST_DESCRIPTORS = 8
@@ -52,118 +56,6 @@ def prctl(option: int, value: int) -> None:
     import ctypes  # here: the host imports this module too, for its look at /proc
 
     ctypes.CDLL(None).prctl(option, value)
-
-
-# /proc ------------------------------------------------------------------------------------------------------------------------
-
-
-def stat_of(pid: int | str) -> list[bytes] | None:
-    """The fields of /proc/PID/stat from the state on; None if there is no such process."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-
-
-def born(pid: int | str) -> int | None:
-    """When a process began, in clock ticks since the boot: with its number, it is told from every other one. None: it is gone.
-
-    One whose first thread has ended is shown as a zombie, although the others go on: it is gone with the last of them.
-    """
-    fields = stat_of(pid)
-    if fields is None or fields[0] == b"X" or (fields[0] == b"Z" and int(fields[17]) <= 1):
-        return None
-    return int(fields[19])
-
-
-def boot() -> str:
-    """Which boot of the machine this is."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def children() -> dict[int, list[int]]:
-    """Every process's children, by one walk; also those that have ended and were not reaped.
-
-    A process ends thread by thread, and is shown as a zombie from its first thread's end on: until the last has gone it keeps
-    its children, which must be found below it.
-    """
-    found: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            fields = stat_of(name)
-            if fields is not None:
-                found.setdefault(int(fields[1]), []).append(int(name))
-    return found
-
-
-def has_children() -> bool:
-    """Has this process any, ended or not? The kernel's word: a walk over /proc may miss what changes its parent meanwhile."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def below(roots: list[int], tree: dict[int, list[int]]) -> list[int]:
-    """All descendants of some processes, parents first."""
-    found: list[int] = []
-    front = roots
-    while front:
-        front = [child for parent in front for child in tree.get(parent, ())]
-        found += front
-    return found
-
-
-def leftovers(run: str) -> list[int]:
-    """Processes of this machine's present boot that a guardian of runs of this name has started, and that have no guardian any more."""
-    found, here, head = [], boot(), f"{MARKER}={run}:".encode()
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                marks = [item[len(head) :].decode() for item in file.read().split(b"\0") if item.startswith(head)]
-        except (OSError, ValueError):  # gone, or somebody else's
-            continue
-        for mark in marks:
-            pid, _, rest = mark.partition(":")
-            at, _, its_boot = rest.partition(":")
-            if its_boot == here and pid.isdigit() and str(born(pid)) != at:
-                found.append(int(name))
-    return found
-
-
-def signal_all(pids: list[int], number: int) -> None:
-    """Send a signal to each that is still there."""
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except OSError:
-            pass
-
-
-def end(pids: list[int]) -> None:
-    """Freeze and kill processes and all below them: frozen, nothing forks away from the walk."""
-    doomed = [*pids, *below(pids, children())]
-    signal_all(doomed, _signal.SIGSTOP)
-    doomed = [*pids, *below(pids, children())]
-    signal_all(doomed, _signal.SIGKILL)
-
-
-def end_everything() -> None:
-    """Kill and reap all that is below this process, until there is nothing; bounded."""
-    until = time.monotonic() + _LAST_BOUND
-    while has_children() and time.monotonic() < until:
-        end(children().get(os.getpid(), []))
-        time.sleep(0.002)
-        while has_children() and os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 # The guardian -----------------------------------------------------------------------------------------------------------------
@@ -187,7 +79,7 @@ class Guardian:
         self.directories: set[str] = set()
         self.host_end = _end_of(host_pid)
         self.run = run
-        self.marker = f"{MARKER}={run}:{self.pid}:{born(self.pid)}:{boot()}"
+        self.marker = f"{MARKER}={run}:{self.pid}:{born(self.pid)}:{world()}"
         self.gone = self.host_lives = False
         self.swept = False
 
@@ -196,11 +88,13 @@ class Guardian:
         for fd in (self.host.fileno(), woken, self.host_end, self.keeper):
             if fd >= 0:
                 self.waits.register(fd, select.POLLIN)
+        self.say({"guardian": self.pid})
         while not self.gone:
             ready = dict(self.waits.poll(None if self.swept else _QUIET_MS))
             if not ready:  # a quiet moment
-                self.swept = True
-                signal_all(leftovers(self.run), _signal.SIGKILL)
+                found = leftovers(self.run)
+                self.swept = not found  # else again: what was killed may have started something
+                signal_all(found, _signal.SIGKILL)
             if self.host_end in ready or self.keeper in ready:
                 self.host_lives = self.host_end not in ready
                 return
@@ -243,8 +137,17 @@ class Guardian:
             what["places"].append(what["template"])
         if what["run_directory"]:
             self.directories.add(what["run_directory"])
-        problem_read, problem_write = os.pipe()
-        pid = os.fork()
+        pipe: tuple[int, ...] = ()
+        try:
+            pipe = os.pipe()
+            pid = os.fork()
+        except OSError as error:  # the machine, or the cgroup, has no process or descriptor left: that is no reason to end the others
+            for fd in (*pipe, *fds[1:]):
+                os.close(fd)
+            self.templates.forget(number)
+            self.say({"failed": number, "errno": error.errno, "what": "fork"})
+            return
+        problem_read, problem_write = pipe
         if pid == 0:
             os.close(problem_read)
             self.become(what, fds[1:], problem_write)
@@ -374,7 +277,6 @@ def main() -> None:
     _signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     _signal.signal(_signal.SIGCHLD, lambda *_: None)
     os.set_inheritable(fd, False)
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     guardian = Guardian(_socket.socket(fileno=fd), host_pid, run, keeper)
     try:
         guardian.serve(woken)

@@ -28,8 +28,8 @@ class OomCounts:
     kills: tuple[int, int]
 
     def evidence(self) -> str:
-        """What has been killed since; empty if nothing."""
-        group, machine = (_kills(file) - before for file, before in zip(self.files, self.kills, strict=True))
+        """What has been killed since, and is not known to have been another one; empty if nothing. What is told is known from then on."""
+        group, machine = (_unexplained(file, before) for file, before in zip(self.files, self.kills, strict=True))
         if group > 0:
             return "out of memory: the kernel killed it, or another process of its memory cgroup, at the cgroup's limit"
         if machine > 0:
@@ -41,6 +41,20 @@ def oom_counts(pid: int | str = "self") -> OomCounts:
     """The counters of the cgroup that a process is in now, and of the machine."""
     files = _counter_of(pid), _MACHINE
     return OomCounts(files, (_kills(files[0]), _kills(files[1])))
+
+
+#: Of each counter, up to where its kills have been told to somebody: one kill is the end of one process.
+_explained: dict[Path, int] = {}
+
+
+def _unexplained(file: Path | None, before: int) -> int:
+    if file is None:
+        return 0
+    known = max(before, _explained.get(file, 0))
+    more = _kills(file) - known
+    if more > 0:
+        _explained[file] = known + 1
+    return more
 
 
 def _counter_of(pid: int | str) -> Path | None:

@@ -99,7 +99,7 @@ class Worker:
         self.serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.succeeded = self.tainted = False
         self.worn: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._gauge = MemoryGauge()
+        self._gauge = MemoryGauge(own=launcher.name == "template")
         self.asked_stacks = AskedStacks()
         self.condemned = self._stacks = self._farewell = ""
         self._oom: OomCounts | None = None

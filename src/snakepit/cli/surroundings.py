@@ -16,7 +16,7 @@ from typing import Any
 
 from snakepit._pool.setup import TRACE_VARIABLE
 from snakepit._setting_checks import check_trace
-from snakepit._workers import guardian_program
+from snakepit._workers import guardian_proc
 from snakepit._workers.run_directory import bases, is_living
 from snakepit.config import PoolSettings, check_log_level, pool_config
 from snakepit.errors import ConfigurationError
@@ -156,14 +156,14 @@ def _probed() -> list[str]:
 
 def _left() -> tuple[list[int], list[Path]]:
     """(processes whose guardian is gone, run directories whose pool is), of this user."""
-    boot, pids = guardian_program.boot(), []
-    head = f"{guardian_program.MARKER}=".encode()
+    here, pids = guardian_proc.world(), []
+    head = f"{guardian_proc.MARKER}=".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             items = (folder / "environ").read_bytes().split(b"\0")
             mark = next((item.decode() for item in items if item.startswith(head)), "")
-            _, pid, born, its_boot = mark.rsplit(":", 3)  # a ValueError: it is none of ours
-            if its_boot == boot and str(guardian_program.born(pid)) != born and int(folder.name) != os.getpid():
+            _, pid, born, its_world = mark.rsplit(":", 3)  # a ValueError: it is none of ours
+            if here and its_world == here and str(guardian_proc.born(pid)) != born and int(folder.name) != os.getpid():
                 pids.append(int(folder.name))
     places = dict.fromkeys([*bases(), Path(tempfile.gettempdir())])
     found = [lock.parent for place in places for lock in place.glob("snakepit-*/lock")]
