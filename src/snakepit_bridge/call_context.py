@@ -6,7 +6,7 @@ that overlap on one adapter never see each other's. The runtime makes it; adapte
 
 import contextvars
 import time
-from typing import Any, Callable, Dict, Optional, Type
+from typing import Any, Callable, Dict, NoReturn, Optional, Type
 
 from .host_tools import HostAsker, HostTools
 from .read_only import read_only
@@ -72,6 +72,7 @@ class CallContext:
         self._session: Optional[SessionContext] = None
         self._asker: Optional[HostAsker] = None
         self._ended = False
+        self._leaves: Optional[Callable[[CallContext], None]] = None
         self._shields = 0
         self._shielded_until = 0.0
 
@@ -105,7 +106,7 @@ class CallContext:
     def check(self) -> None:
         """Raise `Cancelled` if the call has been cancelled."""
         if self._cancelled:
-            raise Cancelled(self.tool)
+            self.leave()
 
     def shield(self, seconds: float = 1.0) -> _Shield:
         """A section that a cancel does not interrupt: `with self.context.shield(): ...`. May be nested, and used in async tools.
@@ -147,6 +148,16 @@ class CallContext:
     def mark_cancelled(self) -> None:
         """For the runtime alone: the call is cancelled from now on."""
         self._cancelled = True
+
+    def leave(self) -> NoReturn:
+        """For the runtime alone: raise `Cancelled` in the call's code, which then cleans up."""
+        if self._leaves is not None:
+            self._leaves(self)
+        raise Cancelled(self.tool)
+
+    def raise_through(self, leaves: Callable[["CallContext"], None]) -> None:
+        """For the runtime alone: who is told before something that the call's code has called raises `Cancelled` there."""
+        self._leaves = leaves
 
     @property
     def ended(self) -> bool:

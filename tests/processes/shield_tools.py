@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import threading
 import time
 
 from snakepit_bridge import BaseAdapter, tool
@@ -39,6 +40,40 @@ class Shielded(BaseAdapter):
             self.say(folder, "still")
         self.say(folder, "behind")
 
+    @tool
+    def tidies(self, folder: str, way: str, takes: float) -> None:
+        try:
+            self.leave(folder, way)
+        finally:
+            time.sleep(takes)
+            self.say(folder, "tidied")
+
+    def leave(self, folder, way):
+        if way == "shield":
+            with self.context.shield(5.0):
+                self.say(folder, "begin")
+                time.sleep(0.3)
+        else:
+            self.say(folder, "begin")
+            while True:
+                self.context.check()
+                time.sleep(0.001)
+
+    @tool
+    def beside(self, folder: str) -> None:
+        def checks(context):
+            while not context.cancelled:
+                time.sleep(0.001)
+            context.check()
+
+        threading.Thread(target=checks, args=(self.context,), daemon=True).start()
+        self.say(folder, "begin")
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            self.say(folder, "left")
+
 
 class AsyncShielded(Shielded):
     """The same in a coroutine."""
@@ -53,3 +88,26 @@ class AsyncShielded(Shielded):
             self.say(folder, "behind")
         finally:
             self.say(folder, "left")
+
+    @tool
+    async def tidies_awaiting(self, folder: str, way: str, takes: float) -> None:
+        try:
+            if way == "shield":
+                with self.context.shield(0.8):
+                    self.say(folder, "begin")
+                    await asyncio.sleep(0.3)
+            self.leave(folder, way)
+        finally:
+            await asyncio.sleep(takes)
+            self.say(folder, "tidied")
+
+    @tool
+    async def streams(self, folder: str, takes: float):
+        try:
+            self.say(folder, "begin")
+            while not self.context.cancelled:
+                time.sleep(0.001)  # noqa: ASYNC251 - the cancel of the task waits for the loop, which this keeps
+            yield 1
+        finally:
+            await asyncio.sleep(takes)
+            self.say(folder, "tidied")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -55,6 +57,49 @@ class TestShield:
 def test_sections_in_sections(tmp_path: pathlib.Path) -> None:
     """The outermost counts, and the longest bound."""
     assert cancelled(tmp_path, "Shielded", "nested", {}) == ["begin", "end", "still"]
+
+
+@pytest.mark.parametrize("way", ["shield", "check"])
+@pytest.mark.parametrize(
+    ("adapter", "tool", "settings"),
+    [
+        ("Shielded", "tidies", {}),
+        ("Shielded", "tidies", {"profile": "thread", "threads_per_worker": 2}),
+        ("AsyncShielded", "tidies", {}),
+        ("AsyncShielded", "tidies_awaiting", {}),
+    ],
+    ids=["main thread", "thread", "beside a loop", "coroutine"],
+)
+def test_cleaning_up_behind_it(tmp_path: pathlib.Path, way: str, adapter: str, tool: str, settings: dict[str, Any]) -> None:
+    """What the end of a section, or `check()`, has raised is as undisturbed on its way as an interruption."""
+    assert cancelled(tmp_path, adapter, tool, {"way": way, "takes": 0.8}, **settings) == ["begin", "tidied"]
+
+
+def test_a_check_beside_the_call(tmp_path: pathlib.Path) -> None:
+    """One that raises in a thread of the tool's own does not put off the interruption of the call."""
+    began = time.monotonic()
+    assert cancelled(tmp_path, "Shielded", "beside", {}, cancel_timeout=10.0) == ["begin", "left"]
+    assert time.monotonic() - began < 6.0
+
+
+def _read(stream: snakepit.Stream) -> None:
+    with pytest.raises(snakepit.CallCancelled):
+        list(stream)
+
+
+def test_a_stream_left_between_two_chunks(tmp_path: pathlib.Path) -> None:
+    """The cleanup of an async generator that is left by the runtime, before its task could be cancelled, runs to its end."""
+    said = tmp_path / "said"
+    with snakepit.Pool(f"{TOOLS}:AsyncShielded", size=1) as pool:
+        stream = pool.stream("streams", {"folder": str(tmp_path), "takes": 0.3})
+        reader = threading.Thread(target=_read, args=(stream,))
+        reader.start()
+        wait_until(said.exists, "the beginning")
+        stream.close()
+        reader.join(10.0)
+        wait_until(lambda: pool.stats().running == 0, "the end of the call")
+        assert pool.stats().killed == 0
+    assert said.read_text().split() == ["begin", "tidied"]
 
 
 def test_a_bound_that_is_none() -> None:

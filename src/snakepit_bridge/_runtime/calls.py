@@ -110,7 +110,7 @@ class CallRunner:
 
     async def _run_async(self, call: RunningCall, spec: Dict[str, Any]) -> None:
         with _Report(self, call, self._link):
-            call.context.check()  # cancelled before this task began
+            call.check()  # cancelled before this task began
             lifelong = self._instances.lifelong
             instances = self._instances.objects if lifelong else border(call, self._adapter.instantiate)
             try:
@@ -118,7 +118,7 @@ class CallRunner:
                     _give_session(call, instances)
                     await _await_all(call, instances, "initialize")
                 if call.session is not None:
-                    call.context.check()
+                    call.check()
                     await self._sessions.begin_async(call, call.session)
                 if spec["asynchronous"]:
                     value, metadata = await self._run_async_tool(call, spec, instances)
@@ -148,7 +148,7 @@ class CallRunner:
 
     def _begin_session(self, call: RunningCall) -> None:
         if call.session is not None:
-            call.context.check()
+            call.check()
             self._sessions.begin(call, call.session)
 
     async def _run_async_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Tuple[Any, Dict[str, Any]]:
@@ -161,7 +161,7 @@ class CallRunner:
         return self._send_stream(call, spec, value)
 
     def _call_tool(self, call: RunningCall, spec: Dict[str, Any], instances: Any) -> Any:
-        call.context.check()
+        call.check()
         function = self._adapter.bound(call.tool, instances)
         tool = self._adapter.tool(call.tool)
         conversion = None if tool is None else tool.conversion

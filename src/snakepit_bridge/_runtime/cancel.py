@@ -179,8 +179,8 @@ class Interrupter(Knocker):
             self.watch.knocked(frame) if target is None else self.watch.lift()
         if target is None or frame is None or target.ended() or shielded(call):
             return
-        if target.raised == 0 and getattr(call, "cleaning", False):
-            target.has_raised(time.monotonic())  # the generator is being closed, or the task was cancelled: the same grace
+        if target.raised == 0 and cleans_up(call):
+            target.has_raised(time.monotonic())  # the same grace
             return
         if deferred_by is not None:
             spot = id(frame), frame.f_lasti
@@ -205,7 +205,8 @@ class Interrupter(Knocker):
             if traced is not frame:
                 return None
             self._lift_ambush()
-            if self._targets.get(call) is target and not target.ended() and not shielded(call):
+            ready = self._targets.get(call) is target and not target.ended() and not shielded(call)
+            if ready and not (target.raised == 0 and cleans_up(call)):  # it may have left by itself since
                 self._raise(call, target)
             return None
 
@@ -232,6 +233,21 @@ def shielded(call: Any) -> bool:
     """Is its code in a section that it has asked not to be interrupted?"""
     context = getattr(call, "context", None)  # hooks of sessions have none
     return context is not None and context.shielded_for() > 0
+
+
+def cleans_up(call: Any) -> bool:
+    """Has it begun to leave by other means than an interruption: its generator is closed, its task cancelled, or it raised by itself?"""
+    return bool(getattr(call, "cleaning", False) or getattr(call, "leaving", False))
+
+
+def note_leaving(context: Any) -> None:
+    """Something that a call's code has called, such as `context.check()`, is about to raise `Cancelled` there.
+
+    If that is a thread or a task beside the call's own, the call does not leave by it.
+    """
+    call = border_of(sys._getframe())
+    if getattr(call, "context", None) is context:
+        call.leaving = True
 
 
 def border_of(frame: Optional[FrameType]) -> Any:

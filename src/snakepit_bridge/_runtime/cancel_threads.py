@@ -14,8 +14,8 @@ import threading
 import time
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from ..call_context import Cancelled
-from .cancel import FORCE_SECONDS, KNOCK_SECONDS, Knocker, Target, note_raise, protection_of
+from ..call_context import CallContext, Cancelled
+from .cancel import FORCE_SECONDS, KNOCK_SECONDS, Knocker, Target, cleans_up, note_leaving, note_raise, protection_of
 from .cancel import shielded as in_shield
 from .interpreter import is_gil_enabled
 
@@ -76,6 +76,11 @@ def shielded(function: Callable[..., Any], /, *args: Any) -> Any:
     return value
 
 
+def raises_by_itself(context: CallContext) -> None:
+    """`note_leaving`, wherever the call's code runs: between it and what is raised then, nothing else comes up."""
+    shielded(note_leaving, context)
+
+
 class ThreadInterrupter(Knocker):
     """Interrupts visits. May be made on any thread; installs no signal handler.
 
@@ -111,15 +116,16 @@ class ThreadInterrupter(Knocker):
         """On the interrupter's thread."""
         visit, raise_in = call.visit, _raiser()
         target.next_knock = now + KNOCK_SECONDS
-        if target.raised == 0 and call.cleaning:
-            target.has_raised(now)  # the generator is being closed: the same grace as after a raise
+        if target.raised == 0 and cleans_up(call):
+            target.has_raised(now)  # the same grace as after a raise
         elif visit is not None and raise_in is not None and visit.raised < RAISES_PER_VISIT:
             visit.wish = target
             target.next_knock = now + LOOK_SECONDS
             if visit.gate.acquire(blocking=False):
                 try:  # its thread can neither leave the visit now, nor begin with something shielded
                     at_all = now > target.since + FORCE_SECONDS
-                    if not visit.left and not in_shield(call) and _may_be_interrupted(visit.thread, at_all=at_all):
+                    may = not (visit.left or in_shield(call) or (target.raised == 0 and cleans_up(call)))
+                    if may and _may_be_interrupted(visit.thread, at_all=at_all):
                         visit.wish = None
                         visit.raised += 1
                         note_raise(call, target, forced=at_all and not _may_be_interrupted(visit.thread, at_all=False))

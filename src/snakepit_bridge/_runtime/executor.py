@@ -20,7 +20,7 @@ from ..wire import frames
 from . import failures
 from .calls import CallRunner
 from .cancel import Interrupter, Knocker
-from .cancel_threads import ThreadInterrupter, shielded
+from .cancel_threads import ThreadInterrupter, raises_by_itself, shielded
 from .hangs import HangWatch
 from .host_calls import HostCalls
 from .instances import Instances
@@ -145,6 +145,7 @@ class Executor:
         """Have a call run where it belongs."""
         place: QueueLoop | AsyncioLoop | ToolThreads = self._main
         call.visit_by = self._interrupter.visit_by
+        call.context.raise_through(raises_by_itself)
         if self._threads is not None and self._runner is not None:
             call.on_loop = self._runner.needs_loop(call)
             place = self._main if call.on_loop else self._threads
@@ -267,7 +268,7 @@ def _forget_in_children(link: Link) -> None:
 
 
 def _cancel_task(call: RunningCall) -> None:
-    if call.task is not None and call.entered and not (call.ended or call.on_thread):
+    if call.task is not None and call.entered and not (call.ended or call.on_thread or call.leaving):
         left = call.context.shielded_for()
         if left > 0:  # its end raises; unless it takes longer than it may
             asyncio.get_running_loop().call_later(left, _cancel_task, call)

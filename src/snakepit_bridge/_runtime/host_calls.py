@@ -10,7 +10,7 @@ import weakref
 from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
 
 from .. import tracing
-from ..call_context import CallContext, Cancelled
+from ..call_context import CallContext
 from ..host_tools import HostToolError, HostToolTimeout
 from ..wire.frames import Chunks, Failure, Result
 from ..wire.plain import Unserialisable
@@ -143,8 +143,7 @@ class HostItems(Iterator[Any]):
     def _check(self) -> None:
         """Raise if nothing will come, or came too late."""
         if self._ask.cancelled:
-            self._context.check()
-            raise Cancelled(self._context.tool)
+            self._context.leave()
         if self._until is not None and time.monotonic() >= self._until:
             raise HostToolTimeout(self._name, "it gave no answer within %g s" % (self._timeout or 0.0), code="host_tool_timeout")
 

@@ -5,7 +5,7 @@ import time
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from .. import tracing
-from ..call_context import CallContext
+from ..call_context import CallContext, Cancelled
 from ..wire.frames import Call
 from .own_secrets import OWN
 from .sessions import HeldSession
@@ -17,6 +17,7 @@ class RunningCall:
     Attributes:
         began: when it was received, in `time.perf_counter()` seconds.
         cleaning: True once its cleanup has begun by other means than an interruption: it is not cut short at once.
+        leaving: True once something that its code called, or the runtime around it, has raised `Cancelled`: it cleans up, too.
         kill_after: seconds after its cancel in which the host kills this worker if the call has not ended.
         on_loop: it is run by a task of the worker's loop; None until that has been decided.
         on_thread: True while such a task waits for the part of it that runs on a thread, where it is interrupted like others.
@@ -49,6 +50,7 @@ class RunningCall:
         "facts",
         "forced",
         "kill_after",
+        "leaving",
         "on_loop",
         "on_thread",
         "ran",
@@ -79,6 +81,7 @@ class RunningCall:
             self.context.belong_to(session.context)
         self.began = time.perf_counter()
         self.cleaning = False
+        self.leaving = False
         self.kill_after = float(call.options.get("kill_after") or 2.0)
         self.ended = False
         self.entered = False
@@ -112,6 +115,12 @@ class RunningCall:
 
     def _known(self) -> Tuple[str, ...]:
         return OWN.known(self.args, self.binary, dict(self.session.context.metadata) if self.session is not None else None)
+
+    def check(self) -> None:
+        """For the runtime around its code: raise `Cancelled` if it has been cancelled; what cleans up then is not disturbed."""
+        if self.context.cancelled:
+            self.leaving = True
+            raise Cancelled("the call was cancelled")
 
     def closing(self) -> None:
         """It is ended by closing its generator, or cancelling its task; unless it was by raising before."""

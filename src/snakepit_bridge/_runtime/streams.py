@@ -128,7 +128,7 @@ async def stream_async(
                 return chunks.end(None)
             if chunks.final_sent:
                 return chunks.end_after_final()
-            call.context.check()
+            call.check()
             try:
                 data, extra = chunks.encode(item)
             except Unserialisable as error:
@@ -137,9 +137,11 @@ async def stream_async(
             while not link.offer_chunk(outflow, data, extra):
                 await may_go.wait()
                 may_go.clear()
-                call.context.check()
+                call.check()
     finally:
         link.on_credit(call.call_id, None)
+        if call.leaving and getattr(items, "ag_frame", None) is not None:
+            call.closing()  # as above
         await async_border(call, items.aclose())
 
 
