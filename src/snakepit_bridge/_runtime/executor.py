@@ -23,6 +23,7 @@ from .cancel import Interrupter, Knocker
 from .cancel_threads import ThreadInterrupter, raises_by_itself, shielded
 from .hangs import HangWatch
 from .host_calls import HostCalls
+from .inherited import Inherited
 from .instances import Instances
 from .interpreter import is_free_threaded, is_gil_enabled
 from .link import Link
@@ -59,6 +60,7 @@ class Executor:
         self._runner: Optional[CallRunner] = None
         self._host_calls: Optional[HostCalls] = None
         self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by who ran it
+        self._inherited = Inherited() if own_process else None
         self._draining = False
         self._farewell = "done"
         self.heard = time.monotonic()
@@ -235,6 +237,8 @@ class Executor:
     def _ended(self, call: RunningCall) -> None:
         self._sessions.call_ended(call)  # first: what it posts must not come behind the end
         self._calls.pop(call.call_id, None)
+        if self._inherited is not None:
+            self._inherited.reap()
         if self._hangs is not None:
             self._hangs.end(call)
         if self._draining:
