@@ -21,6 +21,9 @@ class Cancelled(BaseException):
     Not an `Exception`: a tool's `except Exception` must not eat it. Clean up in `finally`, then let it pass.
     """
 
+    #: For the runtime alone: the call's code begins to leave by it. False: it was leaving already.
+    begins = True
+
 
 class _Shield:
     """Around a section that must not be left halfway; see `CallContext.shield`."""
@@ -72,7 +75,7 @@ class CallContext:
         self._session: Optional[SessionContext] = None
         self._asker: Optional[HostAsker] = None
         self._ended = False
-        self._leaves: Optional[Callable[[CallContext], None]] = None
+        self._leaves: Optional[Callable[[CallContext, Cancelled], None]] = None
         self._shields = 0
         self._shielded_until = 0.0
 
@@ -151,11 +154,12 @@ class CallContext:
 
     def leave(self) -> NoReturn:
         """For the runtime alone: raise `Cancelled` in the call's code, which then cleans up."""
+        error = Cancelled(self.tool)
         if self._leaves is not None:
-            self._leaves(self)
-        raise Cancelled(self.tool)
+            self._leaves(self, error)
+        raise error
 
-    def raise_through(self, leaves: Callable[["CallContext"], None]) -> None:
+    def raise_through(self, leaves: Callable[["CallContext", Cancelled], None]) -> None:
         """For the runtime alone: who is told before something that the call's code has called raises `Cancelled` there."""
         self._leaves = leaves
 

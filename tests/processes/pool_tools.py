@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -53,6 +54,28 @@ def _join() -> None:
     thread.join()
 
 
+def _weak_references() -> None:
+    class Thing:
+        pass
+
+    def gone(_: Any) -> None:
+        for _number in range(2000):
+            pass
+
+    while True:
+        thing = Thing()
+        _reference = weakref.ref(thing, gone)
+        del thing
+
+
+def _called_back() -> None:
+    numbers = (ctypes.c_int * 2000)(*range(2000))
+    pointer = ctypes.POINTER(ctypes.c_int)
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer)(lambda a, b: (b[0] > a[0]) - (b[0] < a[0]))
+    while True:
+        ctypes.CDLL(None).qsort(numbers, 2000, 4, compare)
+
+
 BLOCKS: dict[str, Callable[[], Any]] = {
     "sleep": lambda: time.sleep(600),
     "busy loop": _busy,
@@ -64,6 +87,8 @@ BLOCKS: dict[str, Callable[[], Any]] = {
     "condition": _condition,
     "join": _join,
     "pipe": lambda: os.read(os.pipe()[0], 1),
+    "callbacks of weak references": _weak_references,
+    "callbacks of C code": _called_back,
 }
 
 

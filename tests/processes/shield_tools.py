@@ -1,6 +1,7 @@
 """Tools with sections that must not be left halfway."""
 
 import asyncio
+import ctypes
 import pathlib
 import threading
 import time
@@ -73,6 +74,19 @@ class Shielded(BaseAdapter):
                 time.sleep(0.01)
         finally:
             self.say(folder, "left")
+
+    @tool
+    def checks_in_callbacks(self, folder: str) -> None:
+        checks = ctypes.CFUNCTYPE(None)(self.context.check)
+        try:
+            self.say(folder, "begin")
+            while True:
+                checks()
+        finally:
+            for _ in range(100):
+                checks()
+                time.sleep(0.005)
+            self.say(folder, "tidied")
 
 
 class AsyncShielded(Shielded):

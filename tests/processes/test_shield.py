@@ -82,6 +82,13 @@ def test_a_check_beside_the_call(tmp_path: pathlib.Path) -> None:
     assert time.monotonic() - began < 6.0
 
 
+def test_a_check_in_a_callback_of_c_code(tmp_path: pathlib.Path) -> None:
+    """What C code has swallowed is no way out: the call is interrupted soon, and its cleanup, which does the same, runs to its end."""
+    began = time.monotonic()
+    assert cancelled(tmp_path, "Shielded", "checks_in_callbacks", {}, cancel_timeout=10.0) == ["begin", "tidied"]
+    assert time.monotonic() - began < 6.0
+
+
 def _read(stream: snakepit.Stream) -> None:
     with pytest.raises(snakepit.CallCancelled):
         list(stream)

@@ -76,6 +76,11 @@ class Target:
         self.raised += 1
         self.next_knock = now + self.grace
 
+    def has_vanished(self, soon: float) -> None:
+        """What was on its way is no more: as if it had never been raised."""
+        self.raised = 0
+        self.next_knock = soon
+
 
 class Knocker:
     """Owns the thread that asks, again and again, for the end of calls that are cancelled. A subclass says how.
@@ -108,6 +113,23 @@ class Knocker:
     def call_ended(self, call: Any) -> None:
         """Where the call ran: its code has left the stack; nothing may wait there for it any more."""
         self._targets.pop(call, None)
+
+    def vanished(self, error: Optional[Cancelled], beneath: FrameType) -> None:
+        """A `Cancelled` was swallowed by C code that has called the code it came up in: the call's code goes on. On its thread.
+
+        Args:
+            beneath: the frame that had called the C code.
+        """
+        call = border_of(beneath)
+        target = self._targets.get(call)
+        if (error is None or error.begins) and hasattr(call, "leaving"):
+            call.leaving = False
+            if target is not None and not target.ended():
+                self._raise_beneath(call, target, error, beneath)
+
+    def _raise_beneath(self, call: Any, target: Target, error: Optional[Cancelled], beneath: FrameType) -> None:
+        """`error` has vanished: knock again."""
+        raise NotImplementedError
 
     def stop(self) -> None:
         """End the thread; nothing is interrupted any more."""
@@ -196,6 +218,14 @@ class Interrupter(Knocker):
         note_raise(call, target, forced=forced)
         raise Cancelled("the call was cancelled")
 
+    def _raise_beneath(self, call: Any, target: Target, error: Optional[Cancelled], beneath: FrameType) -> None:
+        """Not in the callback again, which may be nearly all that runs: on the next line of who had called the C code."""
+        target.has_vanished(time.monotonic() + KNOCK_SECONDS)
+        found, deferred_by, _ = _find_border(beneath)
+        if found is call:
+            self._lift_ambush()
+            self._ambush(call, target, deferred_by or beneath)
+
     def _ambush(self, call: Any, target: Target, frame: FrameType) -> None:
         """Raise on the next line of the tool's own frame, once what it called has returned."""
         if sys.gettrace() is not None:
@@ -240,13 +270,14 @@ def cleans_up(call: Any) -> bool:
     return bool(getattr(call, "cleaning", False) or getattr(call, "leaving", False))
 
 
-def note_leaving(context: Any) -> None:
-    """Something that a call's code has called, such as `context.check()`, is about to raise `Cancelled` there.
+def note_leaving(context: Any, error: Cancelled) -> None:
+    """Something that a call's code has called, such as `context.check()`, is about to raise `error` there.
 
     If that is a thread or a task beside the call's own, the call does not leave by it.
     """
     call = border_of(sys._getframe())
     if getattr(call, "context", None) is context:
+        error.begins = not getattr(call, "leaving", False)
         call.leaving = True
 
 

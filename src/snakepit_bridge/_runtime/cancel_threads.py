@@ -12,6 +12,7 @@ import functools
 import sys
 import threading
 import time
+from types import FrameType
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from ..call_context import CallContext, Cancelled
@@ -76,9 +77,9 @@ def shielded(function: Callable[..., Any], /, *args: Any) -> Any:
     return value
 
 
-def raises_by_itself(context: CallContext) -> None:
+def raises_by_itself(context: CallContext, error: Cancelled) -> None:
     """`note_leaving`, wherever the call's code runs: between it and what is raised then, nothing else comes up."""
-    shielded(note_leaving, context)
+    shielded(note_leaving, context, error)
 
 
 class ThreadInterrupter(Knocker):
@@ -132,6 +133,15 @@ class ThreadInterrupter(Knocker):
                         raise_in(visit.thread, Cancelled)
                 finally:
                     visit.gate.release()
+
+    def _raise_beneath(self, call: Any, target: Target, error: Optional[Cancelled], beneath: FrameType) -> None:
+        visit = _here.visit
+        if visit is not None:
+            with visit.gate:
+                if (error is None or not error.args) and visit.raised:  # by the interrupter: it says nothing. It has come up
+                    visit.raised -= 1
+                target.has_vanished(time.monotonic() + LOOK_SECONDS)
+            self._asked.set()
 
 
 def _leave(call: Any, visit: _Visit) -> None:

@@ -13,11 +13,11 @@ import threading
 import time
 import traceback
 import weakref
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Callable, Dict, Iterable, Optional
 
 from .. import __version__
 from ..wire import frames
-from . import failures
+from . import failures, vanished
 from .calls import CallRunner
 from .cancel import Interrupter, Knocker
 from .cancel_threads import ThreadInterrupter, raises_by_itself, shielded
@@ -70,6 +70,7 @@ class Executor:
         self._sessions = Sessions(self._instances, self._main, ends)
         self._own_process = own_process
         self._soft_end = SoftEnd(())
+        self._unwatch: Callable[[], None] = lambda: None
         self._hangs = HangWatch(self._interrupter, self._signs, self._hung) if isinstance(self._interrupter, Interrupter) else None
 
     def set_up(self) -> None:
@@ -79,6 +80,7 @@ class Executor:
         if self._own_process:
             self._soft_end = SoftEnd(self._instances.objects or ())
             self._soft_end.install()
+            self._unwatch = vanished.watch(self._interrupter.vanished)  # last: what the adapter has installed is told the rest
 
     # From the carrier's thread ---------------------------------------------------------------------------------------------
 
@@ -193,6 +195,7 @@ class Executor:
                 self._threads.stop()
             if self._hangs is not None:
                 self._hangs.stop()
+            self._unwatch()
             self._interrupter.stop()
             self._sessions.end_all()
             self._instances.clean_up()

@@ -17,7 +17,7 @@ class RunningCall:
     Attributes:
         began: when it was received, in `time.perf_counter()` seconds.
         cleaning: True once its cleanup has begun by other means than an interruption: it is not cut short at once.
-        leaving: True once something that its code called, or the runtime around it, has raised `Cancelled`: it cleans up, too.
+        leaving: True once `Cancelled` is on its way in its code or in the runtime around it, whoever has raised it: it cleans up, too.
         kill_after: seconds after its cancel in which the host kills this worker if the call has not ended.
         on_loop: it is run by a task of the worker's loop; None until that has been decided.
         on_thread: True while such a task waits for the part of it that runs on a thread, where it is interrupted like others.
@@ -129,6 +129,7 @@ class RunningCall:
     def was_raised(self, *, forced: bool) -> None:
         """`Cancelled` has been raised in its code."""
         self.rung = "exception"
+        self.leaving = True
         self.forced = self.forced or forced
 
     def tell_rung(self, facts: Dict[str, Any]) -> None:
