@@ -13,6 +13,7 @@ from snakepit.retries import RetryPolicy
 from snakepit.telemetry.spans import CallSpan
 from snakepit_bridge.wire.frames import Chunks, Window
 
+from .alarm import Alarm
 from .host_tools.offspring import Offspring
 
 
@@ -120,7 +121,7 @@ class Call:
     ancestors: tuple[tuple[str, int], ...] = ()
     family: Offspring | None = None
     span: CallSpan | None = None
-    timers: list[asyncio.TimerHandle] = dataclasses.field(default_factory=list)
+    timers: list[asyncio.TimerHandle | Alarm] = dataclasses.field(default_factory=list)
 
     def where(self) -> dict[str, Any]:
         """Facts for the end's metadata, or its error's details: who ran it, for which session, and whether that has moved."""

@@ -21,6 +21,7 @@ from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.plain import Unserialisable
 
 from . import call_log, failures
+from .alarm import Alarm
 from .call import Call, Ended, Failed
 from .circuits import Circuits
 from .ladder import Ladder
@@ -78,7 +79,7 @@ class Dispatcher:
             return
         if call.timeout is not None:
             call.deadline = self._loop.time() + call.timeout
-            call.timers.append(self._loop.call_at(call.deadline, self._deadline_passed, call))
+            call.timers.append(Alarm(self._loop, call.deadline, self._deadline_passed, call))
         if call.session_id:
             self._sessions.admit(call, self._enqueue, self._refuse)
         else:

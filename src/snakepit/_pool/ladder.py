@@ -16,6 +16,7 @@ from snakepit._workers.worker import Worker
 from snakepit.errors import CallCancelled, SnakepitError, WorkerTimeout
 from snakepit.telemetry.logs import library_logger
 
+from .alarm import Alarm
 from .call import Call
 from .stats import Counters
 
@@ -54,7 +55,7 @@ class Ladder:
 
     def climb(self, call: Call, worker: Worker) -> None:
         """Its worker has been told: it has `patience` seconds."""
-        call.timers.append(self._loop.call_later(self._patience, self._end_for, call, worker))
+        call.timers.append(Alarm(self._loop, self._loop.time() + self._patience, self._end_for, call, worker))
 
     def ended(self, call: Call, rung: str, *, forced: bool = False) -> None:
         """The call has ended for good, and its slot is free."""
