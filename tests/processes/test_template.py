@@ -331,3 +331,47 @@ def test_what_is_shared_with_the_template_is_not_counted(tmp_path: pathlib.Path)
         time.sleep(0.3)
         assert pool.execute("pid") == first
         wait_until(lambda: pool.stats().recycled == 1, "its successor")
+
+
+def living_template() -> int:
+    """The process of the one template there is."""
+
+    def found() -> int:
+        return next((pid for pid in below([os.getpid()], children()) if comm(pid) == "template"), 0)
+
+    return int(wait_until(found, "the template"))
+
+
+def comm(pid: int) -> str:
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it has just gone
+        return ""
+
+
+def test_a_template_that_is_killed_while_it_imports_is_replaced_once_one_was_fit(tmp_path: pathlib.Path) -> None:
+    """What one template could do, the next can: workers are not spawned for that."""
+    path = tmp_path / "slow.py"
+    path.write_text(
+        "import os, time\ntime.sleep(0.5)\nfrom snakepit_bridge import tool\n@tool\ndef pid() -> int:\n    return os.getpid()\n"
+    )
+    with snakepit.Pool(path, size=1, launcher="template") as pool:
+        worker, first = pool.execute("pid"), living_template()
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: comm(first) != "template", "its end")
+        os.kill(worker, signal.SIGKILL)
+        second = living_template()
+        os.kill(second, signal.SIGKILL)
+        assert pool.execute("pid") != worker
+        assert (pool.stats().launcher, pool.stats().launcher_reasons) == ("template", ())
+
+
+def test_a_template_that_hangs_is_replaced(tmp_path: pathlib.Path) -> None:
+    """It is noticed when it forks no worker within its start bound."""
+    with snakepit.Pool(size=1, launcher="template", start_timeout=1.5) as pool:
+        worker, template = pool.execute("ping")["pid"], living_template()
+        os.kill(template, signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        assert pool.execute("ping")["pid"] != worker
+        assert living_template() != template
+        assert pool.stats().launcher == "template"

@@ -48,6 +48,7 @@ class TemplateLauncher:
         self._template: _Template | None = None
         self._of: dict[Process, _Template] = {}  # workers that are not ready yet
         self._deaths = 0
+        self._fit = False  # a template of this adapter has given a worker that became ready
         self._closing = False
         self._closings: set[asyncio.Task[None]] = set()
         self.reasons: tuple[str, ...] = () if self._guardian is not None else ("workers are spawned: templates need Linux",)
@@ -75,10 +76,14 @@ class TemplateLauncher:
         if template is None:
             return False
         if failure is None:
-            template.proven = True
+            template.proven = self._fit = True
             self._deaths = 0
             return False
         if failure.kind == "template":
+            return True
+        if template.proven and failure.kind == "timeout" and process.pid is None:  # it has not forked at all: it hangs
+            _log.warning("the template does not fork any more; it is ended, and another one started")
+            template.process.kill()
             return True
         if template.failed or template.proven:  # the adapter's own fault, and no other way would mend it
             return False
@@ -134,11 +139,11 @@ class TemplateLauncher:
         self._deaths += 1
         if self._closing:
             pass
-        elif not template.ready and not template.failed:
+        elif not template.ready and not template.failed and not self._fit:
             self._fall_back(f"the template has ended while it imported the adapter: {_how(exited.result())}")
         elif self._deaths > _MOST_DEATHS:
             self._fall_back(f"one template after the other has ended: {_how(exited.result())}")
-        elif template.ready and not self.reasons:
+        elif not template.failed and not self.reasons:
             _log.warning("the template has ended, another one will be started: %s", _how(exited.result()))
         template.fail({"kind": "template", "message": "the template has ended"})
         closing = asyncio.get_running_loop().create_task(template.process.close(), name="close-template")
