@@ -108,7 +108,10 @@ class Guardian:
 
     def obey(self) -> None:
         """Take one order."""
-        data, given, _, _ = self.host.recvmsg(65536, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
+        try:
+            data, given, _, _ = self.host.recvmsg(65536, _socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), _socket.MSG_CMSG_CLOEXEC)
+        except OSError:  # the host has died with news of ours unread
+            data, given = b"", []
         fds = [int.from_bytes(item[at : at + 4], sys.byteorder) for _, _, item in given for at in range(0, len(item), 4)]
         if not data:
             self.gone = True
