@@ -25,6 +25,64 @@ from worker_faces import adapter
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
 
+#: Scripts that end their pool in a signal handler: (folder, how). "lines" raises the signal at each line of what a caller's thread
+#: runs in these files, once for each, with a pool of its own.
+_IN_A_HANDLER = {
+    "start": """
+import signal, sys
+import psutil, snakepit
+pool = snakepit.Pool("pool_starts:Never", size=1, close_timeout=0.5, worker_output="discard")
+signal.signal(signal.SIGTERM, lambda *_: (getattr(pool, sys.argv[2])(), print("handled")))
+try:
+    pool.start()
+except snakepit.PoolClosed as error:
+    print(type(error).__name__)
+print(len(psutil.Process().children()))
+""",
+    "lines": """
+import faulthandler, signal, sys
+import psutil, snakepit
+from snakepit.testing import MemoryPool
+faulthandler.dump_traceback_later(45, exit=True)
+FILES = ("_api/pool.py", "_api/loop_thread.py", "_api/stream.py", "_api/open_pools.py")
+seen, armed = set(), False
+
+def trace(frame, event, _):
+    global armed
+    if not frame.f_code.co_filename.endswith(FILES) or frame.f_code.co_name in ("_close", "_run", "_finish", "_run_posted"):
+        return None
+    line = frame.f_code.co_filename, frame.f_lineno
+    if armed and event == "line" and line not in seen:
+        seen.add(line)
+        armed = False
+        signal.raise_signal(signal.SIGUSR1)
+    return trace
+
+def use(pool):
+    pool.start()
+    pool.execute("ping")
+    for chunk in pool.stream("progress_stream", {"count": 3, "delay": 0.01}):
+        pass
+
+def end(*_):
+    pool.close() if sys.argv[2] == "close" else pool.drain(0.2)
+
+signal.signal(signal.SIGUSR1, end)
+while not armed:  # else every line has had its turn
+    pool, armed = MemoryPool("snakepit_bridge.adapters.showcase:ShowcaseAdapter", size=1, worker_output="discard"), True
+    sys.settrace(trace)
+    try:
+        use(pool)
+    except snakepit.PoolClosed:
+        pass
+    sys.settrace(None)
+    pool.close()
+    assert pool.workers() == () and repr(pool).endswith("closed>"), seen
+print(len(seen))
+""",
+}
+
+
 @pytest.fixture
 def marks(tmp_path: pathlib.Path) -> Marks:
     return Marks(tmp_path)
@@ -183,6 +241,25 @@ def test_close_in_a_signal_handler_while_it_closes(marks: Marks) -> None:
         signal.signal(signal.SIGUSR2, before)
     wait_until(lambda: "handled" in marks.said, "the handler")
     assert_gone(pool)
+
+
+@pytest.mark.parametrize("what", ["close", "drain"])
+def test_in_a_signal_handler_while_it_starts(what: str, marks: Marks) -> None:
+    """The handler returns at once, and `start`, which it has interrupted, raises PoolClosed when everything has ended."""
+    host = script(_IN_A_HANDLER["start"], marks.text, what, POOL_STARTS_FOLDER=marks.text)
+    marks.wait("initializing")
+    host.send_signal(signal.SIGTERM)
+    code, out, err = finished(host, timeout=15)
+    assert (code, out.split(), err) == (0, ["handled", "PoolClosed", "0"], "")
+
+
+@pytest.mark.parametrize("what", ["close", "drain"])
+def test_in_a_signal_handler_between_any_two_lines(what: str, marks: Marks) -> None:
+    """Of start, of calls and of streams: the handler's close ends the pool, and what it has interrupted raises PoolClosed."""
+    host = script(_IN_A_HANDLER["lines"], marks.text, what)
+    code, out, err = finished(host, timeout=60)
+    assert (code, err) == (0, "")
+    assert int(out) > 20, "so many lines were interrupted"
 
 
 def test_close_from_the_loops_own_thread() -> None:

@@ -21,7 +21,7 @@ from .guide import pool_settings, protocol_of
 from .options import CallOptions
 from .pool import Pool
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may call `shutdown` meanwhile
 _pools: dict[str, Pool] = {}  # by protocol; the one that `configure` describes under an empty name
 _inside: contextvars.ContextVar[str] = contextvars.ContextVar("snakepit_protocol", default="")
 _adapter: Adapter = None
@@ -59,10 +59,12 @@ def default_pool() -> Pool:
     """The default pool of this thread or task; made if there is none, started by its first call."""
     protocol = _inside.get()
     with _lock:
-        if protocol not in _pools:
+        pool = _pools.get(protocol)
+        if pool is None:
             settings = {name: value for name, value in _settings.items() if not protocol or name not in _OF_GRPC or protocol == "grpc"}
-            _pools[protocol] = Pool(_adapter, **(settings | {"protocol": protocol} if protocol else settings))
-        return _pools[protocol]
+            pool = Pool(_adapter, **(settings | {"protocol": protocol} if protocol else settings))
+            _pools[protocol] = pool
+        return pool
 
 
 @contextlib.contextmanager

@@ -2,13 +2,19 @@
 
 Daemon and ended by `atexit`: a thread that is not a daemon would keep the interpreter from ever ending. A forked child
 has no such thread and starts with none.
+
+A signal handler may close a pool at any line of these: it runs on a thread that it has interrupted, whose locks it must not wait for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import collections
 import concurrent.futures
+import contextlib
+import contextvars
+import functools
 import os
 import threading
 import weakref
@@ -30,14 +36,14 @@ _EXIT_SECONDS = 15.0
 class LoopThread:
     """Runs one event loop on a daemon thread. `acquire` it, `release` it; the last release ends it."""
 
-    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _lock: ClassVar = threading.RLock()
     _shared: ClassVar[LoopThread | None] = None
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._holders = 0
-        self._posting = threading.Lock()  # what is posted before the end is still run, what comes after is refused
-        self._ended = False
+        self._posted: collections.deque[Callable[[], object]] = collections.deque()
+        self._ended = False  # what is posted before is still run, what comes after is refused
         self._finalizers: list[weakref.finalize[..., Any]] = []
         self._closing: set[concurrent.futures.Future[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="snakepit-loop", daemon=True)
@@ -47,10 +53,10 @@ class LoopThread:
     def acquire(cls) -> LoopThread:
         """The process's loop thread; started if there is none."""
         with cls._lock:
-            if cls._shared is None:
-                cls._shared = LoopThread()
-            cls._shared._holders += 1
-            return cls._shared
+            shared = cls._shared or LoopThread()
+            cls._shared = shared
+            shared._holders += 1
+            return shared
 
     def release(self) -> None:
         """One pool needs it no longer."""
@@ -60,8 +66,7 @@ class LoopThread:
             if last and LoopThread._shared is self:
                 LoopThread._shared = None
         if last:
-            with self._posting:
-                self._ended = True
+            with contextlib.suppress(RuntimeError):  # closed: a handler came after the lines above, and was the last too
                 self.loop.call_soon_threadsafe(self.loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join()
@@ -99,10 +104,25 @@ class LoopThread:
 
     def post(self, function: Callable[..., object], *args: Any) -> bool:
         """Run a function on the loop's thread, soon. False if the loop has ended: it will not be run."""
-        with self._posting:
-            if not self._ended:
-                self.loop.call_soon_threadsafe(function, *args)
-            return not self._ended
+        item = functools.partial(contextvars.copy_context().run, function, *args)  # another's callback may run it
+        self._posted.append(item)
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self.loop.call_soon_threadsafe(self._run_posted)
+        if not self._ended:  # after the line above, as `_finish` does it the other way round: one of them sees the other
+            return True
+        try:
+            self._posted.remove(item)
+        except ValueError:
+            return True  # it has been run
+        return False
+
+    def _run_posted(self) -> None:
+        for _ in range(len(self._posted)):
+            try:
+                item = self._posted.popleft()
+            except IndexError:  # refused meanwhile
+                return
+            item()
 
     def add_finalizer(self, finalizer: weakref.finalize[..., Any]) -> None:
         """What closes a pool that is dropped; at the interpreter's end it is called in time."""
@@ -131,9 +151,16 @@ class LoopThread:
         try:
             self.loop.run_forever()
         finally:
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self._finish())
             asyncio.set_event_loop(None)
             self.loop.close()
+
+    async def _finish(self) -> None:
+        await self.loop.shutdown_asyncgens()
+        self._ended = True
+        for _ in range(len(self._posted)):  # so often: should one raise, the others are run all the same
+            self.loop.call_soon(self._run_posted)
+        await asyncio.sleep(0)
 
 
 def _at_exit() -> None:
@@ -143,7 +170,7 @@ def _at_exit() -> None:
 
 
 def _after_fork_in_child() -> None:
-    LoopThread._lock = threading.Lock()  # another thread of the parent may have held it
+    LoopThread._lock = threading.RLock()  # another thread of the parent may have held it
     LoopThread._shared = None
 
 

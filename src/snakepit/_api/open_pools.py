@@ -13,7 +13,7 @@ from snakepit._pool.failures import draining
 if TYPE_CHECKING:
     from .base import PoolBase
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may close a pool meanwhile
 _pools: weakref.WeakSet[PoolBase] = weakref.WeakSet()
 _stopping = False
 

@@ -55,7 +55,7 @@ class Pool(PoolBase):
 
     def __init__(self, adapter: Adapter = None, **settings: Unpack[PoolSettings]) -> None:
         super().__init__(adapter, dict(settings))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the pool that it interrupts
         self._one_close = OneClose(self._config.close_timeout)
         self._loop: LoopThread | None = None
         self._finalizer: weakref.finalize[..., Pool] | None = None
@@ -82,6 +82,9 @@ class Pool(PoolBase):
                 except BaseException:
                     loop.release()
                     raise
+        if self._closed:  # by a signal handler that has interrupted the lines above, before there was something to close
+            self._close(finish_unary=False)
+            raise closed()
 
     def _start(self, loop: LoopThread, setup: PoolSetup) -> None:
         engine = loop.run(Engine.made(self._config, setup, self._offers))
@@ -94,12 +97,15 @@ class Pool(PoolBase):
             raise
         finally:
             self._beginning = None
-        self._loop, self._engine = loop, engine
         self._finalizer = weakref.finalize(self, _close_dropped, loop, engine, os.getpid())
         loop.add_finalizer(self._finalizer)
+        self._loop, self._engine = loop, engine  # last: what there is to close is there, or nothing
 
     def close(self) -> None:
-        """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine."""
+        """Cancel what runs, end the workers, remove everything the pool made. Bounded by `close_timeout`. Twice is fine.
+
+        In a signal handler too; if that has interrupted `start`, or the first call, the pool is closed by that, which raises `PoolClosed`.
+        """
         self._close(finish_unary=False)
 
     def drain(self, timeout: float | None = 30.0) -> Drained:
@@ -140,8 +146,8 @@ class Pool(PoolBase):
             beginning[0].post(beginning[1].give_up_start)
         with self._lock:
             loop, engine, finalizer = self._loop, self._engine, self._finalizer
-            self._loop = self._finalizer = None
             if loop is not None:
+                self._loop = self._finalizer = None
                 self._one_close.begin()
         if loop is None or engine is None or finalizer is None:
             if engine is not None:
@@ -367,8 +373,8 @@ class Pool(PoolBase):
         if engine is None or loop is None or self._closed:
             self.start()
             engine, loop = self._engine, self._loop
-            assert engine is not None
-            assert loop is not None
+            if engine is None or loop is None:
+                raise closed()  # in this very moment
         else:
             self._usable()
         return engine, loop

@@ -119,6 +119,7 @@ class Engine:
         """The pool is closed while it starts: `start` raises PoolClosed, and who called it closes."""
         if not self._first_ready.done():
             self._first_ready.set_exception(failures.closed())
+            self._first_ready.exception()  # nobody may be waiting for it yet
 
     def close_dropped(self) -> None:
         """Nobody holds the pool any more: close it. From any thread, or from a garbage collection; returns at once."""
