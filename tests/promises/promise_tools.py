@@ -136,6 +136,36 @@ class Stubborn(BaseAdapter):
     def pid(self) -> int:
         return os.getpid()
 
+    @tool
+    def stream(self, way: str, folder: str):
+        yield 1
+        getattr(self, way)(folder)
+
+
+class _Endless(logging.Handler):
+    """Writes a line for ever, under its lock: an exception is held back there, and forced at last."""
+
+    def emit(self, record):
+        mark(record.getMessage(), "started")
+        time.sleep(600)
+
+
+class Forced(BaseAdapter):
+    """Lets itself be interrupted by force alone."""
+
+    def initialize(self):
+        self.log = logging.getLogger("forced")
+        self.log.addHandler(_Endless())
+        self.log.propagate = False
+
+    @tool
+    def write(self, folder: str) -> None:
+        self.log.warning(folder)
+
+    @tool
+    def pid(self) -> int:
+        return os.getpid()
+
 
 class Logging(BaseAdapter):
     """Takes locks all the time."""

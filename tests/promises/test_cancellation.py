@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import asyncio
 import pathlib
 import random
 import threading
@@ -88,10 +88,26 @@ def test_locks_survive_cancels(tools: str, tmp_path: pathlib.Path) -> None:
     assert issubclass(Cancelled, BaseException)
 
 
-def told_at(future: snakepit.CallFuture, told: list[float]) -> None:
-    """Wait for the end of a call; when that was."""
-    with pytest.raises(concurrent.futures.CancelledError):
-        future.result(20)
+def test_a_forced_exception_is_counted_and_costs_the_worker(tools: str, tmp_path: pathlib.Path) -> None:
+    """Each of them, and nothing else: the next call is served by another worker, none is killed."""
+    rounds = often(10, 2)
+    with snakepit.Pool(f"{tools}:Forced", size=1, worker_output="discard") as pool:
+        for _ in range(rounds):
+            pid = pool.execute("pid")
+            future = pool.submit("write", {"folder": str(tmp_path)})
+            wait_for(tmp_path / "started")
+            future.cancel()
+            assert pool.execute("pid", timeout=20) != pid
+        stats = pool.stats()
+    assert (stats.forced, stats.tainted, stats.restarts, stats.killed) == (rounds, rounds, rounds, 0)
+    assert stats.rungs == {"exception": rounds}
+
+
+def told_at(stream: snakepit.Stream, told: list[float]) -> None:
+    """Read until the call is told to have been cancelled; when that was."""
+    with pytest.raises(snakepit.CallCancelled):
+        for _ in stream:
+            pass
     told.append(time.perf_counter())
 
 
@@ -99,23 +115,40 @@ def told_at(future: snakepit.CallFuture, told: list[float]) -> None:
 def test_a_tool_that_does_not_end_costs_its_worker_and_no_more_time_than_said(
     tools: str, figures: Any, tmp_path: pathlib.Path, tool: str
 ) -> None:
-    """Its caller has the error at once, and its slot is served by a healthy worker after the ladder's sum and a second."""
+    """A reader that waits has the error at once, by way of the pool, and a healthy worker serves the slot a second after the ladder."""
     errors, slots, told, ladder = [], [], list[float](), 0.3
     with snakepit.Pool(f"{tools}:Stubborn", size=1, cancel_timeout=ladder, worker_output="discard") as pool:
         for _ in range(often(10, 2)):
             pid = pool.execute("pid")
-            future = pool.submit(tool, {"folder": str(tmp_path)})
-            wait_for(tmp_path / "started")
-            waits = threading.Thread(target=told_at, args=(future, told))
+            stream = pool.stream("stream", {"way": tool, "folder": str(tmp_path)})
+            waits = threading.Thread(target=told_at, args=(stream, told))
             waits.start()
+            wait_for(tmp_path / "started")
             began = time.perf_counter()
-            future.cancel()
+            stream.cancel()
             waits.join(20)
             errors.append(told.pop() - began)
             assert pool.execute("pid", timeout=20) != pid
             slots.append(time.perf_counter() - began)
     figures(f"the caller of {tool!r} has its error").hold(errors, max=0.100)
     figures(f"the slot of {tool!r} is served").hold(slots, max=ladder + 1.0)
+
+
+async def test_a_cancelled_task_ends_at_once(tools: str, figures: Any, tmp_path: pathlib.Path) -> None:
+    """Whatever its tool does: `await pool.execute(...)` raises CancelledError, and does not wait for the worker."""
+    errors = []
+    async with snakepit.AsyncPool(f"{tools}:Stubborn", size=1, cancel_timeout=0.3, worker_output="discard") as pool:
+        for _ in range(often(10, 2)):
+            task = asyncio.create_task(pool.execute("swallow", {"folder": str(tmp_path)}))
+            while not (tmp_path / "started").exists():  # noqa: ASYNC110 - another process says it
+                await asyncio.sleep(0.0005)
+            (tmp_path / "started").unlink()
+            began = time.perf_counter()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            errors.append(time.perf_counter() - began)
+    figures("a cancelled task ends").hold(errors, max=0.100)
 
 
 @pytest.mark.parametrize("tool", ["swallow", "hold", "compute_in_c"])
