@@ -82,10 +82,11 @@ def test_a_check_beside_the_call(tmp_path: pathlib.Path) -> None:
     assert time.monotonic() - began < 6.0
 
 
-def test_a_check_in_a_callback_of_c_code(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"profile": "thread", "threads_per_worker": 2}], ids=["main thread", "thread"])
+def test_a_check_in_a_callback_of_c_code(tmp_path: pathlib.Path, settings: dict[str, Any]) -> None:
     """What C code has swallowed is no way out: the call is interrupted soon, and its cleanup, which does the same, runs to its end."""
     began = time.monotonic()
-    assert cancelled(tmp_path, "Shielded", "checks_in_callbacks", {}, cancel_timeout=10.0) == ["begin", "tidied"]
+    assert cancelled(tmp_path, "Shielded", "checks_in_callbacks", {}, cancel_timeout=10.0, **settings) == ["begin", "tidied"]
     assert time.monotonic() - began < 6.0
 
 

@@ -233,7 +233,10 @@ def test_a_forked_child_does_not_serve(pool: snakepit.Pool) -> None:
 # cancelling ---------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["sleeping loop", "busy loop", "reporting loop"])
+CALLED_BACK = ["callbacks of C code", "callbacks of weak references"]
+
+
+@pytest.mark.parametrize("kind", ["sleeping loop", "busy loop", "reporting loop", *CALLED_BACK])
 def test_a_loop_is_left(pool: snakepit.Pool, marks: Marks, kind: str) -> None:
     """A cancelled tool that runs Python code is interrupted: its `finally` runs, its worker and the other calls go on."""
     other = pool.submit("until", {"folder": marks.text, "name": "go"})

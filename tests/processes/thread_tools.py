@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from pool_tools import mark, wait_for
+from pool_tools import BLOCKS, mark, wait_for
 from snakepit_bridge.base_adapter import BaseAdapter, tool
 from snakepit_bridge.base_adapter_threaded import ThreadSafeAdapter, thread_safe_method
 
@@ -122,6 +122,8 @@ class ThreadTools(_Common, ThreadSafeAdapter):
                     time.sleep(0.01)
                 elif kind == "reporting loop":
                     self.progress(1)
+                elif kind in BLOCKS:
+                    BLOCKS[kind]()
         finally:
             mark(folder, "left")
 

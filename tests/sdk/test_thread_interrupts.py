@@ -232,6 +232,25 @@ def test_a_call_that_cleans_up_has_its_grace(interrupter: ThreadInterrupter) -> 
     assert seen == ["closed"]
 
 
+def test_a_knock_that_was_under_way_when_the_grace_began(interrupter: ThreadInterrupter) -> None:
+    """It raises nothing any more: the call has just raised by itself, and cleans up."""
+    call, seen = FakeCall(1, interrupter), []
+
+    def tool() -> None:
+        spin(0.3)
+        seen.append("tidied")
+
+    target = cancel.Target(lambda: call.ended, 10.0)
+    target.has_raised(time.monotonic())
+    thread = run_in_thread(lambda: border(call, tool))
+    wait_visited(call)
+    while thread.is_alive():
+        interrupter._due(call, target, time.monotonic())
+        time.sleep(0.001)
+    call.ended = True
+    assert seen == ["tidied"]
+
+
 class Lines(logging.Handler):
     """Takes its time over each line."""
 

@@ -60,7 +60,7 @@ def uninterrupted(function: F) -> F:
 class Target:
     """A call that is to be interrupted."""
 
-    __slots__ = ("ended", "forced", "grace", "next_knock", "raised", "since", "spot")
+    __slots__ = ("ended", "forced", "grace", "next_knock", "quiet_until", "raised", "since", "spot")
 
     def __init__(self, ended: Callable[[], bool], kill_after: float) -> None:
         self.ended = ended
@@ -68,17 +68,22 @@ class Target:
         self.since = time.monotonic()
         self.next_knock = self.since + FLAG_SECONDS
         self.raised = 0
+        self.quiet_until = 0.0
         self.forced = False
         self.spot: Optional[Tuple[int, int]] = None
 
     def has_raised(self, now: float) -> None:
         """An exception is on its way, or the code cleans up anyway: its grace begins."""
         self.raised += 1
-        self.next_knock = now + self.grace
+        self.next_knock = self.quiet_until = now + self.grace
+
+    def in_grace(self) -> bool:
+        """Is nothing to be raised now? Whoever knocks asks this last: its knock may have been under way when the grace began."""
+        return time.monotonic() < self.quiet_until
 
     def has_vanished(self, soon: float) -> None:
         """What was on its way is no more: as if it had never been raised."""
-        self.raised = 0
+        self.raised, self.quiet_until = 0, 0.0
         self.next_knock = soon
 
 
@@ -199,7 +204,7 @@ class Interrupter(Knocker):
         target = None if call is None else self._targets.get(call)
         if self.watch is not None:
             self.watch.knocked(frame) if target is None else self.watch.lift()
-        if target is None or frame is None or target.ended() or shielded(call):
+        if target is None or frame is None or target.ended() or shielded(call) or target.in_grace():
             return
         if target.raised == 0 and cleans_up(call):
             target.has_raised(time.monotonic())  # the same grace
@@ -235,7 +240,7 @@ class Interrupter(Knocker):
             if traced is not frame:
                 return None
             self._lift_ambush()
-            ready = self._targets.get(call) is target and not target.ended() and not shielded(call)
+            ready = self._targets.get(call) is target and not (target.ended() or shielded(call) or target.in_grace())
             if ready and not (target.raised == 0 and cleans_up(call)):  # it may have left by itself since
                 self._raise(call, target)
             return None

@@ -33,16 +33,18 @@ class _Visit:
         gate: held while nothing may be raised; by the visit's own thread for good once it has left.
         raised: how often its thread was told to raise.
         left: it is over, and nothing is pending any more.
+        traced: the frame on whose next line it is to be raised; None: none.
         wish: set when it could not be interrupted in our own code, which then raises by itself when it is done.
     """
 
-    __slots__ = ("gate", "left", "raised", "thread", "wish")
+    __slots__ = ("gate", "left", "raised", "thread", "traced", "wish")
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.gate = threading.RLock()  # one that its thread can take again: an interrupted `_leave` is simply repeated
         self.raised = 0
         self.left = False
+        self.traced: Optional[FrameType] = None
         self.wish: Optional[Target] = None
 
 
@@ -71,7 +73,7 @@ def shielded(function: Callable[..., Any], /, *args: Any) -> Any:
     finally:
         visit.gate.release()
     wish, visit.wish = visit.wish, None
-    if wish is not None:
+    if wish is not None and not wish.in_grace():
         wish.has_raised(time.monotonic())
         raise Cancelled("the call was cancelled")
     return value
@@ -125,7 +127,7 @@ class ThreadInterrupter(Knocker):
             if visit.gate.acquire(blocking=False):
                 try:  # its thread can neither leave the visit now, nor begin with something shielded
                     at_all = now > target.since + FORCE_SECONDS
-                    may = not (visit.left or in_shield(call) or (target.raised == 0 and cleans_up(call)))
+                    may = not (visit.left or in_shield(call) or target.in_grace() or (target.raised == 0 and cleans_up(call)))
                     if may and _may_be_interrupted(visit.thread, at_all=at_all):
                         visit.wish = None
                         visit.raised += 1
@@ -140,13 +142,42 @@ class ThreadInterrupter(Knocker):
             with visit.gate:
                 if (error is None or not error.args) and visit.raised:  # by the interrupter: it says nothing. It has come up
                     visit.raised -= 1
-                target.has_vanished(time.monotonic() + LOOK_SECONDS)
-            self._asked.set()
+                target.has_vanished(time.monotonic() + KNOCK_SECONDS)
+            if sys.gettrace() is None and _is_tool(beneath, at_all=False):
+                self._ambush(call, visit, target, beneath)
+
+    def _ambush(self, call: Any, visit: _Visit, target: Target, frame: FrameType) -> None:
+        """On the visit's thread: raise on the next line of this frame of the tool, as soon as what it has called returns."""
+
+        def is_due() -> bool:
+            due = self._targets.get(call) is target and not (target.ended() or in_shield(call) or target.in_grace() or cleans_up(call))
+            if due:
+                note_raise(call, target, forced=False)
+            return due
+
+        def spring(traced: FrameType, _event: str, _arg: Any) -> None:
+            if traced is frame:
+                _lift_ambush(visit)
+                if shielded(is_due):
+                    raise Cancelled("the call was cancelled")
+
+        visit.traced = frame
+        frame.f_trace = spring
+        sys.settrace(lambda *_: None)
+
+
+def _lift_ambush(visit: _Visit) -> None:
+    """On the visit's thread: it is traced no more."""
+    frame, visit.traced = visit.traced, None
+    if frame is not None:
+        sys.settrace(None)
+        frame.f_trace = None
 
 
 def _leave(call: Any, visit: _Visit) -> None:
     """The visit is over. May be interrupted anywhere, and is then run again."""
     visit.gate.acquire()  # never given back
+    _lift_ambush(visit)
     raise_in = _raiser() if visit.raised else None
     if raise_in is not None:
         raise_in(visit.thread, None)
@@ -205,7 +236,11 @@ def _may_be_interrupted(thread: int, *, at_all: bool) -> bool:
     """
     if not is_gil_enabled():
         return True
-    frame = sys._current_frames().get(thread)
+    return _is_tool(sys._current_frames().get(thread), at_all=at_all)
+
+
+def _is_tool(frame: Optional[FrameType], *, at_all: bool) -> bool:
+    """`_may_be_interrupted`, of a frame."""
     if at_all and frame is not None and protection_of(frame):
         return False
     protected = tool = False
