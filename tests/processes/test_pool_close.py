@@ -44,12 +44,12 @@ import faulthandler, signal, sys
 import psutil, snakepit
 from snakepit.testing import MemoryPool
 faulthandler.dump_traceback_later(45, exit=True)
-FILES = ("_api/pool.py", "_api/loop_thread.py", "_api/stream.py", "_api/open_pools.py")
+FILES = ("_api/pool.py", "_api/loop_thread.py", "_api/stream.py", "_api/open_pools.py", "_api/closing.py")
 seen, armed = set(), False
 
 def trace(frame, event, _):
     global armed
-    if not frame.f_code.co_filename.endswith(FILES) or frame.f_code.co_name in ("_close", "_run", "_finish", "_run_posted"):
+    if not frame.f_code.co_filename.endswith(FILES) or frame.f_code.co_name in ("_run", "_finish", "_run_posted"):
         return None
     line = frame.f_code.co_filename, frame.f_lineno
     if armed and event == "line" and line not in seen:
@@ -63,6 +63,7 @@ def use(pool):
     pool.execute("ping")
     for chunk in pool.stream("progress_stream", {"count": 3, "delay": 0.01}):
         pass
+    pool.close()
 
 def end(*_):
     pool.close() if sys.argv[2] == "close" else pool.drain(0.2)
@@ -255,7 +256,7 @@ def test_in_a_signal_handler_while_it_starts(what: str, marks: Marks) -> None:
 
 @pytest.mark.parametrize("what", ["close", "drain"])
 def test_in_a_signal_handler_between_any_two_lines(what: str, marks: Marks) -> None:
-    """Of start, of calls and of streams: the handler's close ends the pool, and what it has interrupted raises PoolClosed."""
+    """Of start, of calls, of streams and of close: the handler's close ends the pool, and what it has interrupted raises PoolClosed."""
     host = script(_IN_A_HANDLER["lines"], marks.text, what)
     code, out, err = finished(host, timeout=60)
     assert (code, err) == (0, "")

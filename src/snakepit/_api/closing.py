@@ -21,12 +21,18 @@ class OneClose:
 
     def __init__(self, bound: float) -> None:
         self._bound = bound
+        self._open = [True]
         self._closer: int | None = None
         self._over = threading.Event()
 
-    def begin(self) -> None:
-        """This thread will close it."""
+    def begin(self) -> bool:
+        """Is it this thread that closes it? Once only, also where a signal handler asks between two lines of the first."""
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
         self._closer = threading.get_ident()
+        return True
 
     def run(self, loop: LoopThread, engine: Engine, *, finish_unary: bool) -> None:
         """Close an engine, see `close_on`."""

@@ -146,9 +146,10 @@ class Pool(PoolBase):
             beginning[0].post(beginning[1].give_up_start)
         with self._lock:
             loop, engine, finalizer = self._loop, self._engine, self._finalizer
+            if loop is not None and not self._one_close.begin():
+                loop = None
             if loop is not None:
                 self._loop = self._finalizer = None
-                self._one_close.begin()
         if loop is None or engine is None or finalizer is None:
             if engine is not None:
                 self._one_close.wait(engine)
