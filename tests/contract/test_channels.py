@@ -199,7 +199,7 @@ def a_deadline_ends_a_call(pool: snakepit.Pool, folder: pathlib.Path) -> None:
         pool.execute("work", {"folder": str(folder)}, timeout=0.3)
     wait_for(folder / "left")
     with pytest.raises(snakepit.ChunkTimeout):
-        list(pool.stream("yields", {"values": [1]}, chunk_timeout=0.000_001))
+        list(pool.stream("endless", {"folder": str(folder)}, chunk_timeout=0.000_001))
     assert served_by(pool) == before
 
 
