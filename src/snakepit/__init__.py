@@ -6,6 +6,7 @@
 
 Layers, each importing only those below it (checked by import-linter):
     cli         the command line
+    gateway     a server for clients outside; `remote` is their side of it
     _api        1 what callers hold: pools, streams, futures
     _pool       2 who is served next: queue, scheduler, engine
     _workers    3 keep workers alive: supervisor, launchers
@@ -50,6 +51,7 @@ from ._workers.slots import QuarantinedSlot
 from .circuit_breaker import CircuitBreaker, CircuitInfo
 from .config import PoolConfig, PoolSettings
 from .errors import (
+    AccessDenied,
     AdapterError,
     CallCancelled,
     CallError,
@@ -57,10 +59,13 @@ from .errors import (
     ChunkTimeout,
     CircuitOpen,
     ConfigurationError,
+    GatewayError,
+    GatewayUnavailable,
     HangTimeout,
     InvalidBinaryParameter,
     InvalidParameter,
     InvalidToolSpec,
+    LimitExceeded,
     NestingTooDeep,
     PlatformUnsupported,
     PoolBroken,
@@ -90,11 +95,13 @@ from .errors import (
     WrongCallStyle,
 )
 from .heartbeat import Heartbeat
+from .remote import connect, connect_async
 from .retries import RetryPolicy
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AccessDenied",
     "AdapterError",
     "AsyncPool",
     "AsyncSession",
@@ -110,12 +117,15 @@ __all__ = [
     "CircuitOpen",
     "ConfigurationError",
     "Drained",
+    "GatewayError",
+    "GatewayUnavailable",
     "HangTimeout",
     "Heartbeat",
     "HostCallContext",
     "InvalidBinaryParameter",
     "InvalidParameter",
     "InvalidToolSpec",
+    "LimitExceeded",
     "MemorySessionStore",
     "NestingTooDeep",
     "ParameterSpec",
@@ -165,6 +175,8 @@ __all__ = [
     "__version__",
     "adapters",
     "configure",
+    "connect",
+    "connect_async",
     "current_host_call",
     "execute",
     "execute_in_session",

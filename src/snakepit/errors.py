@@ -35,6 +35,10 @@ SnakepitError
 │   │   └── HangTimeout                    its tool hung: no line of it ran for too long       hang_timeout
 │   ├── WorkerCrashed (RuntimeError)       the process died while it ran the call              worker_crashed
 │   └── ChannelError (ConnectionError)     the channel broke or carried nonsense               channel_error
+├── GatewayError                           of clients of a gateway
+│   ├── GatewayUnavailable (ConnectionError) it cannot be reached, or does not serve this      gateway_unavailable
+│   ├── AccessDenied (PermissionError)     no token, a wrong one, or not for this tool         unauthenticated, access_denied
+│   └── LimitExceeded                      more than one client may have at once               limit_exceeded
 ├── CallCancelled                          somebody cancelled the call                         call_cancelled
 ├── ToolError                              the tool itself raised, or a hook of its session    tool_error, session_hook_error
 └── SerializationError (TypeError)         a value cannot travel                               unserializable
@@ -313,6 +317,28 @@ class ChannelError(WorkerError, ConnectionError):
     """The channel to a worker broke, or carried something that is not the protocol."""
 
     code = "channel_error"
+
+
+class GatewayError(SnakepitError):
+    """The gateway between a client and the pools did not let the call through."""
+
+
+class GatewayUnavailable(GatewayError, ConnectionError):
+    """The gateway cannot be reached, or does not serve what was asked for (code `unimplemented`)."""
+
+    code = "gateway_unavailable"
+
+
+class AccessDenied(GatewayError, PermissionError):
+    """The client has no token that the gateway knows (code `unauthenticated`), or its token is not for this tool or pool."""
+
+    code = "access_denied"
+
+
+class LimitExceeded(GatewayError):
+    """A client has as much at once as it may. `details` holds `limit`, its name in the gateway's settings, and `allowed`, its value."""
+
+    code = "limit_exceeded"
 
 
 class CallCancelled(SnakepitError):

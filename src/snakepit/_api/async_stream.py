@@ -107,18 +107,21 @@ class AsyncStream:
         cursor = self._cursor
         self._engine.check_process()
         while not cursor.ended:
-            owed, nbytes = cursor.settle()
-            if owed:
-                self._engine.consumed(self._call, owed, nbytes)
-            try:
-                item = await self._take()
-            except BaseException:
-                self._abandon()
-                raise
-            self._current = cursor.open(item)
+            self._current = cursor.open(await self._next_item())
             for chunk in self._current:
                 return chunk
         raise StopAsyncIteration
+
+    async def _next_item(self) -> Item:
+        """The next batch or end as it has come, for who passes it on; what was taken before is granted again first."""
+        owed, nbytes = self._cursor.settle()
+        if owed:
+            self._engine.consumed(self._call, owed, nbytes)
+        try:
+            return await self._take()
+        except BaseException:
+            self._abandon()
+            raise
 
     async def _take(self) -> Item:
         seconds = self._chunk_timeout

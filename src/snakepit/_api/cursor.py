@@ -80,10 +80,14 @@ class Cursor:
             rung="pending",
         )
 
+    def book(self, batch: Chunks) -> None:
+        """A batch has been taken; as much may come in its place."""
+        self.owed = (len(batch.payloads), batch.nbytes)
+        self.taken += len(batch.payloads)
+
     def _batch(self, batch: Chunks) -> Iterator[Any]:
         payloads, extra = batch.payloads, batch.extra
-        self.owed = (len(payloads), batch.nbytes)
-        self.taken += len(payloads)
+        self.book(batch)
         if self.bare:
             if extra and extra.get("progress"):
                 payloads.pop()  # said by self.progress, not yielded

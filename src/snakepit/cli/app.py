@@ -13,10 +13,12 @@ import typer
 from snakepit import __version__
 
 from . import help_text
+from .call_command import CallCommand, tls_option
 from .compat_command import CompatCommand
 from .doctor_command import DoctorCommand
 from .gen_command import GenAdapterCommand
 from .run_command import RunCommand
+from .serve_command import ServeCommand
 from .status_command import StatusCommand
 from .tools_command import ToolsCommand
 
@@ -78,6 +80,59 @@ def run(
     """`snakepit run`."""
     command = RunCommand(tool, items or [], args, adapter=adapter, size=size, as_json=json, timeout=timeout, record=record)
     raise typer.Exit(command.run())
+
+
+@app.command(help=help_text.CALL, no_args_is_help=True, context_settings=_CONTEXT)
+def call(
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ITEM", help="KEY=VALUE, KEY:=JSON or KEY=@FILE: an argument for the tool's parameter KEY."),
+    ] = None,
+    target: Annotated[str, typer.Option("--target", "-t", metavar="HOST:PORT", help="Where the gateway listens.")] = "127.0.0.1:50051",
+    pool: Annotated[str | None, typer.Option("--pool", metavar="NAME", help="Which of its pools.  [default: its own]")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Encrypted; the gateway's certificate is checked as the system trusts.")] = False,
+    ca: Annotated[str | None, typer.Option("--ca", metavar="FILE", help="Encrypted; whom to trust, in PEM format.")] = None,
+    cert: Annotated[str | None, typer.Option("--cert", metavar="FILE", help="This client's certificate.")] = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="FILE", help="Its private key.")] = None,
+    args: Annotated[str | None, typer.Option("--args", metavar="FILE|-", help="A JSON object of arguments; KEY=... overrides it.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="S", help="Cancel the call after S seconds.  [default: never]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit call`."""
+    told = tls_option(tls=tls, ca=ca, cert=cert, key=key)
+    command = CallCommand(tool, items or [], args, target=target, pool=pool, tls=told, as_json=json, timeout=timeout)
+    raise typer.Exit(command.run())
+
+
+@app.command(help=help_text.SERVE, context_settings=_CONTEXT)
+def serve(
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", metavar="FILE", help="Settings, in TOML; the options go before it.")
+    ] = None,
+    adapter: AdapterOption = None,
+    size: Annotated[int | None, typer.Option("--size", metavar="N", help="How many workers.  [default: the usable CPUs]")] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Where to listen; port 0 takes any.  [default: 127.0.0.1:50051]")
+    ] = None,
+    cert: Annotated[str | None, typer.Option("--cert", metavar="FILE", help="The gateway's certificate, in PEM format.")] = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="FILE", help="Its private key.")] = None,
+    client_ca: Annotated[
+        str | None, typer.Option("--client-ca", metavar="FILE", help="Clients must show a certificate that this one has signed.")
+    ] = None,
+    drain_timeout: Annotated[
+        float | None, typer.Option("--drain-timeout", metavar="S", help="How long open calls may take to end.  [default: 20]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """`snakepit serve`."""
+    tls = {name: value for name, value in (("cert", cert), ("key", key), ("client_ca", client_ca)) if value is not None}
+    own = {name: value for name, value in (("adapter", adapter), ("size", size)) if value is not None}
+    top = {name: value for name, value in (("address", address), ("drain_timeout", drain_timeout)) if value is not None}
+    given = {**top, **({"tls": tls} if tls else {}), **({"pools": {"main": own}} if own else {})}
+    raise typer.Exit(ServeCommand(config, given, as_json=json).run())
 
 
 @app.command(help=help_text.TOOLS, context_settings=_CONTEXT)

@@ -96,6 +96,36 @@ Exit codes:
   0 every pool serves   1 one is failing or does not answer, or there is none   2 wrong option
 """
 
+SERVE = """Serve pools to clients outside, in any language that gRPC knows, until SIGTERM or Ctrl-C.
+
+Without TLS and tokens it listens on this machine alone. A token for all tools is taken from SNAKEPIT_GATEWAY_TOKEN; a
+settings file has several, each for the tools that it names, and several pools.
+
+\b
+Examples:
+  snakepit serve --adapter my_app.tools:MyAdapter --size 4
+  snakepit serve --config gateway.toml
+  snakepit serve --config gateway.toml --address 0.0.0.0:50051 --cert server.pem --key server.key
+
+\b
+Exit codes:
+  0 ended by SIGTERM   2 a setting is wrong   130 ended by Ctrl-C
+"""
+
+CALL = """Call one tool behind a gateway (`snakepit serve`) and show what it gives, while it gives it.
+
+Arguments and output are those of `snakepit run`. The token is taken from SNAKEPIT_GATEWAY_TOKEN.
+
+\b
+Examples:
+  snakepit call compute operation=add a=2 b=3
+  snakepit call train epochs=3 --target gateway.example.org:50051 --tls --json
+
+\b
+Exit codes:
+  0 done   1 the tool or the gateway failed   2 wrong command or arguments   124 time ran out
+"""
+
 GEN = """Write files to begin with."""
 
 GEN_ADAPTER = """Write a small adapter and its test, to begin with: two tools, one of which streams.

@@ -29,7 +29,14 @@ from .lines import jsonable
 #: Variables that a user sets, each with its check.
 _VARIABLES = {LEVEL_VARIABLE: check_log_level, TRACE_VARIABLE: check_trace}
 #: Set by the library, for its workers.
-_INSIDE = ("SNAKEPIT_GUARDIAN", "SNAKEPIT_HEARTBEAT_CONFIG", "SNAKEPIT_CHANNEL_SECRET", "SNAKEPIT_HOST_PATH", "SNAKEPIT_REDACTION")
+_INSIDE = (
+    "SNAKEPIT_GUARDIAN",
+    "SNAKEPIT_HEARTBEAT_CONFIG",
+    "SNAKEPIT_CHANNEL_SECRET",
+    "SNAKEPIT_HOST_PATH",
+    "SNAKEPIT_REDACTION",
+    "SNAKEPIT_GATEWAY_TOKEN",
+)
 _PREFIX = "SNAKEPIT_"
 #: Of leftovers, so many are named.
 _MOST = 20
