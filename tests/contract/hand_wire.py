@@ -20,7 +20,7 @@ def entry(key: str, value: Any) -> bytes:
 def fields(data: bytes) -> dict[int, list[Any]]:
     """All fields by number: whole numbers, doubles (as floats), and what has a length, as bytes."""
     found: dict[int, list[Any]] = {}
-    for number, value in _read(data):
+    for number, _, value in read(data):
         found.setdefault(number, []).append(value)
     return found
 
@@ -33,6 +33,26 @@ def text(data: bytes, number: int) -> str:
 def entries(data: bytes, number: int) -> dict[str, bytes]:
     """A map's entries, whose values have a length."""
     return {text(item, 1): fields(item).get(2, [b""])[-1] for item in fields(data).get(number, ())}
+
+
+def read(data: bytes) -> Iterator[tuple[int, int, Any]]:
+    """(number, wire type, value) of all fields, in their order."""
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == 0:
+            value, at = _read_varint(data, at)
+            yield number, kind, value
+        elif kind == 1:
+            yield number, kind, struct.unpack_from("<d", data, at)[0]
+            at += 8
+        else:
+            assert kind == 2, f"wire type {kind}"
+            size, at = _read_varint(data, at)
+            assert at + size <= len(data), "cut short"
+            yield number, kind, data[at : at + size]
+            at += size
 
 
 def _field(number: int, value: Any) -> bytes:
@@ -51,24 +71,6 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
-
-
-def _read(data: bytes) -> Iterator[tuple[int, Any]]:
-    at = 0
-    while at < len(data):
-        tag, at = _read_varint(data, at)
-        number, kind = tag >> 3, tag & 7
-        if kind == 0:
-            value, at = _read_varint(data, at)
-            yield number, value
-        elif kind == 1:
-            yield number, struct.unpack_from("<d", data, at)[0]
-            at += 8
-        else:
-            assert kind == 2, f"wire type {kind}"
-            size, at = _read_varint(data, at)
-            yield number, data[at : at + size]
-            at += size
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
