@@ -60,6 +60,10 @@ class Adapter(BaseAdapter):
         return self.session.state.get("value")
 
     @tool
+    def shown(self, value):
+        return f"{type(value).__name__} {value!r}"
+
+    @tool
     def ask(self, name: str, a, b):
         return self.host_tools[name](a, b=b)
 

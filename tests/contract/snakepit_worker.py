@@ -1,7 +1,7 @@
 """A stand-in for Snakepit's own Python worker, written from what is known of its wire: bytes by hand, threads, no soft cancel.
 
 Run as a program with Snakepit's arguments and environment. Like the real one it dials the host for each new session, registers its tools
-then, and leaves a cancelled tool running.
+then, and leaves a cancelled tool running. What it is asked, and what its host answers, it writes into the file `WIRE_RECORD`, if that is set.
 """
 
 from __future__ import annotations
@@ -41,9 +41,27 @@ class Worker(grpc.GenericRpcHandler):
     def ask(self, method: str, request: bytes) -> bytes:
         call = self._host.unary_unary(_SERVICE + method, request_serializer=same, response_deserializer=same)
         answer: bytes = call(request, timeout=5)
+        self.record("answered", method, answer)
         return answer
 
+    def record(self, what: str, method: str, data: bytes, headers: Any = ()) -> None:
+        path = os.environ.get("WIRE_RECORD")
+        if path:
+            line = json.dumps([what, method, data.hex(), {key: value for key, value in headers if isinstance(value, str)}])
+            with self._lock, Path(path).open("a") as file:
+                file.write(line + "\n")
+
     def service(self, handler_call_details: Any) -> Any:
+        handler = self.handler(handler_call_details)
+        method, headers = handler_call_details.method.removeprefix(_SERVICE), handler_call_details.invocation_metadata
+
+        def kept(data: bytes) -> bytes:
+            self.record("asked", method, data, headers)
+            return data
+
+        return handler and handler._replace(request_deserializer=kept)
+
+    def handler(self, handler_call_details: Any) -> Any:
         method = handler_call_details.method.removeprefix(_SERVICE)
         if method == "ExecuteStreamingTool":
             return grpc.unary_stream_rpc_method_handler(self.stream, request_deserializer=same, response_serializer=same)
@@ -77,6 +95,8 @@ class Worker(grpc.GenericRpcHandler):
         except Exception as error:
             told = {"type": type(error).__name__, "message": str(error), "stacktrace": ["Traceback: here"], "context": {"tool_name": tool}}
             return message((1, False), (3, json.dumps(told)))
+        if tool == "answer":
+            return value
         return message((1, True), (2, message((1, "type.googleapis.com/snakepit.map"), (2, json.dumps(value)))), (5, 7))
 
     def run(self, session_id: str, tool: str, args: dict[str, Any], binary: dict[str, bytes]) -> Any:
@@ -86,6 +106,8 @@ class Worker(grpc.GenericRpcHandler):
             raise LookupError("not here")
         if tool == "size":
             return len(binary["data"])
+        if tool == "answer":  # with these bytes
+            return binary["data"]
         if tool == "where":
             return {"session": session_id, "pid": os.getpid(), "ready": os.environ["SNAKEPIT_READY_FILE"], "args": sys.argv[1:]}
         if tool == "sleep":
@@ -96,7 +118,9 @@ class Worker(grpc.GenericRpcHandler):
             os._exit(9)
         if tool == "ask":
             request = message(
-                (1, session_id), (2, args["name"]), (3, entry("number", message((1, STRING_VALUE), (2, json.dumps(args["number"])))))
+                (1, session_id),
+                (2, args["name"]),
+                (3, entry("number", message((1, args.get("type_url", STRING_VALUE)), (2, json.dumps(args["number"]))))),
             )
             offered = [text(item, 1) for item in fields(self.ask("GetExposedElixirTools", message((1, session_id)))).get(1, ())]
             answer = self.ask("ExecuteElixirTool", request)
@@ -112,6 +136,9 @@ class Worker(grpc.GenericRpcHandler):
         if tool == "broken":
             yield message((1, "broken-1"), (2, b'{"n":0}'))
             context.abort(grpc.StatusCode.INTERNAL, json.dumps({"type": "ValueError", "message": "in the middle"}))
+        if tool == "chunk":  # of these bytes
+            yield entries(request, 6)["data"]
+            return
         if tool == "odd":
             yield message((1, "odd-1"), (2, b"\x00raw"))
             yield message((1, "odd-2"), (2, b"[1,2]"), (4, entry("kind", "list")))
