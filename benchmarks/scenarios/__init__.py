@@ -18,6 +18,7 @@ NAMES = (
     "session_calls",
     "host_tools",
     "bridge_worker",
+    "gateway",
     "slow_consumer",
 )
 

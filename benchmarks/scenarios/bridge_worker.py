@@ -41,34 +41,34 @@ def run(plan: Plan) -> Iterator[Row]:
 @contextlib.contextmanager
 def worker_chunks() -> Iterator[Play]:
     with _worker() as (runner, stub):
-
-        async def read(count: int) -> float:
-            began, seen = time.perf_counter(), 0
-            async for _ in stub.ExecuteStreamingTool(_request("count_up", count=count)):
-                seen += 1
-            if seen != count:
-                raise RuntimeError(f"{seen} chunks came of {count}")
-            return seen / (time.perf_counter() - began)
-
-        yield lambda count: runner.run(read(count))
+        yield lambda count: runner.run(chunk_rate_of(stub, count))
 
 
 @contextlib.contextmanager
 def worker_latency() -> Iterator[Play]:
     with _worker() as (runner, stub):
-        yield lambda calls: runner.run(call_latency.median_of(calls, lambda: stub.ExecuteTool(_request("echo", value=_VALUE))))
+        yield lambda calls: runner.run(call_latency.median_of(calls, lambda: stub.ExecuteTool(echo_request())))
 
 
 @contextlib.contextmanager
 def worker_rate() -> Iterator[Play]:
     with _worker() as (runner, stub):
-        yield lambda calls: runner.run(_rate(calls, lambda: stub.ExecuteTool(_request("echo", value=_VALUE))))
+        yield lambda calls: runner.run(_rate(calls, lambda: stub.ExecuteTool(echo_request())))
 
 
 @contextlib.contextmanager
 def baseline_rate() -> Iterator[Play]:
     with plain_grpc.plain_server() as address, on_loop(plain_grpc.PlainClient(address)) as (runner, client):
         yield lambda calls: runner.run(_rate(calls, lambda: client.echo({"value": _VALUE})))
+
+
+async def chunk_rate_of(stub: Any, count: int) -> float:
+    began, seen = time.perf_counter(), 0
+    async for _ in stub.ExecuteStreamingTool(_request("count_up", count=count)):
+        seen += 1
+    if seen != count:
+        raise RuntimeError(f"{seen} chunks came of {count}")
+    return seen / (time.perf_counter() - began)
 
 
 async def _rate(calls: int, call: Any) -> float:
@@ -83,12 +83,16 @@ async def _rate(calls: int, call: Any) -> float:
     return calls / (time.perf_counter() - began)
 
 
+def echo_request() -> Any:
+    return _request("echo", value=_VALUE)
+
+
 def _request(tool: str, **args: Any) -> Any:
     parameters = {name: AnyMessage(type_url=_STRING_VALUE, value=json.dumps(value).encode()) for name, value in args.items()}
     return pb.ExecuteToolRequest(session_id="session_1_2", tool_name=tool, parameters=parameters)
 
 
-class _Client:
+class Client:
     """A bare client; lives on one event loop."""
 
     def __init__(self, address: str) -> None:
@@ -112,7 +116,7 @@ def _worker() -> Iterator[Any]:
             word, _, address = process.stdout.readline().strip().partition(" ")
             if word != "ready":
                 raise RuntimeError("the worker did not start; its last words are above")
-            with on_loop(_Client(address)) as found:
+            with on_loop(Client(address)) as found:
                 yield found
         finally:
             process.terminate()

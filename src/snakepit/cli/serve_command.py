@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from snakepit.gateway import Gateway, Plan
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: What carries the channels to workers unless a pool's settings say otherwise: with gRPC on both sides of one process, each call would
+#: pay for it twice.
+_PROTOCOLS = ("msgpack", "grpc", "json")
 
 
 class ServeCommand:
@@ -70,7 +73,7 @@ class ServeCommand:
         async with contextlib.AsyncExitStack() as stack:
             pools = {}
             for name, told in plan.pools.items():
-                settings: dict[str, Any] = {"worker_output": "stderr", **told}
+                settings: dict[str, Any] = {"worker_output": "stderr", "protocol": _PROTOCOLS, **told}
                 pools[name] = AsyncPool(settings.pop("adapter", None), **settings)
                 stack.push_async_callback(pools[name].close)
             gateway = await stack.enter_async_context(Gateway(pools, plan.settings))

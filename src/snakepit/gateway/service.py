@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -91,7 +91,8 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
 
     async def ExecuteStreamingTool(self, request: Any, context: Any) -> None:
         asked = self._asked(context)
-        async with self._prepared(asked, request, context) as (args, told):
+        args, told = self._prepared(asked, request, context)
+        async with self._session_of(asked, told):
             stream = asked.pool.stream(request.tool_name, args, **told)
             writer, cursor = answers.ChunkWriter(request.tool_name, exact=asked.exact), stream._cursor
             async with stream:
@@ -143,9 +144,8 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
     def _check_tool(self, asked: Asked, tool: str) -> None:
         """Refuse a tool that there is not, or not for this client; the refusal names those only that it may call."""
         asked.check_tool(tool)
-        known = [spec.name for spec in self._allowed(asked)]
-        if tool not in known:
-            raise unknown_tool(tool, known)
+        if all(spec.name != tool for spec in asked.pool._started_specs()):
+            raise unknown_tool(tool, [spec.name for spec in self._allowed(asked)])
 
     def _allowed(self, asked: Asked) -> list[ToolSpec]:
         token = asked.client.token
@@ -153,22 +153,22 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
 
     async def _execute(self, asked: Asked, request: Any, context: Any) -> tuple[Any, dict[str, Any]]:
         facts: dict[str, Any] = {}
-        async with self._prepared(asked, request, context) as (args, told):
+        args, told = self._prepared(asked, request, context)
+        async with self._session_of(asked, told):
             value = await asked.pool.execute(request.tool_name, args, on_metadata=facts.update, **told)
         return value, facts
 
-    @contextlib.asynccontextmanager
-    async def _prepared(self, asked: Asked, request: Any, context: Any) -> AsyncIterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Around a call: its arguments and options, once it is known that it may be made."""
+    def _prepared(self, asked: Asked, request: Any, context: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A call's arguments and options, once it is known that it may be made."""
         self._check_tool(asked, request.tool_name)
         args, told = arguments(request), options(asked, request)
         told["timeout"] = seconds_left(context, self._limits.call_seconds)
+        return args, told
+
+    def _session_of(self, asked: Asked, told: Mapping[str, Any]) -> contextlib.AbstractAsyncContextManager[None]:
+        """Around a call: the session that it may open is counted."""
         session = told.get("session_id")
-        if isinstance(session, str):
-            async with self._counts.opening(asked, session):
-                yield args, told
-        else:
-            yield args, told
+        return self._counts.opening(asked, session) if isinstance(session, str) else contextlib.nullcontext()
 
 
 def _ttl(asked: Asked) -> float | None:
