@@ -36,8 +36,9 @@ def test_every_error_is_public() -> None:
 
 
 def test_import_loads_no_heavy_library() -> None:
-    """`import snakepit` loads no protocol, command line or telemetry library."""
+    """`import snakepit` loads no protocol, command line or telemetry library, and nothing of the gateway or of its clients."""
     heavy = ["grpc", "google.protobuf", "typer", "rich", "click", "opentelemetry.sdk", "numpy", "pandas"]
+    heavy += ["grpc_health", "google.rpc", "snakepit.gateway", "snakepit.remote.pool", "snakepit.remote.async_pool"]
     program = f"import sys, snakepit; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ from snakepit.remote import missing
 try:
     from .server import Gateway
 except ImportError as error:
-    raise missing(error) from error
+    raise missing(error) from None
 from .files import Plan, read_plan
 from .settings import GatewaySettings, Limits, Tls
 from .tokens import Token

@@ -40,7 +40,7 @@ def connect(target: str, *, token: str | None = None, tls: TlsOption = None, poo
     try:
         from .pool import RemotePool
     except ImportError as error:
-        raise missing(error) from error
+        raise missing(error) from None
     return RemotePool(target, token=token, tls=tls, pool=pool)
 
 
@@ -49,7 +49,7 @@ def connect_async(target: str, *, token: str | None = None, tls: TlsOption = Non
     try:
         from .async_pool import AsyncRemotePool
     except ImportError as error:
-        raise missing(error) from error
+        raise missing(error) from None
     return AsyncRemotePool(target, token=token, tls=tls, pool=pool)
 
 
