@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import snakepit
+from snakepit.gateway import Gateway, GatewaySettings, Limits, Plan, Tls, Token, read_plan
+from snakepit.remote import AsyncRemotePool, AsyncRemoteSession, AsyncRemoteStream, RemotePool, RemoteSession, RemoteStream
 from snakepit.testing import (
     AsyncMemoryPool,
     Fault,
@@ -193,6 +195,49 @@ def sessions_and_host_tools() -> None:
 
     assert_type(rate("EUR"), float)
     pool.register_tool(rate, name="other", session_id="user-1")
+
+
+def connected(pool: RemotePool) -> None:
+    """A pool behind a gateway: the words of `Pool`, and classes of its own for annotations."""
+    assert_type(snakepit.connect("127.0.0.1:1", token="t", tls={"ca": "ca.pem"}, pool="main"), RemotePool)
+    snakepit.connect("127.0.0.1:1", tls=5)  # pyright: ignore[reportArgumentType]
+    number: int = pool.execute("add", {"a": 1}, timeout=5, on_metadata=print, binary_parameters={"blob": b"x"})
+    pool.execute("add", {"a": 1}, tiemout=5)  # pyright: ignore[reportCallIssue]
+    assert_type(pool.stream("count", {"to": number}), RemoteStream)
+    for chunk in pool.stream("count", {"to": 3}):
+        assert_type(chunk["is_final"], Any)
+    assert_type(pool.submit("add", {"a": 1}), concurrent.futures.Future[Any])
+    assert_type(pool.bind(Shop).add(2, 3), int)
+    assert_type(pool.tool_specs(), tuple[snakepit.ToolSpec, ...])
+    with pool.session("user-1", ttl=60.0, affinity="strict_queue") as session:
+        assert_type(session, RemoteSession)
+        assert_type(session.stream("count", {"to": 3}), RemoteStream)
+        assert_type(session.info(), snakepit.SessionInfo)
+    assert_type(pool.session_info("user-1"), snakepit.SessionInfo | None)
+
+
+async def connected_async() -> None:
+    """The same with `await`."""
+    async with snakepit.connect_async("unix:/run/gate") as pool:
+        assert_type(pool, AsyncRemotePool)
+        await pool.execute("add", {"a": 1})
+        assert_type(pool.stream("count", {"to": 3}), AsyncRemoteStream)
+        async with pool.session() as session:
+            assert_type(session, AsyncRemoteSession)
+            assert_type(await session.info(), snakepit.SessionInfo)
+
+
+async def served() -> None:
+    """A gateway in a program of one's own, and its settings."""
+    tokens = (Token.of("shop", "a token of some length", tools=["add"], pools=["main"]),)
+    settings = GatewaySettings(address="127.0.0.1:0", tokens=tokens, limits=Limits(calls=10, call_seconds=60.0), drain_timeout=5)
+    Limits(cals=10)  # pyright: ignore[reportCallIssue]
+    settings.address = "x"  # pyright: ignore[reportAttributeAccessIssue]
+    assert_type(settings.tls, Tls | None)
+    assert_type(read_plan("gateway.toml", {}, {}), Plan)
+    async with snakepit.AsyncPool(Shop) as pool, Gateway({"main": pool}, settings) as gateway:
+        assert_type(gateway.address, str)
+        assert_type(await gateway.drain(), dict[str, snakepit.Drained])
 
 
 def tests_of_tools() -> None:

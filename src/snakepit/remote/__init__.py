@@ -4,20 +4,48 @@
         pool.execute("add", {"a": 2, "b": 3})
 
 They have the methods of `Pool` that make sense from afar, and raise the same errors. `words` and `statuses` are the gateway's too.
+The classes stand here for annotations: `def run(pool: snakepit.remote.RemotePool)`. They are loaded when they are asked for, and gRPC
+with them, which `import snakepit` does not load.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from snakepit.errors import ProtocolUnavailable
 
 if TYPE_CHECKING:
     from .async_pool import AsyncRemotePool
+    from .async_session import AsyncRemoteSession
+    from .async_stream import AsyncRemoteStream
     from .pool import RemotePool
+    from .session import RemoteSession
+    from .stream import RemoteStream
     from .target import TlsOption
 
-__all__ = ["connect", "connect_async"]
+__all__ = [
+    "AsyncRemotePool",
+    "AsyncRemoteSession",
+    "AsyncRemoteStream",
+    "RemotePool",
+    "RemoteSession",
+    "RemoteStream",
+    "TlsOption",
+    "connect",
+    "connect_async",
+]
+
+#: Where the names are that need gRPC.
+_LATER = {
+    "AsyncRemotePool": "async_pool",
+    "AsyncRemoteSession": "async_session",
+    "AsyncRemoteStream": "async_stream",
+    "RemotePool": "pool",
+    "RemoteSession": "session",
+    "RemoteStream": "stream",
+    "TlsOption": "target",
+}
 
 #: What a missing package of the extra is a part of.
 _OF_THE_EXTRA = ("grpc", "google", "grpc_health", "grpc_reflection", "grpc_status")
@@ -37,20 +65,37 @@ def connect(target: str, *, token: str | None = None, tls: TlsOption = None, poo
         ConfigurationError: one of these is wrong, or a token would leave this machine unencrypted.
         ProtocolUnavailable: gRPC is missing.
     """
-    try:
-        from .pool import RemotePool
-    except ImportError as error:
-        raise missing(error) from None
-    return RemotePool(target, token=token, tls=tls, pool=pool)
+    kind: type[RemotePool] = _loaded("RemotePool")
+    return kind(target, token=token, tls=tls, pool=pool)
 
 
 def connect_async(target: str, *, token: str | None = None, tls: TlsOption = None, pool: str | None = None) -> AsyncRemotePool:
     """`connect` for asyncio: `async with snakepit.connect_async(...) as pool`, with the methods of `AsyncPool`."""
+    kind: type[AsyncRemotePool] = _loaded("AsyncRemotePool")
+    return kind(target, token=token, tls=tls, pool=pool)
+
+
+def __getattr__(name: str) -> Any:
+    """A class, when it is first asked for.
+
+    Raises:
+        ProtocolUnavailable: gRPC is missing.
+    """
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _loaded(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _loaded(name: str) -> Any:
     try:
-        from .async_pool import AsyncRemotePool
+        module = importlib.import_module(f".{_LATER[name]}", __name__)
     except ImportError as error:
         raise missing(error) from None
-    return AsyncRemotePool(target, token=token, tls=tls, pool=pool)
+    return getattr(module, name)
 
 
 def missing(error: ImportError) -> Exception:
