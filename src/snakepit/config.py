@@ -61,8 +61,7 @@ class PoolSettings(TypedDict, total=False):
     size: workers; by default the usable CPUs, container limits counted.
     launcher: "spawn": each worker is a fresh interpreter. "template": workers are forked from one that has imported the adapter.
     spares: ready workers beyond `size`, of which one takes the place of a worker that is lost, at once.
-    protocol: what carries the channels: "grpc", "msgpack" or "json"; a list of them, best first; "auto": the best there is.
-        "bridge": command starts a server of Snakepit's own service, such as its grpc_server.py.
+    protocol: "grpc", "msgpack", "json"; a list of them, best first; "auto": the best there is. "bridge": command starts Snakepit's server.
     python: interpreter of the workers, a path, a name on PATH, or a virtual environment's directory; by default this one.
     command: starts a worker that serves on its stdin and stdout, such as ["ssh", "gpu-1", "python3", "-m", "snakepit_bridge", "--stdio"].
     env: environment variables of the workers, beside the host's own.
