@@ -23,13 +23,22 @@ password PASSWORD passwd pwd db_password DB_PASSWORD dbPassword userPasswordHash
 auth_token HF_TOKEN csrf-token authorization Authorization Proxy-Authorization api_key apikey api-key x-api-key X-API-KEY openaiApiKey
 OPENAI_API_KEY stripe.api.key access_key aws_secret_access_key AWS_ACCESS_KEY_ID private_key privateKey credential credentials
 AWS_CREDENTIALS cookie Set-Cookie session_cookie passphrase secrets dbpassword myapikey signing_key encryption_keys db_pass auth basic_auth
-SharedAccessKey AccountKey
+SharedAccessKey AccountKey refresh_token sas_token SasKey otp loginOtp otp_2 TOTP totp_seed card_cvv cvc card_pin userPin jwt id_jwt csrf
+csrftoken rsa_private_key privkey priv_key gpg_key aes_key app_key APP_KEY licenseKey openai_key ANTHROPIC_KEY stripe_keys unseal_key
+webhook_key db_pw sudo_pass vault-pass user_pass pass_word passwort PASSWORT_DB kennwort mot_de_passe sshpass recovery_code
+recovery_codes verificationCode 2fa_code seed_phrase github_pat code_verifier x-goog-signature NPM_AUTH REDISCLI_AUTH refresh_tokens
+signingkey sharedkey appsecret sastoken PHPSESSID creds passkey Ocp-Apim-Subscription-Key
 """
 
 OTHER_NAMES = """
 token_count tokens max_tokens max_token num_tokens tokenizer tokenize eos_token pad_token next_page_token secretary password_length
 password_required token_ids secret_names secret_patterns key keys keyboard monkey author authority auth_type compass bypass passenger
 cookie_policy token_type public_key sort_key primary_key forward_pass epochs lr session_id tokenization secretariat
+pin gpio_pin led_pin pin_code pins spinning sas sas_file otp_release otp_version jwt_algorithm jwt_issuer csrf_enabled session_key user_key
+s3_key tls_key ssl_key foreign_key cache_key keystore key_id app_keyboard apple_key_path pat pattern patch path dispatch code error_code
+status_code country_code zip_code seed random_seed rng_seed phrase search_phrase passes passed db_passes word words user_word signature
+function_signature verifier passe pw pwm login_passed application_keywords wallet_seed_length verification_code_length mapper pathology
+tokens refresh_tokens_count s keys_s
 """
 
 MASKED = [
@@ -78,6 +87,10 @@ MASKED = [
     f"| password | {PLAIN} |",
     f"the token is {PLAIN}.",
     f"curl -s -u bob:{PLAIN} https://host",
+    f"otp={PLAIN}",
+    f'{{"openai_key": "{PLAIN}", "pin": 17}}',
+    f"--seed-phrase {PLAIN}",
+    f"Cookie: csrftoken={PLAIN}; theme=dark",
     f"curl --user 'bob:{PLAIN}' https://host",
 ]
 
@@ -97,6 +110,7 @@ SHAPES = [
 
 UNTOUCHED = [
     "epoch 3/10 loss=0.123 lr=1e-4",
+    "gpio_pin=17 exit_code=3 random_seed=42 otp_release=26 s3_key=data/part-0001.parquet session_key=abc-123",
     "token_count=5 tokens: 512 max_tokens=3 tokenizer=fast secretary=bob password_length=8",
     "PWD=/home/someone OLDPWD=/tmp",
     "password=None token: null secret=False auth: true",

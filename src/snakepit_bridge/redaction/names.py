@@ -11,17 +11,38 @@ def _words(text: str) -> FrozenSet[str]:
 #: One of these as a word of a name makes it a secret's.
 _WORDS = _words(
     "password passwords passwd passwds pwd passphrase passcode secret secrets token authorization credential credentials cookie cookies "
-    "apikey apikeys apitoken accesskey privatekey secretkey authtoken accesstoken refreshtoken clientsecret"
+    "apikey apikeys apitoken accesskey privatekey secretkey authtoken accesstoken refreshtoken clientsecret creds pswd passkey passwort "
+    "kennwort senha contrasena userpwd dbpwd adminpwd sshpass keypass storepass dbpass userpass csrftoken xsrftoken sessiontoken sastoken "
+    "bottoken bearertoken idtoken apisecret appsecret phpsessid jsessionid"
 )
-#: Words that do so before another; that one also in the plural.
+#: These only as its last word, numbers aside: `login_otp`, `jwt`; not `otp_release` or `jwt_algorithm`.
+_LAST = _words("otp totp cvv cvc jwt csrf xsrf")
+_PLACES = _words(
+    "db user smtp imap mail email mysql pg postgres redis ftp ssh admin root ldap proxy http sudo become login vault keystore truststore"
+)
+#: Words that do so before another; that one also in the plural. Left out is what mostly names something else: a `pin` of a board, the
+#: `sas` of a statistician, a `session_key` or `user_key` of a table, an `s3_key`, a `tls_key` that is a path.
 _BEFORE = {
-    "key": _words("api access private secret encryption decryption signing master ssh account auth shared hmac deploy"),
-    "pass": _words("db user smtp imap mail email mysql pg postgres redis ftp ssh admin root ldap proxy http"),
-    "auth": _words("basic http proxy"),
-    "tokens": _words("api access auth"),
-    "phrase": _words("pass"),
-    "signature": _words("amz"),
+    "key": _words(
+        "api access private priv secret encryption decryption signing master ssh account auth shared hmac deploy rsa dsa ecdsa pgp gpg aes "
+        "symmetric unseal wallet sas subscription app application admin webhook license licence openai anthropic azure aws gemini mistral "
+        "cohere groq hf huggingface stripe sendgrid twilio deepgram pinecone"
+    ),
+    "pass": _PLACES,
+    "pw": _PLACES,
+    "auth": _words("basic http proxy npm registry docker redis rediscli"),
+    "tokens": _words("api access auth refresh session oauth bearer"),
+    "phrase": _words("pass seed recovery mnemonic"),
+    "word": _words("pass"),
+    "signature": _words("amz goog"),
+    "code": _words("recovery verification mfa fa otp totp auth"),
+    "seed": _words("otp totp wallet"),
+    "pin": _words("user card login account security sim atm"),
+    "pat": _words("github gitlab gh gl azure ado devops"),
+    "verifier": _words("code oauth"),
+    "passe": _words("de"),
 }
+_NONE: FrozenSet[str] = frozenset()
 #: Written together, without a sign of where a word ends: `dbpassword`, `myapikey`.
 _ENDINGS = (
     "password",
@@ -30,6 +51,11 @@ _ENDINGS = (
     "apikey",
     "accesskey",
     "privatekey",
+    "privkey",
+    "signingkey",
+    "encryptionkey",
+    "masterkey",
+    "sharedkey",
     "secretkey",
     "clientsecret",
     "authtoken",
@@ -82,7 +108,8 @@ def _ends(words: Sequence[str]) -> List[int]:
         before = words[at - 1] if at else ""
         if word == "token" and before in _TEXT_TOKENS:
             continue
-        pairs = _BEFORE.get("key" if word == "keys" else word, ())
-        if word in _WORDS or before in pairs or word.endswith(_ENDINGS):
+        pairs = _BEFORE.get(word) or _BEFORE.get(word[:-1] if word.endswith("s") else word, _NONE)
+        last = word in _LAST and all(other.isdigit() for other in words[at + 1 :])
+        if word in _WORDS or before in pairs or last or word.endswith(_ENDINGS):
             found.append(at + 1)
     return found
