@@ -9,7 +9,10 @@ from typing import Any, Callable, List, Optional, Tuple
 
 from .shapes import looks_random
 
-_WORDS = r"pass(?:w(?:or)?d|phrase|code)?|pwd|secret|token|auth(?:orization)?|credential|cookie|key|signature"
+_WORDS = (
+    r"pass(?:w(?:or)?d|phrase|code)?|pwd?|secret|token|auth(?:orization)?|cred(?:ential)?s?|cookie|key|signature|t?otp|cv[cv]|jwt|[cx]srf|pswd"
+    r"|kennwort|senha|contrasena|sessid|phrase|code|seed|pin|pat|verifier"
+)
 #: What may stand between a name and its value; `: str =` as in a signature; a tag's end.
 _BEHIND = (
     r"(?P<close>(?:\\{0,8}[\"']|%2[27])?\]?)"

@@ -29,7 +29,28 @@ _KEY_LINE = (
 )
 
 #: One of these must be in the text (in small letters) for a shape or a name to be there.
-HINTS = ("pass", "pwd", "secret", "token", "auth", "credential", "cookie", "key", "signature", "bearer", "://", "private", "akia", "asia")
+HINTS = (
+    *(
+        "pass",
+        "pw",
+        "secret",
+        "token",
+        "auth",
+        "cred",
+        "cookie",
+        "key",
+        "signature",
+        "bearer",
+        "://",
+        "private",
+        "akia",
+        "asia",
+        "otp",
+        "cvv",
+        "cvc",
+    ),
+    *("jwt", "csrf", "xsrf", "pswd", "kennwort", "senha", "contrasena", "sessid", "phrase", "code", "seed", "pin", "pat", "verifier"),
+)
 _MORE_HINTS = ("abia", "acca", "aroa", "aida", "eyj", "sk-", "sk_", "rk-", "rk_", "gh", "glpat-", "hf_", "npm_", "pypi-", "dop_v1_", "xox")
 _ALL_HINTS = (*HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.", "curl")
 
