@@ -29,30 +29,27 @@ _KEY_LINE = (
 )
 
 #: One of these must be in the text (in small letters) for a shape or a name to be there.
-HINTS = (
-    *(
-        "pass",
-        "pw",
-        "secret",
-        "token",
-        "auth",
-        "cred",
-        "cookie",
-        "key",
-        "signature",
-        "bearer",
-        "://",
-        "private",
-        "akia",
-        "asia",
-        "otp",
-        "cvv",
-        "cvc",
-    ),
-    *("jwt", "csrf", "xsrf", "pswd", "kennwort", "senha", "contrasena", "sessid", "phrase", "code", "seed", "pin", "pat", "verifier"),
+HINTS = ("pass", "pw", "secret", "token", "auth", "cred", "cookie", "key", "signature", "bearer", "://", "private", "akia", "asia")
+_NAME_HINTS = (
+    "otp",
+    "cvv",
+    "cvc",
+    "jwt",
+    "csrf",
+    "xsrf",
+    "pswd",
+    "kennwort",
+    "senha",
+    "contrasena",
+    "sessid",
+    "phrase",
+    "verif",
+    "recovery",
 )
+#: Of `pin` and `pat` only what names have: the letters by themselves are those of each path.
+_SHORT_HINTS = ("mfa", "2fa", "wallet", "_pin", "-pin", "_pat=", "-pat=", "_pat:", '_pat"', "_pat ")
 _MORE_HINTS = ("abia", "acca", "aroa", "aida", "eyj", "sk-", "sk_", "rk-", "rk_", "gh", "glpat-", "hf_", "npm_", "pypi-", "dop_v1_", "xox")
-_ALL_HINTS = (*HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.", "curl")
+_ALL_HINTS = (*HINTS, *_NAME_HINTS, *_SHORT_HINTS, *_MORE_HINTS, "aiza", "ya29.", "sg.", "curl")
 
 
 #: The beginning of a shape at the end of a text that goes on; a run of base64 looks mixed, so that a bar of `---` is none.
