@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -36,6 +37,16 @@ class GatewayTools(BaseAdapter):
     @tool
     def fail(self, text: str = "no such model"):
         raise LookupError(text)
+
+    @tool
+    def repeat(self, size: int):
+        return "x" * size
+
+    @tool
+    def die(self, text: str):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+        os._exit(3)
 
     @tool
     def steps(self, count: int = 3):

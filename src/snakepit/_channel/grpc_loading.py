@@ -25,14 +25,12 @@ def forked_from() -> int | None:
 
 async def load() -> None:
     """Import the carrier on a thread of its own: grpc takes about 0.1 s, and the workers are starting meanwhile."""
-    global _used_by
-    _used_by = os.getpid()
     loop = asyncio.get_running_loop()
     loaded = asyncio.Event()
 
     def load_in_thread() -> None:
         # A broken installation raises again, and is told, where a worker's channel is opened.
-        with contextlib.suppress(Exception), _without_fork_support():
+        with contextlib.suppress(Exception), without_fork_support():
             importlib.import_module("snakepit._channel.grpc_carrier")
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(loaded.set)
@@ -42,12 +40,14 @@ async def load() -> None:
 
 
 @contextlib.contextmanager
-def _without_fork_support() -> Iterator[None]:
-    """While grpc is imported, unless the user chose otherwise: its support for forks is off.
+def without_fork_support() -> Iterator[None]:
+    """Around each import of grpc, unless the user chose otherwise: its support for forks is off, and this process counts as a user.
 
     With it, children that the program forks (multiprocessing) die at random of a segmentation fault, and every fork prints
     a line. A pool cannot be used in a forked child anyway.
     """
+    global _used_by
+    _used_by = _used_by or os.getpid()
     chosen = os.environ.get(_FORK_SUPPORT)
     os.environ.setdefault(_FORK_SUPPORT, "0")
     try:

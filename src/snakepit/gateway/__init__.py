@@ -9,10 +9,12 @@ its command; a program of one's own puts it beside its pools:
 The way of a call: `door` (who is it, may it come in, has the request come) -> `service` (BridgeService) -> `calls` -> the pool.
 """
 
+from snakepit._channel.grpc_loading import without_fork_support
 from snakepit.remote import missing
 
 try:
-    from .server import Gateway
+    with without_fork_support():
+        from .server import Gateway
 except ImportError as error:
     raise missing(error) from None
 from .files import Plan, read_plan

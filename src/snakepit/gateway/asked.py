@@ -16,9 +16,10 @@ from snakepit_bridge.bridge import values
 from snakepit_bridge.wire.codecs import Malformed
 
 from .clients import CURRENT, Client
+from .identity import prefix_of
 
 #: With the client's name before it, a session's id must still be one.
-_LONGEST_ID = 200
+_LONGEST_ID = 256
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,13 +44,11 @@ class Asked:
         Raises:
             InvalidParameter: it is no id.
         """
-        checked = check_session_id(text)
-        if self.client.token is None:
-            return checked
-        if len(checked) > _LONGEST_ID:
-            message = f"session_id has {len(checked)} characters; allowed are {_LONGEST_ID}"
+        checked, prefix = check_session_id(text), prefix_of(self.client)
+        if prefix and len(checked) > _LONGEST_ID - len(prefix):
+            message = f"session_id has {len(checked)} characters; allowed are {_LONGEST_ID - len(prefix)}"
             raise InvalidParameter(message, field="session_id")
-        return f"{self.client.token.name}:{checked}"
+        return prefix + checked
 
     def check_tool(self, tool: str) -> None:
         """Refuse tools that the client may not call, whether they exist or not.
@@ -108,7 +107,7 @@ def options(asked: Asked, request: Any) -> dict[str, Any]:
     if words.RETRY in asked.headers:
         try:
             told["retry"] = json.loads(asked.headers[words.RETRY])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidParameter(f"the header {words.RETRY} is no JSON: {error}", field="retry") from None
     if request.session_id:
         session_id = asked.session_id(request.session_id)

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
 
-from snakepit.errors import AccessDenied, InvalidParameter, SnakepitError, WorkerTimeout
+from snakepit.errors import AccessDenied, InvalidParameter, LimitExceeded, SnakepitError, WorkerTimeout
 from snakepit.remote import statuses
-from snakepit.telemetry.logs import library_logger
 
 from .clients import CURRENT, Clients
+from .identity import name_of, prefix_of
+from .refusals import Refusals
 from .settings import Limits
+from .telling import outside
 from .tokens import Guests, Token
-
-_log = library_logger("snakepit.gateway")
 
 #: How long a stream of requests, such as reflection's, may be silent (seconds).
 _SILENCE = 300.0
+#: With so much left of a client's own deadline, it is not that which has passed (seconds).
+_NOT_YET = 0.1
 
 
 class Door(grpc.aio.ServerInterceptor):
@@ -40,21 +43,22 @@ class Door(grpc.aio.ServerInterceptor):
         self._clients = clients
         self._limits = limits
         self._tracebacks = tracebacks
+        self._refusals = Refusals()
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         """The handler of a request, behind the door."""
         try:
             token = self._guests.token_of(handler_call_details.invocation_metadata or ())
         except AccessDenied as error:
-            return grpc.stream_stream_rpc_method_handler(_Refusal(error).run)  # which does not wait for a message
+            return grpc.stream_stream_rpc_method_handler(_Refusal(self, error).run)  # which does not wait for a message
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
         if handler.response_streaming:
             passage: Any = _Streaming(self, handler, token)
-            return grpc.stream_stream_rpc_method_handler(passage.run, response_serializer=handler.response_serializer)
+            return grpc.stream_stream_rpc_method_handler(passage.run, response_serializer=self.sized(handler))
         passage = _Unary(self, handler, token)
-        return grpc.stream_unary_rpc_method_handler(passage.run, response_serializer=handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(passage.run)  # it gives bytes
 
     async def message(self, handler: Any, context: Any) -> Any:
         """The one message of a request.
@@ -67,30 +71,47 @@ class Door(grpc.aio.ServerInterceptor):
             async with asyncio.timeout(seconds):
                 data = await context.read()
         except TimeoutError:
-            error = WorkerTimeout(f"no request came within {seconds:g} s", hint="send it right after the headers", code="request_timeout")
+            error = WorkerTimeout(
+                f"no request came within {seconds:g} s",
+                hint="send it right after the headers",
+                code="request_timeout",
+                limit="request_seconds",
+                allowed=seconds,
+            )
             raise error from None
         return decoded(handler, data)
 
-    async def tell(self, context: Any, error: BaseException) -> NoReturn:
-        """End a request with what was raised in it."""
-        if not isinstance(error, SnakepitError):
-            _log.error("a request failed for a reason that is the gateway's own", exc_info=error)
-            error = SnakepitError("the gateway failed at this request; its log says why", code="internal")
-        code, message, details = statuses.rich_status(error, tracebacks=self._tracebacks)
+    def sized(self, handler: Any) -> Callable[[Any], bytes]:
+        """A method's answers as bytes; one that is too large raises LimitExceeded."""
+        return functools.partial(_sized, handler.response_serializer, self._limits.message_bytes)
+
+    async def tell(self, context: Any, error: BaseException, who: str, prefix: str = "") -> NoReturn:
+        """End a request with what was raised in it.
+
+        Args:
+            who: its client's name. prefix: of its sessions' ids.
+        """
+        left = context.time_remaining()
+        if type(error) is WorkerTimeout and "limit" not in error.details and (left is None or left > _NOT_YET):
+            error.details |= {"limit": "call_seconds", "allowed": self._limits.call_seconds}
+        self._refusals.note(who, error)
+        code, message, details = statuses.rich_status(outside(error, prefix), tracebacks=self._tracebacks)
         await context.abort(code, message, trailing_metadata=((statuses.DETAILS, details),))
         raise AssertionError("abort raises")
 
     @contextlib.asynccontextmanager
     async def passing(self, context: Any, token: Token | None, *, streaming: bool) -> AsyncIterator[None]:
         """Around the run of a handler: counted, and its errors told."""
+        who, prefix = name_of(token, context), ""
         try:
-            with self._clients.entered(_name_of(token, context), token, streaming=streaming) as client:
+            with self._clients.entered(who, token, streaming=streaming) as client:
                 CURRENT.set(client)
+                prefix = prefix_of(client)
                 yield
         except (grpc.aio.AbortError, grpc.aio.BaseError):
             raise
         except Exception as error:
-            await self.tell(context, error)
+            await self.tell(context, error, who, prefix)
 
 
 class _Unary:
@@ -100,8 +121,10 @@ class _Unary:
     async def run(self, _requests: Any, context: Any) -> Any:
         async with self._door.passing(context, self._token, streaming=False):
             if self._handler.request_streaming:
-                return await self._handler.stream_unary(_messages(self._handler, context), context)
-            return await self._handler.unary_unary(await self._door.message(self._handler, context), context)
+                answer = await self._handler.stream_unary(_messages(self._handler, context), context)
+            else:
+                answer = await self._handler.unary_unary(await self._door.message(self._handler, context), context)
+            return self._door.sized(self._handler)(answer)
 
 
 class _Streaming:
@@ -123,12 +146,20 @@ class _Streaming:
 
 
 class _Refusal:
-    def __init__(self, error: SnakepitError) -> None:
-        self._error = error
+    def __init__(self, door: Door, error: SnakepitError) -> None:
+        self._door, self._error = door, error
 
     async def run(self, _requests: Any, context: Any) -> None:
-        code, message, details = statuses.rich_status(self._error)
-        await context.abort(code, message, trailing_metadata=((statuses.DETAILS, details),))
+        await self._door.tell(context, self._error, str(context.peer()))
+
+
+def _sized(serializer: Callable[[Any], bytes], allowed: int, answer: Any) -> bytes:
+    data = serializer(answer)
+    if len(data) > allowed:
+        message = f"the answer has {len(data)} bytes, and limits.message_bytes of the gateway is {allowed}"
+        hint = "let the tool give it in parts, as a stream, or have the limit raised"
+        raise LimitExceeded(message, hint=hint, limit="message_bytes", allowed=allowed)
+    return data
 
 
 def decoded(handler: Any, data: Any) -> Any:
@@ -156,15 +187,3 @@ async def _messages(handler: Any, context: Any) -> AsyncIterator[Any]:
         if data is grpc.aio.EOF:
             return
         yield decoded(handler, data)
-
-
-def _name_of(token: Token | None, context: Any) -> str:
-    """Whom a request comes from."""
-    if token is not None:
-        return f"token {token.name}"
-    known = context.auth_context()
-    for key in ("x509_subject_alternative_name", "x509_common_name"):
-        if known.get(key):
-            return "certificate " + b" ".join(known[key]).decode("utf-8", "replace")
-    kind, _, rest = str(context.peer()).partition(":")
-    return f"address {rest.rpartition(':')[0] if kind in ('ipv4', 'ipv6') else kind}"

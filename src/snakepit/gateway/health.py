@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from grpc_health.v1 import health_pb2
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health import aio
 
 from snakepit import AsyncPool
 from snakepit.remote import words
@@ -24,7 +24,7 @@ class Health:
     """
 
     def __init__(self, pools: Mapping[str, AsyncPool], default: str) -> None:
-        self.servicer = HealthServicer()
+        self.servicer = aio.HealthServicer()
         self._pools = pools
         self._default = default
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import pathlib
+import dataclasses
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,7 @@ from snakepit import AsyncPool
 from snakepit._pool.draining import Drained
 from snakepit.errors import ConfigurationError
 from snakepit.remote import words
+from snakepit.remote.certificates import checked_authorities, checked_pair
 from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.grpc import snakepit_pb2_grpc
 
@@ -64,6 +65,7 @@ class Gateway:
         Raises:
             ConfigurationError: the address cannot be had, or a TLS file is not what it should be.
         """
+        credentials = _credentials(self.settings.tls) if self.settings.tls is not None else None
         await asyncio.gather(*(pool.start() for pool in self._pools.values()))
         await self._health.look()
         settings = self.settings
@@ -73,8 +75,9 @@ class Gateway:
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         served = [words.SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(served, server)
-        self.address = _bound(server, settings)
+        self.address = _bound(server, settings, credentials)
         await server.start()
+        _log.info("listens on %s: %s", self.address, _in_short(settings, self._pools))
         self._watcher = asyncio.get_running_loop().create_task(self._health.follow(), name="snakepit-gateway-health")
 
     async def drain(self) -> dict[str, Drained]:
@@ -82,6 +85,7 @@ class Gateway:
         await self._health.leave()
         await asyncio.sleep(self.settings.notice)
         timeout = self.settings.drain_timeout
+        _log.info("drains: %s open requests have %g s to end", self._clients.calls, timeout)
         drained = await asyncio.gather(*(pool.drain(timeout) for pool in self._pools.values()))
         return dict(zip(self._pools, drained, strict=True))
 
@@ -108,12 +112,19 @@ class Gateway:
         await self.close()
 
 
+def _in_short(settings: GatewaySettings, pools: Mapping[str, AsyncPool]) -> str:
+    """What it serves and to whom, for the log."""
+    tls = "no TLS" if settings.tls is None else "TLS" if settings.tls.client_ca is None else "TLS with certificates of clients"
+    limits = ", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(settings.limits).items())
+    return f"pools {', '.join(pools)}; {tls}; {len(settings.tokens)} tokens; limits: {limits}"
+
+
 def _options(limits: Limits) -> list[tuple[str, Any]]:
     """What gRPC itself is told. Clients of all languages may ping as often as their libraries let them (Go: every 10 s)."""
     return [
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
-        ("grpc.max_concurrent_streams", min(limits.all_calls, limits.calls + 100)),  # beyond the limit, which is to be told
+        ("grpc.max_concurrent_streams", min(limits.all_calls, limits.calls) + 100),  # beyond the limit, which is to be told
         ("grpc.so_reuseport", 0),  # two gateways on one port would take turns
         ("grpc.keepalive_time_ms", 30_000),  # a client that has vanished without a word is noticed
         ("grpc.keepalive_timeout_ms", 10_000),
@@ -125,11 +136,11 @@ def _options(limits: Limits) -> list[tuple[str, Any]]:
     ]
 
 
-def _bound(server: Any, settings: GatewaySettings) -> str:
+def _bound(server: Any, settings: GatewaySettings, credentials: Any) -> str:
     """Bind; where it listens."""
-    address, tls = settings.address, settings.tls
+    address = settings.address
     try:
-        port = server.add_secure_port(address, _credentials(tls)) if tls is not None else server.add_insecure_port(address)
+        port = server.add_secure_port(address, credentials) if credentials is not None else server.add_insecure_port(address)
     except (RuntimeError, ValueError) as error:
         hint = "is something listening there already? port 0 takes any free one"
         raise ConfigurationError(f"the gateway cannot listen on {address}: {error}", hint=hint, field="address") from None
@@ -141,6 +152,6 @@ def _bound(server: Any, settings: GatewaySettings) -> str:
 
 
 def _credentials(tls: Tls) -> Any:
-    pair = (pathlib.Path(tls.key).read_bytes(), pathlib.Path(tls.cert).read_bytes())
-    authorities = pathlib.Path(tls.client_ca).read_bytes() if tls.client_ca is not None else None
-    return grpc.ssl_server_credentials([pair], authorities, require_client_auth=authorities is not None)
+    cert, key = checked_pair(tls.cert, tls.key, server=True)
+    authorities = checked_authorities("client_ca", tls.client_ca) if tls.client_ca is not None else None
+    return grpc.ssl_server_credentials([(key, cert)], authorities, require_client_auth=authorities is not None)

@@ -59,9 +59,10 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
 
     async def GetSession(self, request: Any, context: Any) -> Any:
         asked = self._asked(context)
-        found = await asked.pool.session_info(asked.session_id(request.session_id))
+        session_id = asked.session_id(request.session_id)
+        found = await asked.pool.session_info(session_id)
         if found is None:
-            raise ended(request.session_id)
+            raise ended(session_id)
         metadata = values.texts(found.metadata)
         if asked.exact:
             facts = {name: getattr(found, name) for name in found.__dataclass_fields__}

@@ -9,6 +9,7 @@ import dataclasses
 import fnmatch
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ _SHORTEST = 16
 _LONGEST = 4_096
 _MAKE_ONE = 'make one: python -c "import secrets; print(secrets.token_urlsafe(32))"'
 _SCHEME = "bearer "
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Token:
     """One client's right to come in.
 
     Attributes:
-        name: the client's, in logs and limits.
+        name: the client's, in logs and limits: letters, digits, `_`, `.` and `-`.
         digest: SHA-256 of the token.
         tools: patterns of the tools it may call, such as `train_*`; pools: of the pools.
     """
@@ -36,6 +38,12 @@ class Token:
     digest: bytes = dataclasses.field(repr=False)
     tools: tuple[str, ...] = ("*",)
     pools: tuple[str, ...] = ("*",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            allowed = "1 to 64 letters, digits, '_', '.' and '-'"
+            hint = "it stands before the ids of its sessions, with a colon after it"
+            raise ConfigurationError(f"a token is named {str(self.name)[:80]!r}; allowed are {allowed}", hint=hint, field="tokens")
 
     @classmethod
     def of(cls, name: str, token: str, tools: Iterable[str] = ("*",), pools: Iterable[str] = ("*",)) -> Token:

@@ -11,9 +11,11 @@ with them, which `import snakepit` does not load.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
-from snakepit.errors import ProtocolUnavailable
+from snakepit._channel.grpc_loading import forked_from, without_fork_support
+from snakepit.errors import PoolForked, ProtocolUnavailable
 
 if TYPE_CHECKING:
     from .async_pool import AsyncRemotePool
@@ -63,14 +65,16 @@ def connect(target: str, *, token: str | None = None, tls: TlsOption = None, poo
 
     Raises:
         ConfigurationError: one of these is wrong, or a token would leave this machine unencrypted.
-        ProtocolUnavailable: gRPC is missing.
+        ProtocolUnavailable: gRPC is missing. PoolForked: this is the forked child of a process that has used gRPC.
     """
+    _ensure_no_fork()
     kind: type[RemotePool] = _loaded("RemotePool")
     return kind(target, token=token, tls=tls, pool=pool)
 
 
 def connect_async(target: str, *, token: str | None = None, tls: TlsOption = None, pool: str | None = None) -> AsyncRemotePool:
     """`connect` for asyncio: `async with snakepit.connect_async(...) as pool`, with the methods of `AsyncPool`."""
+    _ensure_no_fork()
     kind: type[AsyncRemotePool] = _loaded("AsyncRemotePool")
     return kind(target, token=token, tls=tls, pool=pool)
 
@@ -90,9 +94,17 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _ensure_no_fork() -> None:
+    parent = forked_from()
+    if parent is not None:
+        hint = "start the child by multiprocessing's spawn method"
+        raise PoolForked(f"process {parent} has used gRPC, which cannot work in its forked child {os.getpid()}", hint=hint)
+
+
 def _loaded(name: str) -> Any:
     try:
-        module = importlib.import_module(f".{_LATER[name]}", __name__)
+        with without_fork_support():
+            module = importlib.import_module(f".{_LATER[name]}", __name__)
     except ImportError as error:
         raise missing(error) from None
     return getattr(module, name)

@@ -102,6 +102,9 @@ def error_from(code: grpc.StatusCode, message: str, details: bytes | None) -> Sn
         if code is _Code.UNAVAILABLE:
             hint = "is `snakepit serve` running there, and do both sides use TLS, or neither?"
             return kind(f"the gateway cannot be reached: {_cut(message, MOST_FACT)}", hint=hint)
+        if code is _Code.RESOURCE_EXHAUSTED and "larger than max" in message:  # gRPC's own words
+            hint = "limits.message_bytes of the gateway bounds requests too: send it in parts, or have the limit raised"
+            return kind(_cut(message, MOST_MESSAGE), hint=hint, limit="message_bytes")
         own = {"rung": "pending"} if kind is errors.WorkerTimeout else {}
         return kind(message or f"the gateway answered {code.name}", **own)
     facts: dict[str, Any] = dict(info.metadata)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -15,6 +14,7 @@ import grpc.aio
 from snakepit.errors import ConfigurationError
 
 from . import words
+from .certificates import checked_authorities, checked_pair
 
 #: `True`: as the system trusts; a path: whom to trust, in PEM format; a dict: `ca`, `cert`, `key`, `server_name`.
 TlsOption: TypeAlias = bool | str | os.PathLike[str] | Mapping[str, Any] | None
@@ -58,7 +58,11 @@ class Target:
         files = self._files()
         if files.get("server_name"):
             options.append(("grpc.ssl_target_name_override", files["server_name"]))
-        ca, key, cert = (_pem(name, files.get(name)) for name in ("ca", "key", "cert"))
+        ca = checked_authorities("ca", files["ca"]) if files.get("ca") is not None else None
+        cert, key = files.get("cert"), files.get("key")
+        if (cert is None) != (key is None):
+            raise ConfigurationError("tls has one of cert and key, which belong together", field="tls")
+        cert, key = checked_pair(cert, key, server=False) if cert is not None else (None, None)
         return grpc.aio.secure_channel(self.address, grpc.ssl_channel_credentials(ca, key, cert), options=options)
 
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -79,15 +83,6 @@ class Target:
                 raise ConfigurationError(f"tls has {', '.join(unknown)}; allowed are {', '.join(_TLS_KEYS)}", field="tls")
             return dict(self.tls)
         return {"ca": self.tls}
-
-
-def _pem(name: str, path: Any) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return pathlib.Path(path).read_bytes()
-    except (OSError, TypeError) as error:
-        raise ConfigurationError(f"tls: {name} is {path!r}, which cannot be read: {error}", field="tls") from None
 
 
 def _is_here(address: str) -> bool:
