@@ -94,6 +94,7 @@ from .errors import (
     WorkerTimeout,
     WrongCallStyle,
 )
+from .events import TelemetryEvent, TelemetrySettings
 from .heartbeat import Heartbeat
 from .remote import connect, connect_async
 from .retries import RetryPolicy
@@ -161,6 +162,8 @@ __all__ = [
     "SessionStoreError",
     "SnakepitError",
     "Stream",
+    "TelemetryEvent",
+    "TelemetrySettings",
     "ToolError",
     "ToolSpec",
     "UnknownTool",

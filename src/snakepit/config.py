@@ -32,6 +32,7 @@ from ._setting_checks import (
 from ._settings_together import check_together
 from .circuit_breaker import CircuitBreaker, check_circuit_breaker
 from .errors import ConfigurationError, InvalidParameter
+from .events import TelemetryEvent, check_on_event
 from .heartbeat import Heartbeat, check_heartbeat
 from .retries import RetryPolicy, check_retry
 
@@ -85,6 +86,7 @@ class PoolSettings(TypedDict, total=False):
     circuit_breaker: a `CircuitBreaker`, its fields as a dict, or True: refuse calls of tools that keep failing; None: do not.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
+    on_event: called with each `TelemetryEvent` that a tool emits; None: none is sent.
     affinity: how sessions stick to their worker: "hint", "strict_queue" or "strict_fail_fast".
     session_store: where sessions are kept: None (memory), "sqlite:///path", "redis://host:port/db", or a `SessionStore`.
     session_ttl: lifetime of a session without calls. max_sessions, max_programs_per_session: quotas.
@@ -128,6 +130,7 @@ class PoolSettings(TypedDict, total=False):
     window_chunks: int
     window_bytes: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
+    on_event: Callable[[TelemetryEvent], Any] | None
     affinity: Literal["hint", "strict_queue", "strict_fail_fast"]
     session_store: Any
     session_ttl: float
@@ -180,6 +183,7 @@ class PoolConfig:
     window_chunks: int = 1024
     window_bytes: int = 4 * 1024 * 1024
     worker_output: Any = "auto"
+    on_event: Callable[[TelemetryEvent], Any] | None = None
     affinity: str = "hint"
     session_store: Any = dataclasses.field(default=None, repr=False)  # its url may hold a password
     session_ttl: float = 3600.0
@@ -373,6 +377,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_chunks": _whole(1),
     "window_bytes": _whole(1),
     "worker_output": _output,
+    "on_event": check_on_event,
     "affinity": check_affinity,
     "session_store": check_store,
     "session_ttl": check_ttl,

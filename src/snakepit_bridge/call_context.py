@@ -78,6 +78,8 @@ class CallContext:
         self._leaves: Optional[Callable[[CallContext, Cancelled], None]] = None
         self._shields = 0
         self._shielded_until = 0.0
+        #: For the runtime alone: who hears what its code emits.
+        self.listener: Optional[Callable[..., None]] = None
 
     @read_only
     def host_tools(self) -> HostTools:

@@ -8,13 +8,24 @@ telemetry.emit("tool.result_size", {"bytes": len(data)}, {"tool": "resize"})
 """
 
 import contextlib
+import os
+import threading
 import time
-from typing import Any, Callable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Iterator, Mapping, Optional, Tuple, Union
+
+from .call_context import CallContext, current_call
 
 Number = Union[int, float, str]
 
-#: Who listens: called with (name, measurements, metadata, correlation id), on any thread. Set by the runtime.
-_listener: "Optional[Callable[[str, Mapping[str, Number], Mapping[str, Any], str], None]]" = None
+Listener = Callable[[str, Mapping[str, Number], Mapping[str, Any], str], None]
+
+#: Who listens: called with (name, measurements, metadata, correlation id), on any thread. Set by the runtime. In a process with several
+#: workers each has one, and hears its own calls; what no call tells the first one hears.
+_listeners: "Tuple[Listener, ...]" = ()
+#: In their place, where a worker serves another protocol.
+_listener: "Optional[Listener]" = None
+_changing = threading.Lock()
+_registered = False
 
 
 def emit(
@@ -30,8 +41,15 @@ def emit(
         measurements: numbers (or text) by name. metadata: facts by name.
         correlation_id: of the call it belongs to; None: of the one that runs here.
     """
-    if _listener is not None:
-        _listener(event, measurements or {}, metadata or {}, correlation_id or _own_id())
+    if _listener is None and not _listeners:
+        return
+    try:
+        call: Optional[CallContext] = current_call()
+    except RuntimeError:  # no call runs here
+        call = None
+    listener = _listener or (call.listener if call is not None else None) or next(iter(_listeners), None)
+    if listener is not None:
+        listener(event, measurements or {}, metadata or {}, correlation_id or (call.correlation_id if call is not None else ""))
 
 
 @contextlib.contextmanager
@@ -49,16 +67,31 @@ def span(operation: str, metadata: Optional[Mapping[str, Any]] = None, correlati
     emit(operation + ".stop", {"duration": time.perf_counter_ns() - began}, facts, correlation_id)
 
 
-def listen(listener: "Optional[Callable[[str, Mapping[str, Number], Mapping[str, Any], str], None]]") -> None:
-    """For the runtime alone: who is told; None: nobody."""
+def listen(listener: "Optional[Listener]") -> None:
+    """For the runtime alone: who is told in the place of all others; None: nobody."""
     global _listener
     _listener = listener
 
 
-def _own_id() -> str:
-    from .call_context import current_call
+def add_listener(listener: Listener) -> None:
+    """For the runtime alone: who is told, too. A forked child tells nobody: it has no host."""
+    global _listeners, _registered
+    with _changing:
+        if listener not in _listeners:
+            _listeners = (*_listeners, listener)
+        if not _registered and hasattr(os, "register_at_fork"):
+            _registered = True
+            os.register_at_fork(after_in_child=_forget)
 
-    try:
-        return current_call().correlation_id
-    except RuntimeError:  # no call runs here
-        return ""
+
+def remove_listener(listener: Listener) -> None:
+    """For the runtime alone: who is told no more; harmless if it was not."""
+    global _listeners
+    with _changing:
+        _listeners = tuple(item for item in _listeners if item != listener)
+
+
+def _forget() -> None:
+    global _listeners, _changing
+    _listeners = ()
+    _changing = threading.Lock()  # another thread may have held it

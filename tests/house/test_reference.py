@@ -124,7 +124,17 @@ def test_every_argument_of_the_decorator_stands_there() -> None:
 def test_every_member_of_a_context_stands_there() -> None:
     """The table of the call's context has what tools may use, and nothing that is the runtime's alone."""
     (rows,) = _tables("tools.md", "The call's context")
-    runtime = {"ask_through", "belong_to", "leave", "mark_cancelled", "mark_ended", "raise_through", "report_to", "shielded_for"}
+    runtime = {
+        "ask_through",
+        "belong_to",
+        "leave",
+        "listener",
+        "mark_cancelled",
+        "mark_ended",
+        "raise_through",
+        "report_to",
+        "shielded_for",
+    }
     context = snakepit_bridge.CallContext(1, "tool")
     assert {name.partition("(")[0] for name in _first_column(rows)} == {name for name in dir(context) if not name.startswith("_")} - runtime
 

@@ -24,6 +24,8 @@ from snakepit_bridge.wire.frames import (
     HELLO,
     HOST_CALL,
     LOOK,
+    MORE_EVENTS,
+    NO_EVENTS,
     PIECE,
     PING,
     PONG,
@@ -31,6 +33,7 @@ from snakepit_bridge.wire.frames import (
     RESULT,
     STACKS,
     STALLED,
+    TELEMETRY,
     Fault,
     Unknown,
 )
@@ -56,6 +59,10 @@ KINDS = (
     STACKS,
     LOOK,
     PIECE,
+    TELEMETRY,
+    MORE_EVENTS,
+    frames.EVENTS,
+    NO_EVENTS,
 )
 
 
@@ -80,9 +87,11 @@ def test_valid_messages_give_no_fault(codec: Codec, side: str, step: int | None)
             "Result",
             "Failure",
             "Stacks",
+            "Events",
+            "NoEvents",
             "Bye",
         ],
-        "worker": ["Call", "Chunks", "Credit", "Look", "Result", "Failure", "Cancel", "Cancel", "EndSession", "Drain"],
+        "worker": ["Call", "Chunks", "Credit", "Look", "Result", "Failure", "Cancel", "Cancel", "EndSession", "Telemetry", "Drain"],
     }[side]
 
 

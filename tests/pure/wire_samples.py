@@ -21,6 +21,8 @@ from snakepit_bridge.wire.frames import (
     HELLO,
     HOST_CALL,
     LOOK,
+    MORE_EVENTS,
+    NO_EVENTS,
     PIECE,
     PING,
     PONG,
@@ -28,6 +30,7 @@ from snakepit_bridge.wire.frames import (
     RESULT,
     STACKS,
     STALLED,
+    TELEMETRY,
     Fault,
     Window,
 )
@@ -100,6 +103,8 @@ VALID = {
             [RESULT, 1, {"ok": True}, {"chunks": 3}],
             [ERROR, 2, {"message": "no"}],
             [STACKS, 0, 8, "Thread 0x1"],
+            [frames.EVENTS, 0, [["a.b", {"n": 1}, {}, 1.5, "cid"]], 0],
+            [NO_EVENTS, 0, "why"],
             [BYE, 0, "done"],
         ],
     ],
@@ -110,6 +115,7 @@ VALID = {
         [[RESULT, ASKED, {"ok": True}, {}], [ERROR, ASKED + 1, {"message": "no"}]],
         [[CANCEL, 1, "unwanted"], [CANCEL, 5, "unwanted"]],
         [[END_SESSION, 0, "s", "ended"]],
+        [[TELEMETRY, 0, {"enabled": True}], [MORE_EVENTS, 0]],
         [[DRAIN, 0]],
     ],
 }

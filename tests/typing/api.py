@@ -121,6 +121,17 @@ def resilience() -> None:
     snakepit.CircuitBreaker(scope="worker")  # pyright: ignore[reportArgumentType]
 
 
+def telemetry() -> None:
+    """Events of tools, and which of them are wanted."""
+
+    def hear(event: snakepit.TelemetryEvent) -> None:
+        assert_type(event.time, float)
+
+    with snakepit.Pool(Shop, on_event=hear) as pool:
+        assert_type(pool.telemetry(sampling={"python.*": 0.1}, deny=["tool.*"]), snakepit.TelemetrySettings)
+        pool.telemetry(enabled="no")  # pyright: ignore[reportArgumentType]
+
+
 async def _main() -> int:
     return 1
 

@@ -75,6 +75,7 @@ class AsyncPool(PoolBase):
             self._starting = None
             raise
         try:
+            engine.events.change(self._wanted)
             self._usable()  # closed, perhaps, while the session store was opened
             await engine.start()
         except BaseException:

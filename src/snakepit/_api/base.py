@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
 from snakepit._pool.draining import Drained
@@ -23,6 +23,8 @@ from snakepit._workers.launchers import Launcher
 from snakepit._workers.worker import Worker
 from snakepit.config import Adapter, PoolConfig, pool_config
 from snakepit.errors import PlatformUnsupported
+from snakepit.events import TelemetrySettings, check_enabled, check_patterns, check_sampling
+from snakepit_bridge.frozen import freeze
 
 from .options import SessionHandle, id_in
 
@@ -80,6 +82,7 @@ class PoolBase:
         self._config: PoolConfig = pool_config(settings)
         self._offers = Offers()
         self._engine: Engine | None = None
+        self._wanted = TelemetrySettings(enabled=self._config.on_event is not None, sampling=freeze({}))
         self._closed = False
         self._pid = os.getpid()
 
@@ -153,6 +156,42 @@ class PoolBase:
 
     def _session_name(self, session: str | SessionHandle | None) -> str:
         return "" if session is None else id_in(self, session)
+
+    def telemetry(
+        self,
+        *,
+        enabled: bool | None = None,
+        sampling: Mapping[str, float] | None = None,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] | None = None,
+    ) -> TelemetrySettings:
+        """Change which events workers send to `on_event`, those that run and those that start later. None leaves a part as it is.
+
+        Patterns are those of the shell, such as `python.*`. Returns at once; a worker obeys when it hears it.
+
+        Args:
+            enabled: whether any are sent.
+            sampling: the share that is sent, from 0 to 1, by pattern; the first that matches decides, what matches none is sent.
+            allow: only what matches one of these; empty: everything. deny: nothing of this.
+
+        Returns:
+            what holds from now on.
+
+        Raises:
+            InvalidParameter: one of them is malformed, or events are wanted and the pool has no `on_event`.
+        """
+        self._usable()
+        before = self._wanted
+        wanted = TelemetrySettings(
+            before.enabled if enabled is None else check_enabled(enabled, self._config.on_event),
+            before.sampling if sampling is None else freeze(check_sampling(sampling)),
+            before.allow if allow is None else check_patterns("allow", allow),
+            before.deny if deny is None else check_patterns("deny", deny),
+        )
+        self._wanted = wanted
+        if self._engine is not None:
+            self._engine.events.change_from_anywhere(wanted)
+        return wanted
 
     def stats(self) -> PoolStats:
         """The pool's figures now, frozen."""

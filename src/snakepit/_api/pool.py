@@ -88,6 +88,7 @@ class Pool(PoolBase):
 
     def _start(self, loop: LoopThread, setup: PoolSetup) -> None:
         engine = loop.run(Engine.made(self._config, setup, self._offers))
+        engine.events.change(self._wanted)
         self._beginning = loop, engine
         try:
             self._usable()  # after the line above, as `_close` does it the other way round: one of them sees the other

@@ -113,6 +113,16 @@ class Connection:
         self._mux.look(token)
         self._carrier.wake()
 
+    def telemetry(self, settings: dict[str, Any]) -> None:
+        """Tell the worker which events are wanted from now on."""
+        self._mux.telemetry(settings)
+        self._carrier.wake()
+
+    def more_events(self) -> None:
+        """Its last events have been taken: others may come."""
+        self._mux.more_events()
+        self._carrier.wake()
+
     def drain(self) -> None:
         """Tell the worker to leave when its calls have ended."""
         self._mux.drain()

@@ -23,8 +23,9 @@ ALL = "*"
 _KINDS = {
     getattr(frames, name): name.lower()
     for name in (
-        *("CALL", "CANCEL", "CREDIT", "PING", "DRAIN", "END_SESSION", "LOOK"),
+        *("CALL", "CANCEL", "CREDIT", "PING", "DRAIN", "END_SESSION", "LOOK", "TELEMETRY", "MORE_EVENTS"),
         *("HELLO", "CHUNK", "RESULT", "ERROR", "PROGRESS", "HOST_CALL", "PONG", "BYE", "STALLED", "STACKS", "PIECE"),
+        *("EVENTS", "NO_EVENTS"),
     )
 }
 #: Of a payload: so much of its text is shown; longer texts in it (characters) and further items are described.

@@ -32,6 +32,7 @@ from . import failures
 from .call import Call, Failed, Mailbox
 from .dispatcher import Dispatcher
 from .draining import Draining
+from .events import Events
 from .host_tools.context import CURRENT
 from .host_tools.offers import Offers
 from .host_tools.tools import HostTools
@@ -72,7 +73,9 @@ class Engine:
         self._broken: SnakepitError | None = None
         self._closing = self._serving = False
         self._failed_start = ""  # why the newest start of a worker failed; empty: one has been ready since
-        self.views = Views(config, setup.facts(config), self._supervisor, self._scheduler, self._calls, redactor, self._condition)
+        self.events = Events(config.on_event, self.workers)
+        parts = self._supervisor, self._scheduler, self._calls, redactor, self._condition, self.events
+        self.views = Views(config, setup.facts(config), *parts)
         self._status: StatusServer | None = None
         self._warned: set[str] = set()  # of what workers say of their adapter: all of a pool have the same
         self._main: asyncio.Task[None] | None = None
@@ -159,6 +162,7 @@ class Engine:
         if not self._first_ready.done():
             self._first_ready.set_exception(failures.closed())
             self._first_ready.exception()  # nobody may be waiting for it
+        await self.events.close()
         await self.sessions.close()
         self._remove()
 
@@ -267,6 +271,7 @@ class Engine:
                 self._tell_selection()
             self._first_ready.set_result(None)
         self._serving, self._failed_start = True, ""
+        self.events.worker_ready(worker)  # before its first call
         self._calls.worker_ready(worker)
 
     def worker_worn(self, worker: Worker, reason: str) -> None:
@@ -294,6 +299,8 @@ class Engine:
                 call.report(event.payload)
         elif isinstance(event, frames.HostCall | frames.Credit | frames.Cancel):
             self._host_tools.worker_event(worker, event, self._ledger.get)
+        elif isinstance(event, frames.Events | frames.NoEvents):
+            self.events.take(worker, event)
         elif isinstance(event, frames.Unknown):
             _log.warning("%s sent a frame of unknown kind %r, which is ignored; is its snakepit-bridge newer?", worker.id, event.kind)
 
@@ -331,6 +338,7 @@ class Engine:
             self._closing = True
             self.draining.cut_off("the pool's loop has ended", failures.closed_under)
             self._host_tools.cancel_all()
+            self.events.stop()
             return
         fault = main.exception()
         if fault is not None:

@@ -27,6 +27,7 @@ class PoolStats:
         killed: workers that had to be ended because a cancelled call did not end.
         rungs: how many cancelled calls each rung of the ladder has ended, by its name; see `CallCancelled.rung`.
         forced: how often `Cancelled` was raised where a lock may have been held. tainted: workers that were replaced for that.
+        events: telemetry events given to `on_event`; events_dropped: those that were lost because it, or the way to it, was too slow.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
         launcher: how workers are started; launcher_reasons: why not as was wished.
         free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
@@ -55,6 +56,8 @@ class PoolStats:
     rungs: Mapping[str, int] = dataclasses.field(default_factory=lambda: freeze({}))
     forced: int = 0
     tainted: int = 0
+    events: int = 0
+    events_dropped: int = 0
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
     launcher: str = ""

@@ -21,6 +21,7 @@ from snakepit_bridge.redaction import Redactor
 
 from . import health, status
 from .dispatcher import Dispatcher
+from .events import Events
 from .health import PoolHealth
 from .scheduler import Scheduler
 from .stats import PoolStats
@@ -53,7 +54,9 @@ class Views:
         calls: Dispatcher,
         redactor: Redactor,
         condition: Callable[[], Condition],
+        events: Events,
     ) -> None:
+        self._events = events
         self._config = config
         self._facts = facts
         self._supervisor = supervisor
@@ -77,7 +80,9 @@ class Views:
             circuits=self._calls.circuits.infos(),
             draining=condition.phase == "draining",
             protocol=condition.selection.protocol,
-            protocol_reasons=condition.selection.reasons,
+            events=self._events.told,
+            events_dropped=self._events.dropped,
+            protocol_reasons=condition.selection.reasons + self._events.reasons,
             launcher=self._supervisor.launcher.name,
             launcher_reasons=self._supervisor.launcher.reasons,
             free_threaded=any(worker.says.free_threaded for worker in workers),

@@ -13,14 +13,16 @@ import threading
 import time
 import traceback
 import weakref
-from typing import Any, Callable, Dict, Iterable, Optional
+from typing import Any, Callable, Dict, Iterable, Optional, Union
 
 from .. import __version__
 from ..wire import frames
+from ..wire.event_filter import EventFilter
 from . import failures, vanished
 from .calls import CallRunner
 from .cancel import Interrupter, Knocker
 from .cancel_threads import ThreadInterrupter, raises_by_itself, shielded
+from .events import Events
 from .hangs import HangWatch
 from .host_calls import HostCalls
 from .inherited import Inherited
@@ -65,6 +67,7 @@ class Executor:
         self._farewell = "done"
         self.heard = time.monotonic()
         self._attached = threading.Event()
+        self._events = Events()
         self._instances = Instances(adapter, self._main)
         ends = EndHooks(self._main, self._interrupter, worker_id, may_exit=own_process)
         self._sessions = Sessions(self._instances, self._main, ends)
@@ -91,6 +94,7 @@ class Executor:
         self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
         _forget_in_children(link)
+        link.carry(self._events)
         link.hello(self._hello())
         self._attached.set()
 
@@ -121,9 +125,8 @@ class Executor:
                     self._cancel(running)
             elif isinstance(event, frames.EndSession):
                 self._sessions.end(event.session_id, busy=self._threads is None and bool(self._calls))
-            elif isinstance(event, frames.Look):
-                if self._link is not None:
-                    self._link.stacks(event.token, thread_stacks() if self._own_process else "")
+            elif isinstance(event, (frames.Look, frames.Telemetry)):
+                self._answer(event)
             elif isinstance(event, frames.Drain):
                 self._draining = True
                 self._main.post(self._leave_if_idle)
@@ -136,9 +139,18 @@ class Executor:
                 print("snakepit: a frame of unknown kind %r was ignored; is the host newer?" % (event.kind,), file=sys.stderr)
         return None
 
+    def _answer(self, event: Union[frames.Look, frames.Telemetry]) -> None:
+        """What the host wants to see of this worker."""
+        if isinstance(event, frames.Telemetry):
+            self._events.obey(EventFilter.read(event.settings))
+        elif self._link is not None:
+            self._link.stacks(event.token, thread_stacks() if self._own_process else "")
+
     def _begin(self, event: frames.Call) -> None:
         call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
         self._calls[call.call_id] = call
+        self._events.first_call()
+        call.context.listener = self._events.emit
         self._sessions.call_begun(call)
         seconds = event.options.get("hang_timeout")
         if seconds is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
@@ -200,6 +212,7 @@ class Executor:
             self._sessions.end_all()
             self._instances.clean_up()
             self._main.close()
+            self._events.close()
             if self._link is not None:
                 self._link.bye(self._farewell)
 

@@ -13,10 +13,12 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Protocol
 
 from ..call_context import Cancelled
 from ..wire.codecs import Codec
+from ..wire.event_queue import EventQueue
 from ..wire.frames import Cancel, Chunks, Credit, Failure, Result, Window, WorkerEvent
 from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 from .asks import Ask, Asks
+from .events import Events
 
 
 class Writer(Protocol):
@@ -104,6 +106,16 @@ class Link:
         with self._lock:
             self._mux.bye(reason)
         self._tell()
+
+    def carry(self, events: Events) -> None:
+        """Send what tools emit, when the host wants it."""
+        queue = self._mux.events = EventQueue(self._wake_for_event)
+        events.open(self.encode, queue)
+
+    def _wake_for_event(self) -> None:
+        """Takes no lock that this very thread may hold."""
+        with contextlib.suppress(RuntimeError):  # the carrier's loop has ended
+            self._writer.wake_for_flood()
 
     def outflow(self, call_id: int) -> Outflow:
         """The sending side of a call that streams."""

@@ -9,6 +9,8 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     DRAIN   0                                        PROGRESS id, payload
     END_SESSION 0, session id, reason                PONG     0, token
     LOOK     0, token                                STACKS   0, token, text
+    TELEMETRY 0, settings                            EVENTS   0, events, dropped
+    MORE_EVENTS 0                                    NO_EVENTS 0, reason
                                                      BYE      0, reason
                                                      STALLED  id, info
     about a call, from who asked                     about a call, from who answers
@@ -19,15 +21,29 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     PIECE   id, last?, part of an encoded frame; an empty one that is not the last: forget the parts so far
 
 Either side asks, and is answered by the same kinds: the ids that a worker gives to its calls of host tools begin at
-`HOST_CALL_BASE`, those of the host stay below.
+`HOST_CALL_BASE`, those of the host stay below. An event is `[name, measurements, metadata, seconds since the epoch, correlation id]`;
+`dropped` counts those lost since the beginning. After EVENTS a worker waits for MORE_EVENTS before it sends any again.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 PROTOCOL_VERSION = 1
 
-CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK = 1, 2, 4, 6, 7, 9, 10
-HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, PONG, BYE, STALLED, STACKS = 20, 23, 24, 25, 26, 27, 29, 30, 31, 32
+CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK, TELEMETRY, MORE_EVENTS = 1, 2, 4, 6, 7, 9, 10, 11, 12
+HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, EVENTS, PONG, BYE, STALLED, STACKS, NO_EVENTS = (
+    20,
+    23,
+    24,
+    25,
+    26,
+    27,
+    28,
+    29,
+    30,
+    31,
+    32,
+    33,
+)
 PIECE = 40
 
 HOST_CALL_BASE = 2**40
@@ -92,6 +108,25 @@ class Look(NamedTuple):
     """Where are this worker's threads? A `Stacks` answers."""
 
     token: int
+
+
+class Telemetry(NamedTuple):
+    """Which events the host wants from now on; `EventFilter.read` reads it."""
+
+    settings: Dict[str, Any]
+
+
+class Events(NamedTuple):
+    """Telemetry events, oldest first; `dropped`: how many were lost since the beginning."""
+
+    events: List[Any]
+    dropped: int
+
+
+class NoEvents(NamedTuple):
+    """Why events do not come from here; empty: they do."""
+
+    reason: str
 
 
 class Hello(NamedTuple):
@@ -173,5 +208,7 @@ class Unknown(NamedTuple):
     kind: Any
 
 
-HostEvent = Union[Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Bye, Fault, Unknown]
-WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Fault, Unknown]
+HostEvent = Union[
+    Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Events, NoEvents, Bye, Fault, Unknown
+]
+WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Fault, Unknown]

@@ -4,7 +4,7 @@ Promises: whatever the worker sends, `receive` answers with events, never with a
 up here is bounded.
 """
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .answering import Answerer
 from .asking import ANSWER_SHAPES, Asker
@@ -18,20 +18,26 @@ from .frames import (
     DRAIN,
     END_SESSION,
     ERROR,
+    EVENTS,
     HELLO,
     HOST_CALL,
     HOST_CALL_BASE,
     LOOK,
+    MORE_EVENTS,
+    NO_EVENTS,
     PING,
     PONG,
     PROGRESS,
     RESULT,
     STACKS,
     STALLED,
+    TELEMETRY,
     Bye,
+    Events,
     Hello,
     HostCall,
     HostEvent,
+    NoEvents,
     Pong,
     Progress,
     Stacks,
@@ -53,9 +59,13 @@ _SHAPES = {
     PROGRESS: (dict,),
     STALLED: (dict,),
     STACKS: (int, str),
+    EVENTS: (list, int),
+    NO_EVENTS: (str,),
     PONG: (int,),
     BYE: (str,),
 }
+
+_EVENT: Tuple[Any, ...] = (str, dict, dict, (int, float), str)
 
 
 class HostMultiplexer(Asker):
@@ -94,6 +104,14 @@ class HostMultiplexer(Asker):
         """Tell the worker that a session is over. Its calls must have been cancelled before: a large one could come later."""
         self._outbox.put_control(self._codec.encode((END_SESSION, 0, session_id, reason)))
 
+    def telemetry(self, settings: Dict[str, Any]) -> None:
+        """Tell the worker which events are wanted from now on."""
+        self._outbox.put_control(self._codec.encode((TELEMETRY, 0, settings)))
+
+    def more_events(self) -> None:
+        """Its last events have been taken: others may come."""
+        self._outbox.put_control(self._codec.encode((MORE_EVENTS, 0)))
+
     def drain(self) -> None:
         """Tell the worker, after all that waits, that nothing more will come: it leaves when its calls have ended."""
         self._outbox.put_last(self._codec.encode((DRAIN, 0)))
@@ -124,6 +142,10 @@ class HostMultiplexer(Asker):
             return Stacks(frame[2], frame[3])
         if kind == STALLED:
             return Stalled(call_id, frame[2]) if call_id in self.calls else None
+        if kind == EVENTS:
+            return _events(frame[2], frame[3])
+        if kind == NO_EVENTS:
+            return NoEvents(frame[2])
         if kind == HOST_CALL:
             return self._host_call(call_id, frame[2], frame[3], frame[4])
         if kind == CREDIT:
@@ -145,3 +167,10 @@ class HostMultiplexer(Asker):
             self.answers.error(call_id, {"code": "too_many_host_calls", "type": "", "message": message, "traceback": "", "chunk": None})
             return None
         return HostCall(call_id, name, args, options)
+
+
+def _events(events: List[Any], dropped: int) -> Events:
+    for event in events:
+        if not isinstance(event, list) or len(event) < len(_EVENT) or not all(map(isinstance, event, _EVENT)):
+            raise Violation("an event is an array [name, measurements, metadata, time, correlation id]")
+    return Events(events, dropped)

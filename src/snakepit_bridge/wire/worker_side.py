@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 from .answering import Answerer, Outflow
 from .asking import ANSWER_SHAPES, Asker
 from .codecs import Codec
+from .event_queue import EventQueue
 from .frames import (
     BYE,
     CALL,
@@ -17,23 +18,28 @@ from .frames import (
     DRAIN,
     END_SESSION,
     ERROR,
+    EVENTS,
     HELLO,
     HOST_CALL,
     LOOK,
+    MORE_EVENTS,
+    NO_EVENTS,
     PING,
     PONG,
     RESULT,
     STACKS,
     STALLED,
+    TELEMETRY,
     Call,
     Drain,
     EndSession,
     Look,
+    Telemetry,
     Unknown,
     WorkerEvent,
 )
 from .inbox import Inbox
-from .outbox import Outbox
+from .outbox import Lane, Outbox
 
 __all__ = ["Outflow", "WorkerMultiplexer"]
 
@@ -46,6 +52,8 @@ _SHAPES = {
     LOOK: (int,),
     DRAIN: (),
     END_SESSION: (str, str),
+    TELEMETRY: (dict,),
+    MORE_EVENTS: (),
 }
 
 
@@ -54,17 +62,20 @@ class WorkerMultiplexer(Answerer):
 
     Attributes:
         asks: the calls of host tools.
+        events: telemetry that waits; None: this side has none.
     """
 
     def __init__(self, codec: Codec, piece_bytes: Optional[int] = None) -> None:
         super().__init__(codec, Outbox(codec) if piece_bytes is None else Outbox(codec, piece_bytes))
         self.asks = Asker(HOST_CALL, codec, self._outbox)
         self._inbox = Inbox(codec, _SHAPES, self._handle, Unknown)
+        self.events: Optional[EventQueue] = None
+        self._events_lane = Lane(0)
 
     @property
     def has_output(self) -> bool:
         """Does anything wait to be written?"""
-        return bool(self._outbox) or bool(self._reporting)
+        return bool(self._outbox) or bool(self._reporting) or (self.events is not None and self.events.ready)
 
     def hello(self, info: Dict[str, Any]) -> None:
         """Introduce this worker: the first frame it sends."""
@@ -79,18 +90,34 @@ class WorkerMultiplexer(Answerer):
         """Answer a `Look`."""
         self._outbox.put_control(self.codec.encode((STACKS, 0, token, text)))
 
+    def no_events(self, reason: str) -> None:
+        """Say why no events come from here; empty: they do."""
+        self._outbox.put_control(self.codec.encode((NO_EVENTS, 0, reason)))
+
     def bye(self, reason: str) -> None:
         """Say that this worker leaves, after all that waits."""
+        while self.events:
+            self._send_events(at_last=True)
         self._outbox.put_last(self.codec.encode((BYE, 0, reason)))
 
     def next_message(self) -> Optional[bytes]:
         """The next message to write, or None."""
         self.send_reports()
+        if self.events is not None:
+            self._send_events()
         return self._outbox.next_message()
 
     def receive(self, message: bytes) -> List[WorkerEvent]:
         """What a message from the host means. Never raises."""
         return self._inbox.read(message)
+
+    def _send_events(self, *, at_last: bool = False) -> None:
+        """In a lane of their own: control frames go first, and streams take turns with them."""
+        batch = self.events.take(at_last=at_last) if self.events is not None else None
+        if batch is not None:
+            encode, array = self.codec.encode, self.codec.array
+            self._events_lane.frames.append(array((encode(EVENTS), encode(0), array(batch.items), encode(batch.dropped))))
+            self._outbox.enqueue(self._events_lane)
 
     def _handle(self, frame: List[Any]) -> Optional[WorkerEvent]:
         kind, call_id = frame[0], frame[1]
@@ -111,4 +138,10 @@ class WorkerMultiplexer(Answerer):
             return Look(frame[2])
         if kind == END_SESSION:
             return EndSession(frame[2], frame[3])
+        if kind == TELEMETRY:
+            return Telemetry(frame[2])
+        if kind == MORE_EVENTS:
+            if self.events is not None:
+                self.events.go_on()
+            return None
         return Drain()
