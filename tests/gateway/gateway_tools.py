@@ -43,6 +43,10 @@ class GatewayTools(BaseAdapter):
         return "x" * size
 
     @tool
+    def holders(self, text: str):
+        return [name for name, value in os.environ.items() if text in value]
+
+    @tool
     def die(self, text: str):
         sys.stderr.write(text + "\n")
         sys.stderr.flush()

@@ -60,11 +60,14 @@ class ServeCommand:
 
     async def _run(self) -> None:
         from snakepit.gateway import read_plan
+        from snakepit.gateway.tokens import forget
 
         loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
-        await self._serve(read_plan(self._file, self._given, os.environ))
+        plan = read_plan(self._file, self._given, os.environ)
+        forget(plan.settings.tokens, os.environ)  # workers would inherit them
+        await self._serve(plan)
 
     async def _serve(self, plan: Plan) -> None:
         from snakepit import AsyncPool

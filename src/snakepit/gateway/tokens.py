@@ -10,7 +10,7 @@ import fnmatch
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from snakepit.errors import AccessDenied, ConfigurationError
@@ -126,6 +126,14 @@ def token_from(name: str, told: Mapping[str, Any], environment: Mapping[str, str
     if ways == ["env"] and told["env"] not in environment:
         raise ConfigurationError(f"tokens.{name}.env names the variable {told['env']!r}, which is not set", field="tokens")
     return Token.of(name, environment[told["env"]] if ways == ["env"] else told["token"], tools, pools)
+
+
+def forget(tokens: Iterable[Token], environment: MutableMapping[str, str]) -> None:
+    """Take the variables that hold one of these tokens out of an environment."""
+    digests = {token.digest for token in tokens}
+    for name, value in list(environment.items()):
+        if _digest(value) in digests:
+            del environment[name]
 
 
 def _patterns(name: str, what: str, patterns: Any) -> tuple[str, ...]:
