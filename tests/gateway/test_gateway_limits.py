@@ -18,7 +18,7 @@ from gateway_tls import TOKENS, bearer
 from snakepit import errors
 from snakepit.gateway import Limits, Token
 from snakepit.gateway.refusals import Refusals
-from snakepit.gateway.telling import outside
+from snakepit.gateway.telling import is_inside, outside
 from snakepit.remote import statuses
 from snakepit_bridge.grpc import snakepit_pb2 as pb
 
@@ -133,6 +133,38 @@ def test_the_inside_stays_inside(kind: type[errors.SnakepitError]) -> None:
     assert (type(back), back.code, back.details) == (kind, kind.code, {"tool": "add", "worker_id": "worker-1"})
     assert "the gateway's log says why" in message
     assert not any(secret.encode() in details for secret in _SECRETS)
+
+
+#: Their messages say what is wrong with the call, its session or its tool, or are the gateway's own.
+_OF_THE_CALL = [
+    errors.CallError, errors.PoolClosed, errors.NestingTooDeep, errors.PoolDeadlock, errors.WorkerBusy, errors.QueueFull,
+    errors.QueueTimeout, errors.SessionLost, errors.SessionEnded, errors.SessionQuotaExceeded, errors.ProgramQuotaExceeded,
+    errors.WorkerTimeout, errors.GatewayError, errors.CallCancelled, errors.ToolError, errors.SerializationError,
+]  # fmt: skip
+
+
+def test_of_each_error_it_is_decided_what_clients_see() -> None:
+    """Every class without subclasses is of the inside or of the call: a new one has to be thought about."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.SnakepitError)]
+    for kind in kinds:
+        if not kind.__subclasses__():
+            assert issubclass(kind, tuple(_INSIDE)) or issubclass(kind, tuple(_OF_THE_CALL)), kind
+            assert is_inside(kind("x")) is issubclass(kind, tuple(_INSIDE)), kind
+    assert is_inside(ValueError("x"))
+    assert outside(ValueError("/srv/inside")).message == "this request failed; the gateway's log says why"
+
+
+async def test_a_lost_session_is_named_as_the_client_names_it() -> None:
+    """SessionLost has the client's own id in message, hint and facts; and says of the worker's end how it ended, not what it printed."""
+    async with served(pool_settings={"affinity": "strict_queue"}, tokens=_TOKENS) as it:
+        await it.stub.ExecuteTool(request("remember", "s", value="x"), metadata=bearer("shop"))
+        await refusal(it.stub.ExecuteTool(request("die", "s", text="words on stderr"), metadata=bearer("shop")))
+        told = await refusal(it.stub.ExecuteTool(request("remember", "s"), metadata=bearer("shop")))
+        assert (told.code, told.reason, told.facts["session_id"]) == (grpc.StatusCode.FAILED_PRECONDITION, "session_lost", "s")
+        assert "session 's' was lost" in told.message
+        assert "rebind_session('s')" in told.facts["hint"]
+        assert "shop:" not in str(told)
+        assert "words on stderr" not in str(told)
 
 
 async def test_a_workers_death_is_told_and_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -38,7 +38,7 @@ def outside(error: BaseException, prefix: str = "") -> SnakepitError:
         prefix: what the gateway has put before the client's session ids, which the client does not know.
     """
     if not isinstance(error, SnakepitError):
-        return SnakepitError(f"the gateway failed at this request; {_LOG}", code="internal")
+        return SnakepitError(f"this request failed; {_LOG}", code="internal")
     text = next((text for kind, text in _INSIDE if isinstance(error, kind)), None)
     if text is not None:
         kept = {name: error.details[name] for name in _FACTS if error.details.get(name) is not None}
