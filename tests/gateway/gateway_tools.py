@@ -28,6 +28,10 @@ class GatewayTools(BaseAdapter):
         return data[::-1]
 
     @tool
+    def blob(self, size: int):
+        return b"x" * size
+
+    @tool
     def nap(self, seconds: float, mark: str = ""):
         if mark:
             Path(mark).write_text(str(os.getpid()))
@@ -69,6 +73,13 @@ class GatewayTools(BaseAdapter):
         for number in range(to):
             yield {"number": number, "filler": "x" * size}
         return {"counted": to}
+
+    @tool(supports_streaming=True)
+    def recorded(self, to: int, size: int, mark: str):
+        with Path(mark).open("w", buffering=1) as file:
+            for number in range(to):
+                file.write(f"{number}\n")
+                yield {"number": number, "filler": "x" * size}
 
     @tool(supports_streaming=True)
     def ticks(self, delay: float = 0.05):

@@ -9,24 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
 
-from snakepit.errors import AccessDenied, InvalidParameter, LimitExceeded, SnakepitError, WorkerTimeout
+from snakepit.errors import AccessDenied, LimitExceeded, SnakepitError, WorkerTimeout
 from snakepit.remote import statuses
 
-from .clients import CURRENT, Clients
+from .clients import CURRENT, Clients, Entry
 from .identity import name_of, prefix_of
+from .receiving import Receiving
 from .refusals import Refusals
 from .settings import Limits
 from .telling import outside
 from .tokens import Guests, Token
 
-#: How long a stream of requests, such as reflection's, may be silent (seconds).
-_SILENCE = 300.0
 #: With so much left of a client's own deadline, it is not that which has passed (seconds).
 _NOT_YET = 0.1
 
@@ -60,27 +60,6 @@ class Door(grpc.aio.ServerInterceptor):
         passage = _Unary(self, handler, token)
         return grpc.stream_unary_rpc_method_handler(passage.run)  # it gives bytes
 
-    async def message(self, handler: Any, context: Any) -> Any:
-        """The one message of a request.
-
-        Raises:
-            WorkerTimeout: it has not come in time. InvalidParameter: there is none, or it is not what the method takes.
-        """
-        seconds = self._limits.request_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                data = await context.read()
-        except TimeoutError:
-            error = WorkerTimeout(
-                f"no request came within {seconds:g} s",
-                hint="send it right after the headers",
-                code="request_timeout",
-                limit="request_seconds",
-                allowed=seconds,
-            )
-            raise error from None
-        return decoded(handler, data)
-
     def sized(self, handler: Any) -> Callable[[Any], bytes]:
         """A method's answers as bytes; one that is too large raises LimitExceeded."""
         return functools.partial(_sized, handler.response_serializer, self._limits.message_bytes)
@@ -100,17 +79,21 @@ class Door(grpc.aio.ServerInterceptor):
         raise AssertionError("abort raises")
 
     @contextlib.asynccontextmanager
-    async def passing(self, context: Any, token: Token | None, *, streaming: bool) -> AsyncIterator[None]:
-        """Around the run of a handler: counted, and its errors told."""
+    async def passing(self, context: Any, token: Token | None, *, streaming: bool) -> AsyncIterator[tuple[Entry, Receiving]]:
+        """Around the run of a handler: its errors told, and counted until all of its answer has left or its client is gone."""
         who, prefix = name_of(token, context), ""
         try:
-            with self._clients.entered(who, token, streaming=streaming) as client:
-                CURRENT.set(client)
-                prefix = prefix_of(client)
-                yield
+            entry = self._clients.enter(who, token, streaming=streaming)
+            task = asyncio.current_task()
+            assert task is not None
+            task.add_done_callback(entry.leave)  # gRPC's, which sends the answer after the handler
+            CURRENT.set(entry.client)
+            prefix = prefix_of(entry.client)
+            yield entry, Receiving(self._clients, entry, self._limits)
         except (grpc.aio.AbortError, grpc.aio.BaseError):
             raise
         except Exception as error:
+            _let_go(error)
             await self.tell(context, error, who, prefix)
 
 
@@ -119,12 +102,17 @@ class _Unary:
         self._door, self._handler, self._token = door, handler, token
 
     async def run(self, _requests: Any, context: Any) -> Any:
-        async with self._door.passing(context, self._token, streaming=False):
-            if self._handler.request_streaming:
-                answer = await self._handler.stream_unary(_messages(self._handler, context), context)
-            else:
-                answer = await self._handler.unary_unary(await self._door.message(self._handler, context), context)
-            return self._door.sized(self._handler)(answer)
+        async with self._door.passing(context, self._token, streaming=False) as (entry, receiving):
+            return await self._answer(entry, receiving, context)
+
+    async def _answer(self, entry: Entry, receiving: Receiving, context: Any) -> bytes:
+        if self._handler.request_streaming:
+            answer = await self._handler.stream_unary(receiving.each(self._handler, context), context)
+        else:
+            answer = await self._handler.unary_unary(await receiving.only(self._handler, context), context)
+        data = self._door.sized(self._handler)(answer)
+        entry.hold(len(data), "answer")
+        return data
 
 
 class _Streaming:
@@ -132,17 +120,20 @@ class _Streaming:
         self._door, self._handler, self._token = door, handler, token
 
     async def run(self, _requests: Any, context: Any) -> None:
-        async with self._door.passing(context, self._token, streaming=True):
-            if self._handler.request_streaming:
-                answers = self._handler.stream_stream(_messages(self._handler, context), context)
-            else:
-                answers = self._handler.unary_stream(await self._door.message(self._handler, context), context)
-            if not hasattr(answers, "__aiter__"):
-                await answers  # it writes by itself
-                return
-            async with contextlib.aclosing(answers):
-                async for answer in answers:
-                    await context.write(answer)
+        async with self._door.passing(context, self._token, streaming=True) as (_, receiving):
+            await self._answer(receiving, context)
+
+    async def _answer(self, receiving: Receiving, context: Any) -> None:
+        if self._handler.request_streaming:
+            answers = self._handler.stream_stream(receiving.each(self._handler, context), context)
+        else:
+            answers = self._handler.unary_stream(await receiving.only(self._handler, context), context)
+        if not hasattr(answers, "__aiter__"):
+            await answers  # it writes by itself
+            return
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                await context.write(answer)
 
 
 class _Refusal:
@@ -162,28 +153,8 @@ def _sized(serializer: Callable[[Any], bytes], allowed: int, answer: Any) -> byt
     return data
 
 
-def decoded(handler: Any, data: Any) -> Any:
-    """A message from its bytes.
-
-    Raises:
-        InvalidParameter: there is none, or it is not what the method takes.
-    """
-    if not isinstance(data, bytes):
-        raise InvalidParameter("the request has no message", code="malformed_request")
-    try:
-        return handler.request_deserializer(data)
-    except Exception:  # protobuf's own
-        raise InvalidParameter("the request is no message of this method's kind", code="malformed_request") from None
-
-
-async def _messages(handler: Any, context: Any) -> AsyncIterator[Any]:
-    """The messages of a client that sends several."""
-    while True:
-        try:
-            async with asyncio.timeout(_SILENCE):
-                data = await context.read()
-        except TimeoutError:
-            return
-        if data is grpc.aio.EOF:
-            return
-        yield decoded(handler, data)
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames that an error went through: gRPC's abort makes a cycle with them, which would keep messages for a while."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

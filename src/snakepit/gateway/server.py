@@ -67,12 +67,12 @@ class Gateway:
         """
         credentials = _credentials(self.settings.tls) if self.settings.tls is not None else None
         await asyncio.gather(*(pool.start() for pool in self._pools.values()))
-        await self._health.look()
+        self._health.look()
         settings = self.settings
         door = Door(Guests(settings.tokens), self._clients, settings.limits, tracebacks=settings.tracebacks)
         server = self._server = grpc.aio.server(interceptors=(door,), options=_options(settings.limits))
         snakepit_pb2_grpc.add_BridgeServiceServicer_to_server(self._service, server)  # type: ignore[no-untyped-call]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         served = [words.SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(served, server)
         self.address = _bound(server, settings, credentials)
@@ -82,7 +82,7 @@ class Gateway:
 
     async def drain(self) -> dict[str, Drained]:
         """Health becomes NOT_SERVING, then the pools take no more calls and let those end that they have, within `drain_timeout`."""
-        await self._health.leave()
+        self._health.leave()
         await asyncio.sleep(self.settings.notice)
         timeout = self.settings.drain_timeout
         _log.info("drains: %s open requests have %g s to end", self._clients.calls, timeout)
@@ -97,7 +97,7 @@ class Gateway:
             await asyncio.wait([watcher])
         server, self._server = self._server, None
         if server is not None:
-            await self._health.leave()
+            self._health.leave()
             await server.stop(_GRACE)
 
     async def __aenter__(self) -> Self:

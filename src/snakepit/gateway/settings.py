@@ -15,6 +15,8 @@ from .tokens import Token
 
 _MEBI = 1024 * 1024
 _MOST_PORT = 65_535
+#: Limits of several messages together.
+_SUMS = ("client_bytes", "all_bytes")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,10 @@ class Limits:
         sessions: sessions that it has opened.
         call_seconds: how long one call may take, whatever its deadline.
         request_seconds: until a request has come after its headers.
-        all_calls: open requests of all clients together.
+        late_requests: those that have not come after half a second, uploads and reflection's among them. Beside `client_bytes`,
+            each of them may have a message in memory.
+        client_bytes: of its requests until they have ended, and its answers until it has read them.
+        all_calls: open requests of all clients together. all_bytes: of all clients together.
     """
 
     message_bytes: int = 64 * _MEBI
@@ -37,16 +42,23 @@ class Limits:
     streams: int = 500
     sessions: int = 1_000
     call_seconds: float = 3_600.0
-    request_seconds: float = 10.0
+    request_seconds: float = 30.0
+    late_requests: int = 8
+    client_bytes: int = 512 * _MEBI
     all_calls: int = 10_000
+    all_bytes: int = 2_048 * _MEBI
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name.endswith("_seconds"):
                 check_timeout(f"limits.{field.name}", value, optional=False)
-            elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+            elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < (2**62 if field.name in _SUMS else 2**31):
                 raise ConfigurationError(f"limits.{field.name} is {value!r}; allowed is a whole number from 1 on", field=field.name)
+        for name in _SUMS:
+            if getattr(self, name) < 2 * self.message_bytes:  # a request and its answer
+                message = f"limits.{name} is {getattr(self, name)}, and limits.message_bytes {self.message_bytes}"
+                raise ConfigurationError(message, hint=f"make {name} at least twice message_bytes", field=name)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
