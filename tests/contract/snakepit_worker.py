@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -36,6 +37,7 @@ class Worker(grpc.GenericRpcHandler):
     def __init__(self, host: str) -> None:
         self._host = grpc.insecure_channel(host)
         self._introduced: set[str] = set()
+        self._events: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._lock = threading.Lock()
 
     def ask(self, method: str, request: bytes) -> bytes:
@@ -65,6 +67,8 @@ class Worker(grpc.GenericRpcHandler):
         method = handler_call_details.method.removeprefix(_SERVICE)
         if method == "ExecuteStreamingTool":
             return grpc.unary_stream_rpc_method_handler(self.stream, request_deserializer=same, response_serializer=same)
+        if method == "StreamTelemetry" and os.environ.get("WIRE_TELEMETRY") != "none":
+            return grpc.stream_stream_rpc_method_handler(self.telemetry, request_deserializer=same, response_serializer=same)
         answers = {
             "Ping": lambda request, _: message((1, "Pong from Python: " + text(request, 1))),
             "InitializeSession": lambda _request, _: message((1, True)),
@@ -114,6 +118,10 @@ class Worker(grpc.GenericRpcHandler):
             Path(args["mark"]).touch()
             time.sleep(args["seconds"])
             return "slept"
+        if tool == "emit":
+            for number in range(args["count"]):
+                self._events.put(event_of(args["name"], number))
+            return "emitted"
         if tool == "crash":
             os._exit(9)
         if tool == "ask":
@@ -128,6 +136,16 @@ class Worker(grpc.GenericRpcHandler):
                 raise RuntimeError(text(answer, 3))
             return {"offered": offered, "value": json.loads(fields(fields(answer)[2][0])[2][0])}
         raise AttributeError(f"no tool {tool}")
+
+    def telemetry(self, controls: Any, context: Any) -> Any:
+        """Metadata at once, events from the first control on; a silent server sends neither."""
+        if os.environ.get("WIRE_TELEMETRY") == "silent":
+            threading.Event().wait()
+        context.send_initial_metadata(())
+        next(controls)
+        threading.Thread(target=list, args=(controls,), daemon=True).start()
+        while True:
+            yield self._events.get()
 
     def stream(self, request: bytes, context: Any) -> Any:
         self.introduce(text(request, 1))
@@ -147,6 +165,14 @@ class Worker(grpc.GenericRpcHandler):
         for number in range(args["count"]):
             yield message((1, f"{tool}-{number + 1}"), (2, json.dumps({"n": number, "pad": "x" * args.get("pad", 0)})))
         yield message((1, f"{tool}-{args['count'] + 1}"), (3, True))
+
+
+def event_of(name: str, number: int) -> bytes:
+    """A TelemetryEvent with a value of each of the three kinds."""
+    values = {"number": message((1, number)), "ratio": message((2, 0.5)), "unit": message((3, "ms"))}
+    parts = [(1, part) for part in name.split(".")]
+    measurements = [(2, entry(key, value)) for key, value in values.items()]
+    return message(*parts, *measurements, (3, entry("tool", "emit")), (4, 1_700_000_000_500_000_000), (5, "sp-1"))
 
 
 def main() -> None:

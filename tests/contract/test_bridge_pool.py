@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 import pytest
 
 import snakepit
-from hand_wire import entry, message
+from hand_wire import entry, fields, message
 from snakepit_worker import STRING_VALUE, same
 
 pytestmark = pytest.mark.slow
 
 FOREIGN = [sys.executable, str(pathlib.Path(__file__).with_name("snakepit_worker.py"))]
 OURS = [sys.executable, "-m", "snakepit_bridge.grpc_server"]
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Until it is true, but not for ever."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -136,6 +146,75 @@ def test_a_server_that_does_not_answer_is_replaced() -> None:
         with pytest.raises(snakepit.WorkerCrashed, match="had not answered 2 heartbeats"):
             pool.execute("where", timeout=15)
         assert pool.execute("where", timeout=15)["pid"] != pid
+
+
+def controls_in(record: pathlib.Path) -> list[tuple[str, Any]]:
+    """What the server was told over its telemetry stream, read by hand."""
+    told: list[tuple[str, Any]] = []
+    for line in record.read_text().splitlines():
+        what, method, data, _ = json.loads(line)
+        if (what, method) == ("asked", "StreamTelemetry"):
+            ((kind, (value,)),) = fields(bytes.fromhex(data)).items()
+            told.append(({1: "toggle", 2: "sampling", 3: "filter"}[kind], fields(value)))
+    return told
+
+
+def test_telemetry_both_ways(tmp_path: pathlib.Path) -> None:
+    """The server's events come with values of each kind; toggles, a share and filters reach it."""
+    heard: list[snakepit.TelemetryEvent] = []
+    record = tmp_path / "record"
+    with snakepit.Pool(protocol="bridge", command=FOREIGN, size=1, on_event=heard.append, env={"WIRE_RECORD": str(record)}) as pool:
+        pool.execute("emit", {"name": "python.call.stop", "count": 2})
+        wait_until(lambda: len(heard) == 2)
+        event = heard[1]
+        assert (event.name, event.measurements) == ("python.call.stop", {"number": 1, "ratio": 0.5, "unit": "ms"})
+        assert (event.metadata, event.time, event.worker_id) == ({"tool": "emit"}, 1_700_000_000.5, "worker-1")
+        assert event.correlation_id == "sp-1"
+        pool.telemetry(sampling={"python.*": 0.25}, allow=["python.*"], deny=["python.gc.*"])
+        pool.execute("emit", {"name": "python.gc.completed", "count": 5})
+        pool.telemetry(sampling={"python.memory.*": 0.0, "python.*": 1.0})
+        pool.execute("emit", {"name": "python.memory.sampled", "count": 5})
+        pool.execute("emit", {"name": "python.cpu.sampled", "count": 1})
+        wait_until(lambda: len(heard) == 3)
+        assert heard[2].name == "python.cpu.sampled"
+        pool.telemetry(enabled=False)
+        wait_until(lambda: controls_in(record)[-1] == ("toggle", {}))  # false is left out
+        assert not any("events" in reason for reason in pool.stats().protocol_reasons)
+    told = controls_in(record)
+    assert told[0] == ("toggle", {1: [1]})
+    assert ("sampling", {1: [0.25], 2: [b"python.*"]}) in told
+    assert ("sampling", {1: [1.0], 2: [b"*"]}) in told
+    assert ("filter", {1: [b"python.*"], 2: [b"python.gc.*"]}) in told
+
+
+@pytest.mark.parametrize(("kind", "text"), [("none", "UNIMPLEMENTED"), ("silent", "not answered within")])
+def test_a_server_without_telemetry(kind: str, text: str) -> None:
+    """Calls go on, the figures say why its events do not come, and the pool closes in its time."""
+    with snakepit.Pool(protocol="bridge", command=FOREIGN, size=1, on_event=print, env={"WIRE_TELEMETRY": kind}) as pool:
+        assert pool.execute("add", {"a": 1, "b": 2}) == 3
+        wait_until(lambda: any("events do not come" in reason and text in reason for reason in pool.stats().protocol_reasons))
+        assert pool.execute("add", {"a": 1, "b": 2}) == 3
+        began = time.monotonic()
+    assert time.monotonic() - began < 3.0
+
+
+def test_events_of_a_dead_server_and_a_flood() -> None:
+    """The next server is listened to as well; a slow listener does not hold up calls."""
+    go, heard = threading.Event(), []
+
+    def slow(event: snakepit.TelemetryEvent) -> None:
+        heard.append(event.name)
+        go.wait(10)
+
+    with snakepit.Pool(protocol="bridge", command=FOREIGN, size=1, on_event=slow) as pool:
+        pool.execute("emit", {"name": "flood", "count": 20_000}, timeout=10)
+        assert pool.execute("add", {"a": 1, "b": 2}, timeout=2) == 3
+        with pytest.raises(snakepit.WorkerCrashed):
+            pool.execute("crash")
+        pool.execute("emit", {"name": "next", "count": 1})
+        assert pool.stats().events < 3
+        go.set()
+        wait_until(lambda: "next" in heard)
 
 
 @pytest.mark.parametrize(

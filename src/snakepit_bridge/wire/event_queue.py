@@ -53,6 +53,11 @@ class EventQueue:
         """May a batch leave?"""
         return bool(self._waiting) and not self._under_way
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def __bool__(self) -> bool:
         return bool(self._waiting)
 

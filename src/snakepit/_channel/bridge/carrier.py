@@ -21,8 +21,10 @@ from snakepit_bridge.grpc import snakepit_pb2 as pb
 from snakepit_bridge.grpc import snakepit_pb2_grpc
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.codecs import codec_named
+from snakepit_bridge.wire.event_filter import EventFilter
 
 from .calls import BridgeCalls
+from .events import BridgeEvents
 from .frames import ForeignMultiplexer
 from .service import HostHalf
 from .specs import specs_of
@@ -72,6 +74,7 @@ class BridgeCarrier:
         self._mux = ForeignMultiplexer(codec_named(codec))
         self._channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
         self._stub = snakepit_pb2_grpc.BridgeServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._events = BridgeEvents(self._stub, self._mux, self.wake, self._begin)
         self._calls = BridgeCalls(self._stub, self._mux, self.wake, self._broken)
 
     def finish(self) -> None:
@@ -200,6 +203,8 @@ class BridgeCarrier:
             if session_id is not None:
                 self._host.forget(session_id)
                 self._begin(self._clean_up(session_id))
+        elif isinstance(event, frames.Telemetry):
+            self._events.obey(EventFilter.read(event.settings))
         elif isinstance(event, frames.Drain):
             self._draining = True
         elif isinstance(event, frames.Fault):
