@@ -242,3 +242,18 @@ class Counting(BaseAdapter):
     def wait(self, folder: str) -> None:
         mark(folder, "started")
         time.sleep(600)
+
+
+class Sleeping(BaseAdapter):
+    """For clients of a gateway."""
+
+    @tool
+    def nap(self, path: str):
+        pathlib.Path(path).touch()
+        time.sleep(60)
+
+    @tool(supports_streaming=True)
+    def ticks(self, path: str):
+        yield "tick"
+        pathlib.Path(path).touch()
+        time.sleep(60)
