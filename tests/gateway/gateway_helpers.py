@@ -67,7 +67,7 @@ async def refusal(call: Any) -> Refused:
         else:
             await call
     except grpc.aio.AioRpcError as error:
-        details = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+        details = dict(tuple(error.trailing_metadata() or ())).get("grpc-status-details-bin")
         info = error_details_pb2.ErrorInfo()
         if details:
             status = status_pb2.Status.FromString(details)
