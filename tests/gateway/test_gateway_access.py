@@ -93,6 +93,19 @@ async def test_a_token_allows_its_tools_and_pools_alone() -> None:
         assert it.pool.stats().submitted == 0
 
 
+async def test_health_tells_of_a_tokens_own_pools_alone() -> None:
+    """Check and Watch of another pool are PERMISSION_DENIED, whether it is there or not; the gateway's own health is everybody's."""
+    async with served(tokens=(_SHOP, _APP)) as it:
+        health = health_pb2_grpc.HealthStub(it.channel)
+        for name in ("main", "nowhere"):
+            for method in (health.Check, health.Watch):
+                told = await refusal(method(health_pb2.HealthCheckRequest(service=name), metadata=bearer("app")))
+                assert (told.code, told.reason) == (grpc.StatusCode.PERMISSION_DENIED, "access_denied")
+        for name, token in (("", "app"), ("snakepit.bridge.BridgeService", "app"), ("main", "shop")):
+            answer = await health.Check(health_pb2.HealthCheckRequest(service=name), metadata=bearer(token))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
 async def test_tls_and_tokens_with_snakepits_own_client(tmp_path: Path) -> None:
     """`connect_async(token=, tls=)` calls over TLS, under another name too; without TLS, or with another authority, nothing is reached."""
     _, own = files(tmp_path)

@@ -13,8 +13,10 @@ from typing import Any
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from snakepit import AsyncPool
-from snakepit.errors import InvalidParameter
+from snakepit.errors import AccessDenied, InvalidParameter
 from snakepit.remote import words
+
+from .clients import CURRENT
 
 _SECONDS = 0.5
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -40,19 +42,21 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc,unused-ignore
         """The health of one.
 
         Raises:
-            InvalidParameter: there is none of that name.
+            InvalidParameter: there is none of that name. AccessDenied: the client's token is not for that pool.
         """
+        _check_pool(request.service)
         if request.service not in self._statuses:
             raise InvalidParameter(f"health knows nothing named {request.service[:100]!r}", code="unknown_pool", field="service")
         return health_pb2.HealthCheckResponse(status=self._statuses[request.service])
 
     async def List(self, _request: Any, _context: Any) -> Any:
         """The health of all."""
-        known = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._statuses.items()}
+        known = {name: health_pb2.HealthCheckResponse(status=status) for name, status in self._statuses.items() if _may_see(name)}
         return health_pb2.HealthListResponse(statuses=known)
 
     async def Watch(self, request: Any, context: Any) -> None:
         """The health of one, now and whenever it changes. Who reads slowly misses what was in between."""
+        _check_pool(request.service)
         told = None
         while True:
             changed, status = self._changed, self._statuses.get(request.service, _UNKNOWN)
@@ -86,3 +90,14 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc,unused-ignore
             self._statuses = statuses
             self._changed.set()
             self._changed = asyncio.Event()
+
+
+def _may_see(name: str) -> bool:
+    """May the client of this request know of that pool?"""
+    token = CURRENT.get().token
+    return name in ("", words.SERVICE) or token is None or token.allows_pool(name)
+
+
+def _check_pool(name: str) -> None:
+    if not _may_see(name):
+        raise AccessDenied(f"the token does not allow pool {name[:100]!r}")
