@@ -44,6 +44,10 @@ class Outside:
         """Memory (bytes)."""
         return int(self._seen.memory_info().rss)
 
+    def cpu(self) -> tuple[float, float]:
+        """Time that it has computed: its own, the kernel's for it (seconds)."""
+        return self._seen.cpu_times()[:2]
+
     @contextlib.contextmanager
     def client(self, *headers: tuple[str, str]) -> Iterator[Any]:
         """A client over a connection of its own."""
