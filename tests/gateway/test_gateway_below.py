@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import signal
+import subprocess
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from abuse_helpers import abused, until
 from gateway_helpers import refusal, request, running, served
 from raw_http2 import PREFACE, Raw, settings
 from snakepit.cli.hosts import look
+from test_serve_command import _COMMAND, _TOOLS
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 
@@ -39,6 +41,16 @@ async def test_a_worker_is_killed_while_fifty_streams_run_and_wait() -> None:
 
         async with asyncio.timeout(30):
             assert await asyncio.gather(*map(read, others)) == [21] * 48
+
+
+async def test_a_tool_that_ends_its_process_costs_its_own_call() -> None:
+    """Its client is told the exit code; calls that waited behind it are served by the next worker."""
+    async with served() as it:
+        leaving = it.stub.ExecuteTool(request("leave", code=7))
+        behind = [it.stub.ExecuteTool(request("add", a=number)) for number in range(10)]
+        told = await refusal(leaving)
+        assert (told.code, told.reason, told.facts["exit_code"]) == (grpc.StatusCode.INTERNAL, "worker_crashed", "7")
+        assert [float((await call).result.value) for call in behind] == list(range(1, 11))
 
 
 async def test_a_pool_is_closed_by_its_owner() -> None:
@@ -69,6 +81,15 @@ def test_a_second_sigterm_ends_it_at_once() -> None:
         assert time.monotonic() - began < 2
         with pytest.raises(grpc.RpcError):
             call.result(10)
+
+
+def test_sigterm_while_it_starts() -> None:
+    """At whichever moment: it ends within its bound, and leaves nothing."""
+    for delay in (0.05, 0.3, 0.5, 0.7, 0.9):
+        with subprocess.Popen([*_COMMAND, "serve", "--address", "127.0.0.1:0", "--adapter", _TOOLS], stdout=subprocess.DEVNULL) as process:
+            time.sleep(delay)  # the moment is what is tried
+            process.terminate()
+            assert process.wait(10) in {0, -signal.SIGTERM}
 
 
 def test_too_many_connections_for_its_descriptors() -> None:
