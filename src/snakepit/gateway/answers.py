@@ -70,7 +70,7 @@ class ChunkWriter:
         return chunk
 
     def _chunk(self, payload: Any, extra: dict[str, Any] | None) -> Any:
-        chunk = pb.ToolChunk(chunk_id=self._next_id(), data=values.chunk(payload))
+        chunk = pb.ToolChunk(chunk_id=self._next_id(), data=b"null" if payload is None else values.chunk(payload))
         if type(payload) is dict:
             chunk.is_final = bool(payload.get("is_final"))
         elif isinstance(payload, (str, bytes)):
