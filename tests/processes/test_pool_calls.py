@@ -9,6 +9,7 @@ import os
 import pathlib
 import pickle
 import pydoc
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -282,7 +283,9 @@ def test_queued_and_running(tmp_path: pathlib.Path) -> None:
         held = pool.submit("until", {"folder": marks.text, "name": "go"})
         marks.wait("started")
         waiting = [pool.submit("add", {"a": number}) for number in range(3)]
+        _stats_with(pool, queued=3)
         waiting[-1].cancel()
+        _stats_with(pool, queued=2)
         waiting.append(pool.submit("add", {"a": 3}))
         (handle,) = pool.workers()
         stats = _stats_with(pool, queued=3)
@@ -440,6 +443,6 @@ def test_env_cwd_and_output(tmp_path: pathlib.Path) -> None:
 
 
 def _stats_with(pool: snakepit.Pool, *, queued: int) -> snakepit.PoolStats:
-    while pool.stats().queued != queued:
-        pass
-    return pool.stats()
+    while (stats := pool.stats()).queued != queued:
+        time.sleep(0.001)
+    return stats
