@@ -20,10 +20,12 @@ Number = Union[int, float, str]
 Listener = Callable[[str, Mapping[str, Number], Mapping[str, Any], str], None]
 
 #: Who listens: called with (name, measurements, metadata, correlation id), on any thread. Set by the runtime. In a process with several
-#: workers each has one, and hears its own calls; what no call tells the first one hears.
+#: workers each has one, and hears its own calls and its own main thread; what neither tells the first one hears.
 _listeners: "Tuple[Listener, ...]" = ()
 #: In their place, where a worker serves another protocol.
 _listener: "Optional[Listener]" = None
+#: `listener`: of the worker whose main thread this is.
+_here = threading.local()
 _changing = threading.Lock()
 _registered = False
 
@@ -47,7 +49,8 @@ def emit(
         call: Optional[CallContext] = current_call()
     except RuntimeError:  # no call runs here
         call = None
-    listener = _listener or (call.listener if call is not None else None) or next(iter(_listeners), None)
+    own = call.listener if call is not None else getattr(_here, "listener", None)
+    listener = _listener or own or next(iter(_listeners), None)
     if listener is not None:
         listener(event, measurements or {}, metadata or {}, correlation_id or (call.correlation_id if call is not None else ""))
 
@@ -82,6 +85,11 @@ def add_listener(listener: Listener) -> None:
         if not _registered and hasattr(os, "register_at_fork"):
             _registered = True
             os.register_at_fork(after_in_child=_forget)
+
+
+def listen_on_this_thread(listener: Listener) -> None:
+    """For the runtime alone: who hears what the adapter's own hooks tell, which run in no call, on a worker's main thread."""
+    _here.listener = listener
 
 
 def remove_listener(listener: Listener) -> None:

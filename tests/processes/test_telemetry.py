@@ -12,10 +12,22 @@ import pytest
 import snakepit
 import snakepit.testing
 from pool_helpers import wait_until
+from snakepit_bridge import BaseAdapter, tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("leaves_nothing")]
 
 TOOLS = "event_tools:EventTools"
+
+
+class FailsToStart(BaseAdapter):
+    """Never gets ready."""
+
+    def initialize(self) -> None:
+        raise OSError("no model")
+
+    @tool
+    def nothing(self) -> None:
+        """Never runs."""
 
 
 def names(heard: list[snakepit.TelemetryEvent]) -> list[str]:
@@ -43,6 +55,19 @@ def test_what_tools_emit_is_heard(protocol: Any) -> None:
         wait_until(lambda: len(heard) == 7, "the events of a stream")
         assert pool.stats().events == 7
     assert names(heard)[-1] == "model.unloaded"
+
+
+def test_pools_of_one_process_hear_their_own_workers() -> None:
+    """Also of what no call tells, and beside a worker whose adapter did not start."""
+    with pytest.raises(snakepit.AdapterError), snakepit.testing.MemoryPool(FailsToStart, size=1):
+        pass
+    heard: list[list[snakepit.TelemetryEvent]] = [[], []]
+    with (
+        snakepit.testing.MemoryPool(TOOLS, size=1, on_event=heard[0].append),
+        snakepit.testing.MemoryPool(TOOLS, size=1, on_event=heard[1].append),
+    ):
+        wait_until(lambda: all(heard), "an event of each")
+    assert [names(each) for each in heard] == [["model.loaded", "model.unloaded"]] * 2
 
 
 def test_without_on_event_nothing_is_sent() -> None:

@@ -84,5 +84,5 @@ class Counters:
     rungs: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def picture(self) -> dict[str, Any]:
-        """What they are now, by name; it does not change with them."""
-        return {**dataclasses.asdict(self), "rungs": freeze(self.rungs)}
+        """What they are now, by name; it does not change with them. From any thread: a dict that grows must not be walked through."""
+        return {**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, "rungs": freeze(self.rungs.copy())}

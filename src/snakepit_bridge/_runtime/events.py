@@ -31,6 +31,10 @@ class Events:
         self._queue: Optional[EventQueue] = None
         telemetry.add_listener(self.emit)
 
+    def on_main_thread(self) -> None:
+        """This is the worker's main thread: what is told here outside of calls is this worker's too."""
+        telemetry.listen_on_this_thread(self.emit)
+
     def open(self, encode: Callable[[Any], bytes], queue: EventQueue) -> None:
         """The channel stands."""
         self._encode = encode

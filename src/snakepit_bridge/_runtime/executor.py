@@ -78,7 +78,12 @@ class Executor:
 
     def set_up(self) -> None:
         """Make and initialize the adapter, before the host is told that this worker is ready."""
-        self._instances.set_up()
+        self._events.on_main_thread()
+        try:
+            self._instances.set_up()
+        except BaseException:
+            self._events.close()
+            raise
         self._sessions.prepare()
         if self._own_process:
             self._soft_end = SoftEnd(self._instances.objects or ())
