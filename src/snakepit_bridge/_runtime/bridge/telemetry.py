@@ -35,39 +35,26 @@ class Telemetry:
 
     def emit(self, event: str, measurements: Mapping[str, Any], metadata: Mapping[str, Any], correlation_id: str) -> None:
         """Something has happened."""
-        if self._enabled is False or not self._is_wanted(event):
-            return
-        message = pb.TelemetryEvent(
-            event_parts=event.split("."),
-            metadata=values.texts({"worker_id": self._worker_id, **metadata}),
-            timestamp_ns=time.time_ns(),
-            correlation_id=correlation_id,
-        )
-        for name, value in measurements.items():
-            _measure(message.measurements[str(name)], value)
-        self._waiting.append(message)
-        if self._enabled:
-            try:
-                self._loop.call_soon_threadsafe(self._news.set)
-            except RuntimeError:
-                pass  # the worker leaves
+        if self._enabled is not False and self._is_wanted(event):
+            self._put(self._message(event, measurements, metadata, time.time_ns(), correlation_id))
 
     def tool_began(self, tool: str, correlation_id: str) -> None:
         """A call has come."""
-        self.emit("tool.execution.start", {"system_time": time.time_ns()}, {"tool": tool}, correlation_id)
+        self._note("tool.execution.start", {"system_time": time.time_ns()}, {"tool": tool}, correlation_id)
 
     def tool_ended(self, tool: str, seconds: float, end: Any, correlation_id: str) -> None:
         """A call has ended, well or not."""
         failed = isinstance(end, Failure)
         facts = {"tool": tool, "error": str(end.info.get("type") or end.info.get("code") or "")} if failed else {"tool": tool}
         name = "tool.execution.exception" if failed else "tool.execution.stop"
-        self.emit(name, {"duration": int(seconds * 1e9)}, facts, correlation_id)
+        self._note(name, {"duration": int(seconds * 1e9)}, facts, correlation_id)
 
     async def events(self) -> AsyncIterator[Any]:
         """What is to be sent, for as long as somebody reads."""
         while True:
             while self._enabled and self._waiting:
-                yield self._waiting.popleft()
+                item = self._waiting.popleft()
+                yield self._message(*item) if isinstance(item, tuple) else item
             self._news.clear()
             if not (self._enabled and self._waiting):
                 await self._news.wait()
@@ -86,6 +73,33 @@ class Telemetry:
             elif which == "filter":
                 self._allow, self._deny = list(control.filter.allow), list(control.filter.deny)
             self._news.set()
+
+    def _note(self, event: str, *facts: Any) -> None:
+        """`emit` of what nobody changes later: it becomes a message when it leaves, and most never do, where no host listens."""
+        if self._enabled is not False and self._is_wanted(event):
+            measurements, metadata, correlation_id = facts
+            self._put((event, measurements, metadata, time.time_ns(), correlation_id))
+
+    def _put(self, item: Any) -> None:
+        self._waiting.append(item)
+        if self._enabled:
+            try:
+                self._loop.call_soon_threadsafe(self._news.set)
+            except RuntimeError:
+                pass  # the worker leaves
+
+    def _message(
+        self, event: str, measurements: Mapping[str, Any], metadata: Mapping[str, Any], timestamp_ns: int, correlation_id: str
+    ) -> Any:
+        message = pb.TelemetryEvent(
+            event_parts=event.split("."),
+            metadata=values.texts({"worker_id": self._worker_id, **metadata}),
+            timestamp_ns=timestamp_ns,
+            correlation_id=correlation_id,
+        )
+        for name, value in measurements.items():
+            _measure(message.measurements[str(name)], value)
+        return message
 
     def _is_wanted(self, event: str) -> bool:
         if _matches(event, self._deny) or (self._allow and not _matches(event, self._allow)):
