@@ -31,11 +31,16 @@ _APP = Token.of("app", TOKENS["app"], pools=["other*"])
 _Stub = snakepit_pb2_grpc.BridgeServiceStub
 
 
-def _every_kind(channel_: Any, headers: Any) -> dict[str, Any]:
-    """A call of each kind, with these headers."""
+def _every_kind(channel_: Any, headers: Any, *, refused: bool = False) -> dict[str, Any]:
+    """A call of each kind, with these headers.
+
+    Args:
+        refused: nothing will come of it. A stream of requests is then silent: told while it writes, grpc.aio's client calls it INTERNAL.
+    """
     stub, health = _Stub(channel_), health_pb2_grpc.HealthStub(channel_)
     reflection = reflection_pb2_grpc.ServerReflectionStub(channel_)
     asked = request("add", a=1)
+    question = None if refused else iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     return {
         "unary": stub.ExecuteTool(asked, metadata=headers),
         "stream": stub.ExecuteStreamingTool(request("count", to=1), metadata=headers),
@@ -45,7 +50,7 @@ def _every_kind(channel_: Any, headers: Any) -> dict[str, Any]:
         "elixir": stub.ExecuteElixirTool(pb.ExecuteElixirToolRequest(tool_name="add", parameters=asked.parameters), metadata=headers),
         "check": health.Check(health_pb2.HealthCheckRequest(), metadata=headers),
         "watch": health.Watch(health_pb2.HealthCheckRequest(), metadata=headers),
-        "reflection": reflection.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), metadata=headers),
+        "reflection": reflection.ServerReflectionInfo(question, metadata=headers),
         "nowhere": channel_.unary_unary("/no.Such/Method")(b"", metadata=headers),
     }
 
@@ -55,7 +60,7 @@ async def test_without_a_known_token_nothing_is_served() -> None:
     async with served(tokens=(_SHOP, _APP)) as it:
         for shown in ("", "Bearer another token of that length", f"Basic {TOKENS['shop']}", "Bearer", TOKENS["shop"]):
             headers = (("authorization", shown),) if shown else ()
-            for kind, call in _every_kind(it.channel, headers).items():
+            for kind, call in _every_kind(it.channel, headers, refused=True).items():
                 told = await refusal(call)
                 assert (told.code, told.reason) == (grpc.StatusCode.UNAUTHENTICATED, "unauthenticated"), kind
                 assert TOKENS["shop"] not in str(told)
