@@ -21,7 +21,7 @@ _HERE = pathlib.Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1]
 PROTO = _ROOT / "proto" / "snakepit_bridge" / "grpc" / "snakepit.proto"
 #: How long a program may take for a line, or to end (seconds).
-_PATIENCE = 20.0
+_PATIENCE = 40.0
 
 
 class NodeProgram:
@@ -94,6 +94,21 @@ class Node(NamedTuple):
             if process.returncode is None:
                 process.kill()
                 await process.communicate()
+
+    async def printed(self, program: pathlib.Path) -> list[str]:
+        """All lines of a program that stands elsewhere, run in its own folder; it ends by itself, and well."""
+        environment = {**os.environ, "NODE_PATH": self.modules, "NO_COLOR": "1"}
+        command = [self.binary, str(program)]
+        process = await asyncio.create_subprocess_exec(*command, cwd=program.parent, env=environment, stdout=asyncio.subprocess.PIPE)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                printed, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+        assert process.returncode == 0
+        return printed.decode().splitlines()
 
     async def answers(self, program: str, address: str, **asked: Any) -> list[Any]:
         """All that a program writes."""

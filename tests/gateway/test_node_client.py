@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway_helpers import running, served
-from node_programs import Node
-from snakepit.gateway import Token
+from node_programs import PROTO, Node
+from snakepit import AsyncPool
+from snakepit.gateway import Gateway, GatewaySettings, Limits, Token
+from snakepit.gateway.server import _options
 
 pytestmark = [
     pytest.mark.usefixtures("leaves_nothing"),
     pytest.mark.slow,
     pytest.mark.timeout(330),  # the first installs Node.js where it is not there; each wait for a program is bounded by itself
 ]
+
+
+_PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "serve.md"
+#: Half a minute of waiting, only where promises are shown in full.
+FULL = os.environ.get("PROMISES") == "full"
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +153,35 @@ async def test_reflection(node: Node) -> None:
         assert len(described["methods"]) == 11
         assert described["unknown"] == "NOT_FOUND"
         assert called == {"value": 42}
+
+
+async def test_pings(node: Node) -> None:
+    """A connection without calls may be pinged every 5 s, and 10 s is the least that Go allows; what pings far more often is told so."""
+    allowed = {name: value for name, value in _options(Limits()) if "ping" in name or "permit" in name}
+    assert allowed["grpc.http2.min_ping_interval_without_data_ms"] <= 5_000  # the one that gRPC's core heeds
+    assert allowed["grpc.keepalive_permit_without_calls"] == 1
+    async with served() as it:
+        [often] = await node.answers("keepalive", it.gateway.address, every=200, pings=20)
+        assert often["goaway"] == "too_many_pings"
+        if FULL:  # without these settings gRPC's core has enough at the fourth
+            assert await node.answers("keepalive", it.gateway.address, every=5_200, pings=6) == [{"answered": 6, "goaway": None}]
+
+
+async def test_the_pages_client(node: Node, tmp_path: Path) -> None:
+    """The client that the how-to shows runs as it stands there: a result, a stream, and what a failure says of itself."""
+    shown = re.findall(r"^```(\w+)\n(.*?)^```", _PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    tools = next(body for _, body in shown if body.startswith("# price_tools.py"))
+    (tmp_path / "price_tools.py").write_text(tools, encoding="utf-8")
+    (tmp_path / "status.proto").write_text(next(body for _, body in shown if body.startswith("// status.proto")), encoding="utf-8")
+    (tmp_path / "snakepit.proto").write_bytes(PROTO.read_bytes())
+    client = "\n".join(body for language, body in shown if language == "js")
+    async with (
+        AsyncPool(str(tmp_path / "price_tools.py"), size=1, worker_output="discard") as pool,
+        Gateway({"main": pool}, GatewaySettings(address="127.0.0.1:0")) as gateway,
+    ):
+        assert "127.0.0.1:50051" in client
+        (tmp_path / "client.js").write_text(client.replace("127.0.0.1:50051", gateway.address), encoding="utf-8")
+        printed = await node.printed(tmp_path / "client.js")
+    assert {"5", "invalid_parameter a", "{ day: 0, price: 100 } false", "{ day: 2, price: 102 } false", "null true"} == {
+        line for line in printed if "day: 1" not in line
+    }

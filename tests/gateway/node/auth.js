@@ -8,9 +8,9 @@ const reflection = new standard.grpc.reflection.v1alpha.ServerReflection(asked.a
 function listed(metadata) {
   return new Promise((resolve, reject) => {
     const stream = reflection.serverReflectionInfo(metadata);
-    stream.on('data', resolve);
+    stream.on('data', ({list_services_response: services}) => (services ? resolve(services) : reject(new Error('no list came'))));
     stream.on('error', reject);
-    stream.end({listServices: ''}, undefined, () => {});
+    stream.end({list_services: ''});
   });
 }
 
