@@ -50,7 +50,8 @@ class ServeCommand:
         try:
             asyncio.run(self._run())
         except asyncio.CancelledError:
-            pass  # by a signal
+            if self._signal is None:  # whatever that was, it must not look like a good end
+                raise
         except SnakepitError as error:
             if self._as_json:
                 self._output.line(json_line(error_document(error)))
