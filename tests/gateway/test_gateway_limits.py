@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import contextlib
 import logging
 import subprocess
 import sys
+import threading
+import time
 from typing import Any
 
 import grpc
@@ -21,6 +25,7 @@ from snakepit.gateway.refusals import Refusals
 from snakepit.gateway.telling import is_inside, outside
 from snakepit.remote import statuses
 from snakepit_bridge.grpc import snakepit_pb2 as pb
+from snakepit_bridge.grpc import snakepit_pb2_grpc
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 
@@ -49,6 +54,35 @@ async def test_open_calls_and_streams_are_limited_per_client() -> None:
         second.cancel()
         await running(it.pool, 0)
         assert (await it.stub.ExecuteTool(request("add", a=1), metadata=bearer("shop"))).result.value == b"2"
+
+
+async def test_requests_that_come_while_the_gateway_is_busy_are_answered() -> None:
+    """Thousands that wait for a look at them are all served or refused by name; none ends as if its client had cancelled it."""
+    async with served() as it:
+        ready, busy, sent = threading.Event(), threading.Event(), threading.Event()
+
+        def client() -> collections.Counter[grpc.StatusCode]:
+            with contextlib.ExitStack() as stack:
+                options = [("grpc.use_local_subchannel_pool", 1)]
+                channels = [stack.enter_context(grpc.insecure_channel(it.gateway.address, options=options)) for _ in range(4)]
+                stubs = [snakepit_pb2_grpc.BridgeServiceStub(channel) for channel in channels]  # type: ignore[no-untyped-call]
+                for stub in stubs:
+                    stub.Ping(pb.PingRequest(message="first"), timeout=10)
+                ready.set()
+                assert busy.wait(10)
+                calls = [stub.Ping.future(pb.PingRequest(message="x"), timeout=30) for stub in stubs for _ in range(1_000)]
+                time.sleep(0.5)  # they are on their way
+                sent.set()
+                return collections.Counter(call.code() for call in calls)
+
+        answers = asyncio.create_task(asyncio.to_thread(client))
+        while not ready.is_set():  # noqa: ASYNC110 - another thread's
+            await asyncio.sleep(0.01)
+        busy.set()
+        assert sent.wait(20)  # noqa: ASYNC251,RUF100 - the loop is held up on purpose
+        told = await answers
+        assert set(told) <= {grpc.StatusCode.OK, _FULL}
+        assert told[grpc.StatusCode.OK] >= 1_000
 
 
 async def test_all_calls_are_limited_together() -> None:

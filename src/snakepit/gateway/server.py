@@ -32,6 +32,8 @@ _log = library_logger("snakepit.gateway")
 
 #: How long what has not ended by the end of draining may take to be told so (seconds).
 _GRACE = 1.0
+#: How many requests may wait for a look at them, whatever the limits: as many as gRPC's own settings would, or 16 KiB times that.
+_FEWEST_WAITING, _MOST_WAITING = 3_000, 50_000
 
 
 class Gateway:
@@ -121,16 +123,20 @@ def _in_short(settings: GatewaySettings, pools: Mapping[str, AsyncPool]) -> str:
 
 def _options(limits: Limits) -> list[tuple[str, Any]]:
     """What gRPC itself is told. Clients of all languages may ping as often as their libraries let them (Go: every 10 s)."""
+    queue = min(max(2 * limits.all_calls, _FEWEST_WAITING), _MOST_WAITING)
     return [
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
         ("grpc.max_concurrent_streams", min(limits.all_calls, limits.calls) + 100),  # beyond the limit, which is to be told
+        # Requests that this process has not looked at yet, those whose clients are gone among them. What does not fit here, gRPC ends
+        # with a bare CANCELLED (from 1,000 on, unless told otherwise), as if the client had wanted it: so it fits, and is told why not.
+        ("grpc.server.max_pending_requests", queue),
+        ("grpc.server.max_pending_requests_hard_limit", queue),
         ("grpc.so_reuseport", 0),  # two gateways on one port would take turns
         ("grpc.keepalive_time_ms", 30_000),  # a client that has vanished without a word is noticed
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_connection_idle_ms", 600_000),
     ]
