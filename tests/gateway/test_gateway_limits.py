@@ -85,6 +85,17 @@ async def test_requests_that_come_while_the_gateway_is_busy_are_answered() -> No
         assert told[grpc.StatusCode.OK] >= 1_000
 
 
+async def test_json_that_takes_long_to_decode_is_refused() -> None:
+    """Too much JSON in a request, in one parameter or all together, is refused by `json_bytes` before it is decoded; as bytes it is taken."""
+    async with served(limits=Limits(json_bytes=10_000)) as it, snakepit.connect_async(it.gateway.address) as pool:
+        await _refused_by("json_bytes", it.stub.ExecuteTool(request("size_of", data="x" * 20_000)))
+        await _refused_by("json_bytes", it.stub.ExecuteTool(request("size_of", data="x" * 6_000, other="y" * 6_000)))
+        await _refused_by("json_bytes", it.stub.ExecuteStreamingTool(request("size_of", data="x" * 20_000)))
+        told = await it.stub.ExecuteTool(request("size_of", binary={"data": b"x" * 20_000}))
+        assert told.result.value == b"20000"
+        assert await pool.execute("size_of", {"data": b"x" * 20_000}) == 20_000  # MessagePack
+
+
 async def test_all_calls_are_limited_together() -> None:
     """With as many open calls as all clients may have, the next one's is refused by `all_calls`, until one ends."""
     async with served(tokens=_TOKENS, limits=Limits(all_calls=1)) as it:

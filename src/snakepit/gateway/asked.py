@@ -10,7 +10,7 @@ from typing import Any
 from snakepit import AsyncPool
 from snakepit._api.options import SessionHandle
 from snakepit._sessions.records import check_session_id
-from snakepit.errors import AccessDenied, InvalidParameter, WorkerTimeout
+from snakepit.errors import AccessDenied, InvalidParameter, LimitExceeded, WorkerTimeout
 from snakepit.remote import words
 from snakepit_bridge.bridge import values
 from snakepit_bridge.wire.codecs import Malformed
@@ -79,12 +79,20 @@ def asked_by(context: Any, pools: Mapping[str, AsyncPool], default: str) -> Aske
     return Asked(name, pools[name], client, headers.get(words.ENCODING) == words.MSGPACK, headers)
 
 
-def arguments(request: Any) -> dict[str, Any]:
+def arguments(request: Any, most: int) -> dict[str, Any]:
     """The arguments of a call.
 
+    Args:
+        most: how much JSON there may be (bytes): it takes a second for every 10 MiB, and nobody else is served meanwhile.
+
     Raises:
-        InvalidParameter: one is no JSON, or not what its type says.
+        InvalidParameter: one is no JSON, or not what its type says. LimitExceeded: it is too much JSON.
     """
+    size = sum(len(item.value) for item in request.parameters.values() if item.type_url != words.EXACT)
+    if size > most:
+        message = f"the parameters are {size} bytes of JSON, and limits.json_bytes of the gateway is {most}"
+        hint = "send what is large in binary_parameters, or have the limit raised"
+        raise LimitExceeded(message, hint=hint, limit="json_bytes", allowed=most)
     for name, text in request.metadata.items():
         if name.startswith("binary_format:") and text == "pickle":
             what = name.partition(":")[2]

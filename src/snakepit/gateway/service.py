@@ -162,7 +162,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
     def _prepared(self, asked: Asked, request: Any, context: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """A call's arguments and options, once it is known that it may be made."""
         self._check_tool(asked, request.tool_name)
-        args, told = arguments(request), options(asked, request)
+        args, told = arguments(request, self._limits.json_bytes), options(asked, request)
         told["timeout"] = seconds_left(context, self._limits.call_seconds)
         return args, told
 

@@ -27,6 +27,7 @@ class Limits:
 
     Attributes:
         message_bytes: of one message, in either direction.
+        json_bytes: of one request's parameters that are JSON, together.
         calls: open requests, of any kind. streams: those of them that stream.
         sessions: sessions that it has opened.
         call_seconds: how long one call may take, whatever its deadline.
@@ -38,6 +39,7 @@ class Limits:
     """
 
     message_bytes: int = 64 * _MEBI
+    json_bytes: int = 4 * _MEBI
     calls: int = 1_000
     streams: int = 500
     sessions: int = 1_000
