@@ -22,11 +22,15 @@ Play = Callable[..., Any]
 
 
 class Contestant:
-    """Plays when told to; what it measured comes back as JSON."""
+    """Plays when told to; what it measured comes back as JSON.
 
-    def __init__(self, factory: Callable[..., Any], **options: Any) -> None:
+    Args:
+        python: the interpreter that it runs in; None: this one.
+    """
+
+    def __init__(self, factory: Callable[..., Any], *, python: str | None = None, **options: Any) -> None:
         self.name = f"{factory.__module__}:{factory.__name__}"
-        command = [sys.executable, "-m", "benchmarks.contest", self.name, json.dumps(options)]
+        command = [python or sys.executable, "-m", "benchmarks.contest", self.name, json.dumps(options)]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -30,6 +31,33 @@ def bytes_of(size: int) -> bytes:
 
 
 @tool
+def array_sum(value: Any) -> float:
+    return float(value.sum())
+
+
+@tool
+def array_of(count: int) -> Any:
+    return _numbers(count)
+
+
+@tool
+def array_echo(value: Any) -> Any:
+    return value
+
+
+@tool
+def array_echo_json(text: str) -> str:
+    import numpy
+
+    return json.dumps(numpy.asarray(json.loads(text)).tolist())
+
+
+@tool
+def list_echo_json(text: str) -> str:
+    return json.dumps(json.loads(text))
+
+
+@tool
 def ask(value: dict[str, Any]) -> Any:
     return current_call().host_tools["double"](value["i"])
 
@@ -51,6 +79,13 @@ def compute_and_stamp(count: int, milliseconds: float) -> Iterator[dict[str, Any
     turns = _turns_in(milliseconds / 1e3)
     for i in range(count):
         yield {"i": i, "sum": _compute(turns), "yielded_ns": time.monotonic_ns()}
+
+
+@functools.lru_cache(maxsize=4)
+def _numbers(count: int) -> Any:
+    import numpy
+
+    return numpy.random.default_rng(1).random(count)
 
 
 @functools.lru_cache(maxsize=1)

@@ -19,6 +19,8 @@ NAMES = (
     "host_tools",
     "bridge_worker",
     "gateway",
+    "arrays",
+    "large_transfers",
     "slow_consumer",
 )
 

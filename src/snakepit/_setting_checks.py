@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import reprlib
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -200,3 +201,36 @@ def check_store(name: str, value: Any) -> Any:
         hint = f"did you mean 'sqlite:///{text}' or pathlib.Path({text!r})?" if wrong and ":" not in text and "@" not in text else ""
         raise ConfigurationError(f"{name} is {shown}; allowed is {allowed}", hint=hint, field=name)
     return value
+
+
+def check_interpreter(name: str, value: Any) -> str | None:
+    """The path of a Python; not resolved, because a virtual environment's is a link. None for the host's own.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
+    if text and "\0" not in text:
+        found = shutil.which(text)  # a name on PATH, or a path that can be run
+        for path in (found, str(pathlib.Path(text) / "bin" / "python")):
+            if path is not None and os.access(path, os.X_OK) and not pathlib.Path(path).is_dir():
+                return str(pathlib.Path(path).absolute())
+    hint = "give the path of a Python, a name on PATH, or the directory of a virtual environment; None for the host's own"
+    raise ConfigurationError(f"{name} is {value!r}, which does not exist or cannot be run", hint=hint, field=name, value=value)
+
+
+def check_directory(name: str, value: Any) -> str | None:
+    """The path of a directory; None for the host's own.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)) or not pathlib.Path(value).exists():
+        raise ConfigurationError(f"{name} is {value!r}, which does not exist; give a path, or None for the host's own", field=name)
+    if not pathlib.Path(value).is_dir():
+        raise ConfigurationError(f"{name} is {value!r}, which is no directory; give one, or None for the host's own", field=name)
+    return str(pathlib.Path(value).absolute())

@@ -11,17 +11,21 @@ import logging
 import os
 import pathlib
 import re
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from snakepit_bridge.wire.coding import BINARY_THRESHOLD
+from snakepit_bridge.wire.plain import MANY_BYTES
+
 from ._cpus import usable_cpus
 from ._setting_checks import (
     check_command,
+    check_directory,
     check_environment,
     check_instance_name,
+    check_interpreter,
     check_patterns,
     check_store,
     check_text,
@@ -85,6 +89,8 @@ class PoolSettings(TypedDict, total=False):
     retry: a `RetryPolicy`, its fields as a dict, or False: which calls run once more when they fail.
     circuit_breaker: a `CircuitBreaker`, its fields as a dict, or True: refuse calls of tools that keep failing; None: do not.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
+    binary_threshold: from so many bytes on, arrays, frames, bytes and lists of floats travel beside their call or result.
+    shared_memory_limit: how much memory a worker and the host may share for that, in either direction (bytes); 0: none.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
     on_event: called with each `TelemetryEvent` that a tool emits; None: none is sent.
     affinity: how sessions stick to their worker: "hint", "strict_queue" or "strict_fail_fast".
@@ -129,6 +135,8 @@ class PoolSettings(TypedDict, total=False):
     circuit_breaker: CircuitBreaker | Mapping[str, Any] | bool | None
     window_chunks: int
     window_bytes: int
+    binary_threshold: int
+    shared_memory_limit: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
     on_event: Callable[[TelemetryEvent], Any] | None
     affinity: Literal["hint", "strict_queue", "strict_fail_fast"]
@@ -182,6 +190,8 @@ class PoolConfig:
     circuit_breaker: CircuitBreaker | None = None
     window_chunks: int = 1024
     window_bytes: int = 4 * 1024 * 1024
+    binary_threshold: int = BINARY_THRESHOLD
+    shared_memory_limit: int = 1024 * 1024 * 1024
     worker_output: Any = "auto"
     on_event: Callable[[TelemetryEvent], Any] | None = None
     affinity: str = "hint"
@@ -319,39 +329,15 @@ def _protocol(name: str, value: Any) -> str | tuple[str, ...]:
     return chain
 
 
-def _interpreter(name: str, value: Any) -> str | None:
-    """The path of a Python; not resolved, because a virtual environment's is a link."""
-    if value is None:
-        return None
-    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
-    if text and "\0" not in text:
-        found = shutil.which(text)  # a name on PATH, or a path that can be run
-        for path in (found, str(pathlib.Path(text) / "bin" / "python")):
-            if path is not None and os.access(path, os.X_OK) and not pathlib.Path(path).is_dir():
-                return str(pathlib.Path(path).absolute())
-    hint = "give the path of a Python, a name on PATH, or the directory of a virtual environment; None for the host's own"
-    raise ConfigurationError(f"{name} is {value!r}, which does not exist or cannot be run", hint=hint, field=name, value=value)
-
-
-def _path(name: str, value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, (str, os.PathLike)) or not pathlib.Path(value).exists():
-        raise ConfigurationError(f"{name} is {value!r}, which does not exist; give a path, or None for the host's own", field=name)
-    if not pathlib.Path(value).is_dir():
-        raise ConfigurationError(f"{name} is {value!r}, which is no directory; give one, or None for the host's own", field=name)
-    return str(pathlib.Path(value).absolute())
-
-
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "size": _whole(1, 10_000),
     "launcher": _one_of("spawn", "template"),
     "spares": _whole(0, 1_000),
     "protocol": _protocol,
-    "python": _interpreter,
+    "python": check_interpreter,
     "command": check_command,
     "env": check_environment,
-    "cwd": _path,
+    "cwd": check_directory,
     "profile": _one_of("process", "thread"),
     "threads_per_worker": _whole(1, 1_000),
     "base_port": _whole(0, _MAX_PORT, optional=True),
@@ -376,6 +362,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "circuit_breaker": check_circuit_breaker,
     "window_chunks": _whole(1),
     "window_bytes": _whole(1),
+    "binary_threshold": _whole(MANY_BYTES, unit="bytes"),
+    "shared_memory_limit": _whole(0, unit="bytes"),
     "worker_output": _output,
     "on_event": check_on_event,
     "affinity": check_affinity,

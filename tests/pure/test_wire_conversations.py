@@ -14,14 +14,17 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+import fake_store
+from apart_codec import ApartCodec
 from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.attachments import PART_HEAD, Encoded, part_of
 from snakepit_bridge.wire.codecs import Codec, JsonCodec, MsgpackCodec
-from snakepit_bridge.wire.frames import CALL, CANCEL, CHUNK, CREDIT, ERROR, PIECE, PING, PONG, RESULT, Window
+from snakepit_bridge.wire.frames import ATTACHED, CALL, CANCEL, CHUNK, CREDIT, ERROR, PART, PIECE, PING, PONG, RESULT, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
 from snakepit_bridge.wire.worker_side import WorkerMultiplexer
 
 MOST_CALLS = 5
-BULK = (CALL, CHUNK, RESULT, ERROR, PIECE)
+BULK = (CALL, CHUNK, RESULT, ERROR, PIECE, ATTACHED)
 CONTROL = (CANCEL, CREDIT, PING, PONG)
 FITTING = -1  # a chunk that uses up exactly what is left of its window
 NOTHING = None  # the smallest chunk there is
@@ -87,7 +90,13 @@ class Conversation:
         self.messages_left: int | None = None  # the channel ends after so many messages; None: it lasts
         self.count = 0
         self.hellos = 0
+        self.stores = fake_store.pair(30)
         self.worker.hello({"pid": 1})
+
+    def share(self) -> None:
+        """Attachments lie in memory that both see, where there is room."""
+        self.host.share(self.stores[0], lend=True)
+        self.worker.share(self.stores[1], lend=True)
 
     def number(self) -> int:
         """Each number is given out once, so that nothing can pass for something else."""
@@ -145,7 +154,7 @@ class Conversation:
             if not call.running:
                 return
             payload = self.payload(call, size, extra)
-            item = self.codec.encode(payload)
+            item = self.codec.pack(payload)
             cost = self.cost(item, extra)
             expected = call.told or (call.held is None and call.may_send(cost))
             assert self.worker.offer_chunk(call.call_id, item, extra) is expected
@@ -159,9 +168,9 @@ class Conversation:
         if size != FITTING:
             return [self.number(), "x" * size]
         texts = ("x" * length for length in range(call.window.bytes))
-        return next((text for text in texts if self.cost(self.codec.encode(text), extra) == call.bytes_left()), None)
+        return next((text for text in texts if self.cost(self.codec.pack(text), extra) == call.bytes_left()), None)
 
-    def cost(self, item: bytes, extra: Any) -> int:
+    def cost(self, item: Encoded, extra: Any) -> int:
         """What a chunk takes of its window: what goes beside it counts too."""
         return len(item) + (0 if extra is None else len(self.codec.encode(extra)))
 
@@ -175,7 +184,7 @@ class Conversation:
     def report_in_stream(self, call: Call, size: int) -> None:
         if call.running:
             payload = [self.number(), "r" * size]
-            item = self.codec.encode(payload)
+            item = self.codec.pack(payload)
             self.worker.offer_progress(call.call_id, item)
             if not call.told:
                 call.held = (payload, self.cost(item, {"progress": True}))
@@ -222,8 +231,10 @@ class Conversation:
             written = self.check_message(message, "host")
             if message is None:
                 return
+            if not message:
+                continue
             for frame in written:
-                if frame[0] == PIECE:
+                if frame[0] in (PIECE, ATTACHED, PART):
                     assert not self.calls[frame[1]].cancelled, "a piece of a cancelled call"
                     self.sent_part.add(frame[1])
             self.carry(message, self.to_worker)
@@ -240,18 +251,26 @@ class Conversation:
 
     def check_message(self, message: bytes | None, side: str) -> list[Any]:
         """All control is in it, no frame is above a piece, and there is not much more than a piece of bulk."""
+        if message == b"":  # something was copied; what is due would have left before
+            assert not self.due[side]
+            return []
         due, self.due[side] = self.due[side], []
         if message is None:
             assert not due
             return []
-        written = self.codec.decode(message)
+        written = self.frames_of(message)
         assert written
         control = [(frame[0], frame[2] if frame[0] in (PING, PONG) else frame[1]) for frame in written if frame[0] in CONTROL]
         assert sorted(control) == sorted(due), "control waits behind bulk, or nobody asked for it"
-        sizes = {index: len(frame[3] if frame[0] == PIECE else self.codec.encode(frame)) for index, frame in enumerate(written)}
+        sizes = {index: len(frame[3] if frame[0] in (PIECE, PART) else self.codec.encode(frame)) for index, frame in enumerate(written)}
         assert all(size <= self.piece for index, size in sizes.items() if written[index][0] in BULK)
-        assert sum(size for index, size in sizes.items() if written[index][0] in (PIECE, CHUNK)) <= 2 * self.piece
+        assert sum(size for index, size in sizes.items() if written[index][0] in (PIECE, CHUNK, ATTACHED, PART)) <= 2 * self.piece
         return list(written)
+
+    def frames_of(self, message: bytes) -> list[Any]:
+        """What is in a message; of a part: what it belongs to, and its bytes in the place of a piece's."""
+        call_id = part_of(message)
+        return list(self.codec.decode(message)) if call_id is None else [[PART, call_id, False, message[PART_HEAD:]]]
 
     def carry(self, message: bytes, queue: collections.deque[bytes]) -> None:
         if self.messages_left is not None:
@@ -268,7 +287,7 @@ class Conversation:
             message = self.to_worker.popleft()
             for event in self.worker.receive(message):
                 self.at_worker(event)
-            self.due["worker"] += [(PONG, frame[2]) for frame in self.codec.decode(message) if frame[0] == PING]
+            self.due["worker"] += [(PONG, frame[2]) for frame in self.frames_of(message) if frame[0] == PING]
 
     def at_worker(self, event: Any) -> None:
         assert not isinstance(event, frames.Fault), event.reason
@@ -359,8 +378,14 @@ class Conversation:
         assert [len(call.ended) for call in self.calls.values()] == [1] * len(self.calls)
         assert self.hellos == 1
         assert not self.tokens
-        assert not self.host._inbox._parts, "parts of dropped frames are kept"
-        assert not self.worker._inbox._parts, "parts of dropped frames are kept"
+        for inbox in (self.host._inbox, self.worker._inbox):
+            assert not inbox._parts, "parts of dropped frames are kept"
+            assert not inbox._arrivals, "attachments of dropped frames are kept"
+        for call in self.calls.values():
+            call.ended.clear()
+            call.delivered.clear()
+        self.deliver_all()
+        assert not [(store.out, store.lent) for store in self.stores if store.out or store.lent], "shared memory is kept"
 
 
 windows = st.tuples(st.sampled_from([1, 3, 8, 8]), st.sampled_from([20, 60, 150, 150]))
@@ -389,6 +414,15 @@ STEPS = [
 steps = st.one_of([st.tuples(st.just(name), st.fixed_dictionaries(arguments)) for name, arguments in STEPS])
 
 
+#: The last with attachments, some of them smaller than the others' frames.
+_CODECS = {
+    "msgpack": MsgpackCodec(),
+    "json": JsonCodec(),
+    "attached": ApartCodec(MsgpackCodec(), 25),
+    "shared": ApartCodec(JsonCodec(), 25),
+}
+
+
 def play(conversation: Conversation, script: list[tuple[str, dict[str, Any]]]) -> None:
     for name, arguments in script:
         if name == "rest":
@@ -403,7 +437,7 @@ def play(conversation: Conversation, script: list[tuple[str, dict[str, Any]]]) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("codec", [MsgpackCodec(), JsonCodec()], ids=["msgpack", "json"])
+@pytest.mark.parametrize("kind", _CODECS)
 @settings(max_examples=120, phases=(Phase.explicit, Phase.generate, Phase.shrink))  # explaining a failure takes too long
 @given(
     piece=st.sampled_from([16, 64, 300]),
@@ -411,9 +445,11 @@ def play(conversation: Conversation, script: list[tuple[str, dict[str, Any]]]) -
     lost_after=st.sampled_from([None, None, None, None, 4, 9, 20, 40]),
     script=st.lists(steps, min_size=30, max_size=60),
 )
-def test_any_conversation(codec: Codec, piece: int, running: list[tuple[int, int]], lost_after: int | None, script: list[Any]):
+def test_any_conversation(kind: str, piece: int, running: list[tuple[int, int]], lost_after: int | None, script: list[Any]):
     """Whatever happens when: order holds, nothing is lost or doubled, no window is exceeded, each call ends once."""
-    conversation = Conversation(codec, piece)
+    conversation = Conversation(_CODECS[kind], piece)
+    if kind == "shared":
+        conversation.share()
     for window in running:
         conversation.start(0, window)
         conversation.deliver_all()

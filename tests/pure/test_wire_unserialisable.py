@@ -78,7 +78,6 @@ THING = "test_wire_unserialisable.Thing"
         ({"n": range(3)}, "['n']", "range"),
         ({"n": (item for item in ())}, "['n']", "generator"),
         ({"e": Holder.THING}, "['e']", THING),
-        ({"e": numpy.array([1j])}, "['e'][0]", "complex"),
         ({"e": numpy.array([Thing()])}, "['e']", "numpy.ndarray"),
         ({"f": open}, "['f']", "builtin_function_or_method"),
         ([2**64, datetime.datetime(1, 1, 1, tzinfo=EAST)], "[1]", "datetime.datetime"),
@@ -242,10 +241,9 @@ class HalfMade:
         {"a": Trap()},
         HalfMade(Thing()),
         {"a": [Thing(), Mute()]},
-        memoryview(b"abcd")[::2],
         {1: {Mute(): Thing()}},
     ],
-    ids=["mute", "mute key", "sly", "trap", "half made", "mute neighbour", "view with gaps", "mute key above"],
+    ids=["mute", "mute key", "sly", "trap", "half made", "mute neighbour", "mute key above"],
 )
 def test_awkward_objects_are_refused_like_others(codec: Codec, culprit: Any):
     """What an object does when it is looked at does not get out."""

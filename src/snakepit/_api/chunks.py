@@ -39,7 +39,7 @@ def envelope(payload: Any) -> Chunk:
         if "is_final" not in payload:
             payload["is_final"] = False
         return payload
-    if isinstance(payload, bytes):
+    if isinstance(payload, (bytes, bytearray, memoryview)):
         return BinaryChunk(raw_data=payload, is_final=False)
     return {"data": payload, "is_final": False}
 

@@ -11,7 +11,7 @@ class Ends(Protocol):
     """The connection, as its carrier sees it. Called on the loop's thread only."""
 
     def next_message(self) -> bytes | None:
-        """What to write next; None: nothing waits."""
+        """What to write next; None: nothing waits; empty: nothing yet, ask again after the loop's next turn."""
 
     def receive(self, message: bytes) -> bool:
         """A message has come. False: it was not the protocol, and nothing more will be read."""

@@ -7,13 +7,17 @@ from the loop's thread only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from snakepit.telemetry.logs import library_logger
+from snakepit_bridge.shared.store import Store, unavailable
 from snakepit_bridge.wire.answering import Outflow
+from snakepit_bridge.wire.attachments import Encoded
 from snakepit_bridge.wire.codecs import Codec
-from snakepit_bridge.wire.frames import Fault, HostEvent, Window
+from snakepit_bridge.wire.coding import BINARY_THRESHOLD
+from snakepit_bridge.wire.frames import Fault, HostEvent, Shared, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
 
 from .carrier import Carrier
@@ -35,13 +39,60 @@ class Connection:
     def __init__(self, carrier: Carrier, codec: Codec, on_event: Callable[[HostEvent], None], on_closed: Callable[[str], None]) -> None:
         self._carrier = carrier
         self._mux = HostMultiplexer(codec)
+        self._codec = codec
+        self._store: Store | None = None
         self._on_event = on_event
         self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
         self.fault = ""
 
     def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
         """Begin to read and write; `create_task` is the owner's."""
         self._carrier.start(self, create_task, name)
+
+    def set_up(self, threshold: int, shared_memory: int) -> None:
+        """Agree with the worker on how what is large travels.
+
+        Args:
+            threshold: from so many bytes on, what is binary lies beside the rest.
+            shared_memory: how much may be shared in either direction (bytes), once both see each other's; 0: none.
+        """
+        if threshold != BINARY_THRESHOLD:
+            self._codec.threshold = threshold
+            self._mux.setup({"threshold": threshold})
+        if shared_memory:
+            self._share(shared_memory)
+        self._carrier.wake()
+
+    def _share(self, limit: int) -> None:
+        store = self._store = Store(limit, self._wake_soon)
+        store.reason = unavailable()
+        probe = None if store.reason else store.probe()
+        if probe is not None:
+            self._mux.share(store, lend=False)
+            self._mux.setup({"shared": probe})
+
+    @property
+    def shared(self) -> Store | None:
+        """The shared memory, for its figures; None: none is wanted."""
+        return self._store
+
+    def _wake_soon(self) -> None:
+        """From any thread, in the middle of anything."""
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
+            self._loop.call_soon_threadsafe(self._carrier.wake)
+
+    def _answered(self, info: dict[str, Any]) -> None:
+        """The worker has said what it sees of what is shared."""
+        store = self._store
+        if store is None:
+            return
+        if "row" not in info:
+            store.reason = str(info.get("reason", "the worker does not say why"))
+        elif store.reads(info):
+            self._mux.share(store, lend=True)
+            self._mux.setup({"lend": True})
+            self._carrier.wake()
 
     def call(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
         """Ask the worker for one run of a tool.
@@ -65,19 +116,19 @@ class Connection:
 
     # Answers to calls of host tools -----------------------------------------------------------------------------------------
 
-    def encode(self, value: Any) -> bytes:
+    def encode(self, value: Any) -> Encoded:
         """A value as it travels here.
 
         Raises:
             Unserialisable: it cannot.
         """
-        return self._mux.answers.codec.encode(value)
+        return self._mux.answers.packed(value)
 
     def outflow(self, call_id: int) -> Outflow:
         """The sending side of a host tool's call, for what it yields."""
         return self._mux.answers.outflow(call_id) or Outflow.closed(call_id)
 
-    def offer(self, outflow: Outflow, item: bytes) -> bool:
+    def offer(self, outflow: Outflow, item: Encoded) -> bool:
         """Send an encoded item, if there is credit for it."""
         taken = outflow.offer(item)
         if taken:
@@ -131,6 +182,8 @@ class Connection:
     async def close(self) -> None:
         """End the channel."""
         await self._carrier.close()
+        if self._store is not None:
+            self._store.close()
 
     # Called by the carrier ----------------------------------------------------------------------------------------------------
 
@@ -145,7 +198,10 @@ class Connection:
                 if isinstance(event, Fault):
                     self.fault = f"the worker sent something that is not the protocol: {event.reason}"
                     return False
-                self._on_event(event)
+                if isinstance(event, Shared):
+                    self._answered(event.info)
+                else:
+                    self._on_event(event)
         except Exception as error:  # a fault of ours costs this worker, not the pool
             _log.exception("a worker's channel is closed because of an internal error")
             self.fault = f"internal error: {error!r}"

@@ -12,6 +12,7 @@ from typing import Any
 from snakepit.telemetry.logs import frame_logger
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.attachments import part_of
 from snakepit_bridge.wire.codecs import Codec
 from snakepit_bridge.wire.frames import HostEvent, Window
 
@@ -24,7 +25,7 @@ _KINDS = {
     getattr(frames, name): name.lower()
     for name in (
         *("CALL", "CANCEL", "CREDIT", "PING", "DRAIN", "END_SESSION", "LOOK", "TELEMETRY", "MORE_EVENTS"),
-        *("HELLO", "CHUNK", "RESULT", "ERROR", "PROGRESS", "HOST_CALL", "PONG", "BYE", "STALLED", "STACKS", "PIECE"),
+        *("HELLO", "CHUNK", "RESULT", "ERROR", "PROGRESS", "HOST_CALL", "PONG", "BYE", "STALLED", "STACKS", "PIECE", "ATTACHED", "PART"),
         *("EVENTS", "NO_EVENTS"),
     )
 }
@@ -59,6 +60,10 @@ class FrameTrace:
     def message(self, direction: str, data: bytes, codec: Codec) -> None:
         """A message crosses the channel: `->` to the worker, `<-` from it. Never raises."""
         try:
+            call_id = part_of(data)
+            if call_id is not None:
+                self._tell(direction, frames.PART, call_id, len(data), "of an attachment")
+                return
             for frame in codec.decode(data):
                 self._frame(direction, frame, codec)
         except Exception as error:  # what is wrong with it is the multiplexer's to say
@@ -68,20 +73,24 @@ class FrameTrace:
         kind, call_id = frame[0], frame[1]
         if kind == frames.HOST_CALL and frame[4].get("parent") in self._followed:
             self._follow(call_id, self._followed[frame[4]["parent"]])
+        if call_id in self._followed or ALL in self._wanted:  # it costs something to show it
+            self._tell(direction, kind, call_id, len(codec.encode(frame)), self._shown(kind, frame))
+        if kind in (frames.RESULT, frames.ERROR):
+            self._followed.pop(call_id, None)
+
+    def _tell(self, direction: str, kind: int, call_id: int, size: int, shown: str) -> None:
         correlation_id = self._followed.get(call_id, "")
         if call_id not in self._followed and ALL not in self._wanted:
             return
-        name, size = _KINDS.get(kind, f"kind {kind}"), len(codec.encode(frame))
-        text = "%s %s %s call=%d size=%d %s"
-        ids = {"correlation_id": correlation_id, "worker_id": self._worker_id}
-        self._log.debug(text, direction, self._worker_id, name, call_id, size, self._shown(kind, frame), extra=ids)
-        if kind in (frames.RESULT, frames.ERROR):
-            self._followed.pop(call_id, None)
+        name, ids = _KINDS.get(kind, f"kind {kind}"), {"correlation_id": correlation_id, "worker_id": self._worker_id}
+        self._log.debug("%s %s %s call=%d size=%d %s", direction, self._worker_id, name, call_id, size, shown, extra=ids)
 
     def _shown(self, kind: int, frame: Sequence[Any]) -> str:
         fields = frame[2:4] if kind in (frames.CALL, frames.HOST_CALL) else frame[2:]
         if kind == frames.PIECE:
             return "the last" if frame[2] else "more follow"
+        if kind == frames.ATTACHED:
+            return f"with attachments of {', '.join(map(str, frame[2]))} bytes"
         known = tuple(self._secrets())
         masked = self._redactor.masked([self._cut(field, _DEPTH) for field in fields], known)
         text = self._redactor.mask(" ".join(map(repr, masked)), known)
@@ -123,7 +132,7 @@ class TracedConnection(Connection):
     def next_message(self) -> bytes | None:
         """What to write next."""
         message = super().next_message()
-        if message is not None:
+        if message:
             self._trace.message("->", message, self._codec)
         return message
 

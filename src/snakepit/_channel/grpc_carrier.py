@@ -102,8 +102,10 @@ class GrpcCarrier:
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError, asyncio.InvalidStateError):
             while not self._closed:
                 message = ends.next_message()
-                if message is not None:
+                if message:
                     await self._call.write(message)
+                elif message is not None:  # others have their turn first
+                    await asyncio.sleep(0)
                 else:
                     await self._waiting.wait()
                     self._waiting.clear()

@@ -157,6 +157,9 @@ class StreamCarrier(asyncio.BufferedProtocol):
         if ends is None or self._lost.done():
             return
         while not self._paused and (message := ends.next_message()) is not None:
+            if not message:  # others have their turn first
+                self._loop.call_soon(self._flush)
+                return
             self._write(message)
 
     def _write(self, message: bytes) -> None:

@@ -124,6 +124,8 @@ class PoolSetup:
                 run_directory=self._directory.made,
                 command=config.command,
                 silence=config.heartbeat.longest_silence,
+                shared_memory=0 if config.command or self._inside is not None else config.shared_memory_limit,
+                binary_threshold=config.binary_threshold,
                 title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
 

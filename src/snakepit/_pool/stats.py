@@ -29,6 +29,8 @@ class PoolStats:
         forced: how often `Cancelled` was raised where a lock may have been held. tainted: workers that were replaced for that.
         events: telemetry events given to `on_event`; events_dropped: those that were lost because it, or the way to it, was too slow.
         protocol: what carries the channels; protocol_reasons: for each better one that was passed over, why.
+        shared_transfers: attachments of the workers that live that went through shared memory, either way; shared_fallbacks: those
+            that went over the channel for want of room; shared_memory_reasons: why there is none.
         launcher: how workers are started; launcher_reasons: why not as was wished.
         free_threaded: the workers' interpreter is a free-threaded build; gil_enabled: whether one thread at a time runs Python code
             in them, which on such a build a library that was imported can bring about.
@@ -60,6 +62,9 @@ class PoolStats:
     events_dropped: int = 0
     protocol: str = ""
     protocol_reasons: tuple[str, ...] = ()
+    shared_transfers: int = 0
+    shared_fallbacks: int = 0
+    shared_memory_reasons: tuple[str, ...] = ()
     launcher: str = ""
     launcher_reasons: tuple[str, ...] = ()
     free_threaded: bool = False

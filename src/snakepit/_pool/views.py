@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from snakepit._channel.negotiate import Selection
@@ -18,6 +18,7 @@ from snakepit._workers.supervisor import Supervisor
 from snakepit._workers.worker import Worker
 from snakepit.config import PoolConfig
 from snakepit_bridge.redaction import Redactor
+from snakepit_bridge.shared.store import Store
 
 from . import health, status
 from .dispatcher import Dispatcher
@@ -68,6 +69,7 @@ class Views:
     def stats(self) -> PoolStats:
         """A picture of the pool now."""
         workers, condition = self._workers(), self._condition()
+        stores = [worker.shared for worker in workers if worker.shared is not None]
         return PoolStats(
             size=self._config.size,
             workers_ready=sum(worker.serves for worker in workers),
@@ -83,6 +85,9 @@ class Views:
             events=self._events.told,
             events_dropped=self._events.dropped,
             protocol_reasons=condition.selection.reasons + self._events.reasons,
+            shared_transfers=sum(store.transfers for store in stores),
+            shared_fallbacks=sum(store.fallbacks for store in stores),
+            shared_memory_reasons=_why_not_shared(self._config, stores),
             launcher=self._supervisor.launcher.name,
             launcher_reasons=self._supervisor.launcher.reasons,
             free_threaded=any(worker.says.free_threaded for worker in workers),
@@ -140,3 +145,11 @@ class Views:
 
     def _workers(self) -> list[Worker]:
         return list(self._supervisor.workers.values())
+
+
+def _why_not_shared(config: PoolConfig, stores: Sequence[Store]) -> tuple[str, ...]:
+    if not config.shared_memory_limit:
+        return ("shared_memory_limit is 0",)
+    if config.command:
+        return ("workers behind a command may be on another machine",)
+    return tuple(dict.fromkeys(store.reason for store in stores if store.reason))

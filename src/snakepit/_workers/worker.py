@@ -19,6 +19,7 @@ from snakepit._channel.connection import Connection
 from snakepit._channel.frame_trace import FrameTrace, connect
 from snakepit.errors import ChannelError, ProtocolUnavailable
 from snakepit_bridge.redaction import Redactor
+from snakepit_bridge.shared.store import Store
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.codecs import codec_named
 from snakepit_bridge.wire.installed import install_command, is_installed
@@ -190,6 +191,7 @@ class Worker:
         self._hello = asyncio.get_running_loop().create_future()
         self._connection = connect(self._trace, carrier, codec_named(self._codec), self._take, self._channel_closed)
         self._connection.start(create_task, self.id)
+        self._connection.set_up(self._spec.binary_threshold, self._spec.shared_memory)
         hello: asyncio.Future[Any] = self._hello
         await asyncio.wait({hello, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         if not hello.done():
@@ -215,6 +217,11 @@ class Worker:
         """The open channel."""
         assert self._connection is not None, "a worker that is not ready has no channel"
         return self._connection
+
+    @property
+    def shared(self) -> Store | None:
+        """The memory that it shares with the host, for its figures; None: none, or it has no channel yet."""
+        return self._connection.shared if self._connection is not None else None
 
     def condemn(self, reason: str, *, look: bool = False, softly: float = 0.0) -> None:
         """Kill it; `lost` will say the reason. From here on nothing that comes from it counts.

@@ -12,6 +12,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from snakepit_bridge.bridge.plain import plain
+
 #: What the runtime adds to a chunk; a person asked for the payload.
 ENVELOPE = frozenset({"is_final", "_metadata"})
 
@@ -70,7 +72,7 @@ def jsonable(value: Any) -> Any:
         return {_key(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item) for item in value]
-    return str(value)
+    return jsonable(plain(value)) if hasattr(value, "tolist") or hasattr(value, "to_dict") else str(value)
 
 
 def _key(key: Any) -> str:

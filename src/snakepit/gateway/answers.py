@@ -12,12 +12,13 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from snakepit._pool.call import Ended
 from snakepit.remote import words
 from snakepit_bridge.bridge import values
-from snakepit_bridge.bridge.plain import dumps
+from snakepit_bridge.bridge.plain import dumps, plain
 from snakepit_bridge.grpc import snakepit_pb2 as pb
 from snakepit_bridge.wire.frames import Chunks
 
 _KINDS = {bool: "boolean", int: "integer", float: "float", str: "string", dict: "map", list: "list", type(None): "null"}
 _RESULT = "type.googleapis.com/snakepit."
+_BYTES = (bytes, bytearray, memoryview)
 #: What the end of a call says of it to all clients.
 _FACTS = ("execution_time_ms", "worker_id", "session_moved", "runs")
 
@@ -29,10 +30,11 @@ def result(value: Any, metadata: dict[str, Any], *, exact: bool) -> Any:
         packed = AnyMessage(type_url=words.EXACT, value=words.CODEC.encode(value))
         return pb.ExecuteToolResponse(success=True, result=packed, metadata={words.EXTRA: words.as_text(metadata)}, execution_time_ms=spent)
     answer = pb.ExecuteToolResponse(success=True, metadata=values.texts(_facts(metadata)), execution_time_ms=spent)
-    if isinstance(value, bytes):
-        answer.binary_result = value
+    if isinstance(value, _BYTES):
+        answer.binary_result = bytes(value)
         answer.result.type_url = _RESULT + "binary"
     else:
+        value = value if type(value) in _KINDS else plain(value)
         answer.result.type_url = _RESULT + _KINDS.get(type(value), "list")
         answer.result.value = dumps(value)
     return answer
@@ -73,7 +75,7 @@ class ChunkWriter:
         chunk = pb.ToolChunk(chunk_id=self._next_id(), data=b"null" if payload is None else values.chunk(payload))
         if type(payload) is dict:
             chunk.is_final = bool(payload.get("is_final"))
-        elif isinstance(payload, (str, bytes)):
+        elif isinstance(payload, (str, *_BYTES)):
             chunk.metadata["kind"] = "text" if isinstance(payload, str) else "binary"
         if extra is not None:
             if extra.get("progress"):

@@ -10,8 +10,9 @@ import collections
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from snakepit_bridge.wire.attachments import part_of
 from snakepit_bridge.wire.codecs import Codec, codec_named
-from snakepit_bridge.wire.frames import CHUNK
+from snakepit_bridge.wire.frames import CHUNK, PART
 
 from .faults import Direction, Faults
 
@@ -53,6 +54,11 @@ class Lane:
         """A message is sent."""
         codec = self._codec
         assert codec is not None, "the channel has begun"
+        part = part_of(message)
+        if part is not None:
+            self._plan([PART, part], message)
+            self._go_on()
+            return
         for frame in _single(codec, codec.decode(message)):
             self._plan(frame, codec.array([codec.encode(frame)]))
         self._go_on()

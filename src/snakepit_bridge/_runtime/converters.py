@@ -19,6 +19,8 @@ _MAX_DEPTH = 8
 _LISTS = (list, *(getattr(collections.abc, name) for name in ("Sequence", "MutableSequence", "Iterable", "Collection")))  # type: Any
 _DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)  # type: Any
 _SETS = {collections.abc.Set: set, collections.abc.MutableSet: set}  # type: Any
+#: Annotated so, an array is meant as a list; as a sequence it will do as it is.
+_EXACT_LISTS = (list, collections.abc.MutableSequence)
 _CAME_AS_LIST = (list, tuple, set, frozenset)
 
 #: What arrives as it was sent: a value that is none of these may still be meant for another class in a union.
@@ -49,7 +51,7 @@ def _converter(annotation: Any, depth: int) -> Optional[Convert]:
         return _dict(arguments, depth) if len(arguments) == 2 else None
     if kind in _LISTS:
         convert = _converter(arguments[0], depth + 1) if arguments else None
-        return items_of(list, convert) if convert else None
+        return items_of(list, convert) if convert else _as_list if kind in _EXACT_LISTS else None
     if issubclass(kind, (set, frozenset, collections.deque)) or kind in _SETS:
         return items_of(_SETS.get(kind, kind), _converter(arguments[0], depth + 1) if arguments else None)
     if issubclass(kind, tuple) and not hasattr(kind, "_fields"):
@@ -128,7 +130,15 @@ def _fit(option: Any) -> Tuple[Callable[[Any], bool], bool]:
 def _listed(kind: Any, value: Any) -> Iterable[Any]:
     if isinstance(value, _CAME_AS_LIST):
         return value
+    listed = _as_list(value)
+    if isinstance(listed, list):
+        return listed
     raise Misfit(value, "a list (for a %s)" % kind.__name__ if kind is not list else "a list")
+
+
+def _as_list(value: Any) -> Any:
+    """The items of an array, which arrives as one; what is none stays."""
+    return value.tolist() if hasattr(value, "dtype") and hasattr(value, "tolist") else value
 
 
 def _converted(values: Iterable[Tuple[str, Any, Optional[Convert]]]) -> List[Any]:

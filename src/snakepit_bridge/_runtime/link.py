@@ -12,9 +12,11 @@ import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Protocol
 
 from ..call_context import Cancelled
+from ..shared.store import Store
+from ..wire.attachments import Encoded
 from ..wire.codecs import Codec
 from ..wire.event_queue import EventQueue
-from ..wire.frames import Cancel, Chunks, Credit, Failure, Result, Window, WorkerEvent
+from ..wire.frames import Cancel, Chunks, Credit, Failure, Result, Setup, Window, WorkerEvent
 from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 from .asks import Ask, Asks
@@ -43,15 +45,20 @@ class Link:
     """
 
     def __init__(self, codec: Codec, writer: Writer) -> None:
+        self._codec = codec
         self.encode = codec.encode
+        self.pack = codec.pack
         self._writer = writer
         self._wake = writer.wake
         self._mux = WorkerMultiplexer(codec)
+        self.packed = self._mux.packed
+        self.own = self._mux.own
         self._lock = threading.Lock()
         self._credit = threading.Condition(self._lock)
         self._told = False  # the writer has been told and the carrier has not yet found the outbox empty
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
         self._silent = False
+        self._store: Optional[Store] = None
         self.asks = Asks()
         self._dropped: Deque[Ask] = collections.deque()  # given up by a garbage collection, which may run under the lock
 
@@ -77,9 +84,29 @@ class Link:
         for callback in callbacks:
             if callback is not None:
                 callback()
+        for event in events:
+            if isinstance(event, Setup):
+                wake = self._set_up(event.settings) or wake
         if wake:
             self._wake()
         return events
+
+    def _set_up(self, settings: Dict[str, Any]) -> bool:
+        """Do what the host wants; share memory with it, step by step as `shared.store` has it. True: there is something to say."""
+        probe, store = settings.get("shared"), self._store
+        if type(settings.get("threshold")) is int:
+            self._codec.threshold = settings["threshold"]
+        if isinstance(probe, dict) and store is None:
+            store = self._store = Store(int(probe.get("limit", 0)), self._wake_for_event)
+            answer = (store.probe() if store.reads(probe) else None) or {"reason": store.reason}
+            with self._lock:
+                self._mux.share(store, lend=False)
+                self._mux.shared(answer)
+            return True
+        if settings.get("lend") and store is not None:
+            with self._lock:
+                self._mux.share(store, lend=True)
+        return False
 
     def next_message(self) -> Optional[bytes]:
         """What to write next, or None."""
@@ -122,7 +149,7 @@ class Link:
         with self._lock:
             return self._mux.outflow(call_id) or Outflow.closed(call_id)
 
-    def offer_chunk(self, outflow: Outflow, item: bytes, extra: Optional[Dict[str, Any]]) -> bool:
+    def offer_chunk(self, outflow: Outflow, item: Encoded, extra: Optional[Dict[str, Any]]) -> bool:
         """Send an encoded chunk if there is credit for it."""
         with self._lock:
             taken = outflow.offer(item, extra)
@@ -137,7 +164,7 @@ class Link:
             outflow.mark(time.monotonic())
         return taken
 
-    def wait_to_send(self, outflow: Outflow, item: bytes, extra: Optional[Dict[str, Any]]) -> None:
+    def wait_to_send(self, outflow: Outflow, item: Encoded, extra: Optional[Dict[str, Any]]) -> None:
         """Send an encoded chunk, waiting for credit as long as it takes.
 
         Raises:
@@ -232,8 +259,12 @@ class Link:
         Raises:
             Unserialisable: the value cannot travel; the call is still open.
         """
+        # A large value is encoded and copied outside of the lock; what has streamed is counted in it.
+        frame = None if metadata.get("streamed") else self._mux.result_frame(call_id, value, metadata)
         with self._lock:
-            if not self._silent:
+            if frame is not None and not self._silent:
+                self._mux.end(call_id, frame)
+            elif not self._silent:
                 self._mux.result(call_id, value, metadata)
         self._tell()
 

@@ -171,7 +171,7 @@ def _decimal(kind: Any, value: Any) -> Any:
 
 
 def _bytes(kind: Any, value: Any) -> Any:
-    if isinstance(value, (bytes, bytearray)):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return kind(value)
     raise _NotThis
 
@@ -185,6 +185,7 @@ _READ: Tuple[Tuple[type, str, Callable[[Any, Any], Any]], ...] = (
     (datetime.timedelta, "a number of seconds, or a duration as ISO 8601 text, such as P1DT2H30M", _duration),
     (uuid.UUID, "a UUID as text, such as 12345678-1234-5678-1234-567812345678", lambda kind, value: kind(_text(value))),
     (decimal.Decimal, 'a decimal number, best as text, such as "0.10"', _decimal),
+    (bytes, "bytes", _bytes),
     (bytearray, "bytes", _bytes),
     (memoryview, "bytes", _bytes),
 )

@@ -9,6 +9,7 @@ import errno
 import functools
 import json
 import os
+import queue
 import select
 import socket
 import stat
@@ -53,7 +54,8 @@ class StreamServer:
         self._broken = False
         self._stopping = False
         self._writing = threading.Lock()  # held by the one thread that writes
-        self._rest = threading.Event()  # something is left to the writing thread
+        self._rest: queue.SimpleQueue[None] = queue.SimpleQueue()  # something is left to the writing thread
+        self._told = False  # and it has been told
         self._reader = threading.Thread(target=self._read, name="snakepit-reader", daemon=True)
         self._writer = threading.Thread(target=self._write_rest, name="snakepit-writer", daemon=True)
         keep_private(read_fd, write_fd)
@@ -68,7 +70,7 @@ class StreamServer:
     def stop(self) -> None:
         """Write what is left (bounded)."""
         self._stopping = True
-        self._rest.set()
+        self._rest.put(None)
         self._writer.join(_STOP_SECONDS)
 
     # The writing half: see `Writer` ---------------------------------------------------------------------------------------
@@ -85,7 +87,9 @@ class StreamServer:
     wake_for_chunk = wake
 
     def wake_for_flood(self) -> None:
-        self._rest.set()
+        if not self._told:  # also out of a garbage collection, which may run while this very thread is in here
+            self._told = True
+            self._rest.put(None)
 
     @uninterrupted
     def _write(self, limit: int) -> None:
@@ -106,8 +110,8 @@ class StreamServer:
 
     def _write_rest(self) -> None:
         while not self._stopping:
-            self._rest.wait()
-            self._rest.clear()
+            self._rest.get()
+            self._told = False
             self._write(-1)
 
     def _send(self, data: bytes) -> None:

@@ -9,6 +9,7 @@ import time
 from typing import Any, AsyncGenerator, Callable, Dict, Iterator, Optional, Tuple
 
 from ..call_context import Cancelled
+from ..wire.attachments import Encoded
 from ..wire.plain import Unserialisable
 from .cancel import async_border, border, border_next
 from .link import Link
@@ -33,7 +34,7 @@ class _Chunks:
         self.final_sent = False
         self.warning = ""
 
-    def encode(self, item: Any) -> Tuple[bytes, Optional[Dict[str, Any]]]:
+    def encode(self, item: Any) -> Tuple[Encoded, Optional[Dict[str, Any]]]:
         """(the encoded payload, what goes beside it)."""
         payload = item
         extra: Optional[Dict[str, Any]] = None
@@ -50,7 +51,7 @@ class _Chunks:
             extra = self._final_extra(extra)
         if extra is not None:
             self.link.encode(extra)  # the carrier encodes it later, when nobody is there to hear that it cannot travel
-        return self.link.encode(payload), extra
+        return self.link.packed(payload), extra
 
     def _final_extra(self, extra: Optional[Dict[str, Any]]) -> Dict[str, Any]:
         metadata = dict((extra or {}).get("metadata") or {})
@@ -76,7 +77,7 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
         ChunkUnserialisable: an item cannot travel; the generator is closed.
     """
     chunks, outflow = _Chunks(call, link), link.outflow(call.call_id)
-    following, encode, offer = items.__next__ if call.span is None else _remembered(items), link.encode, link.offer_chunk
+    following, encode, offer = items.__next__ if call.span is None else _remembered(items), link.pack, link.offer_chunk
     try:
         while True:
             try:
@@ -92,6 +93,8 @@ def stream(call: RunningCall, items: Iterator[Any], link: Link) -> Tuple[Any, Di
             try:
                 if type(item) is dict and not item.get("is_final"):  # nearly every item of nearly every stream
                     data = encode(item)
+                    if type(data) is not bytes:
+                        data = link.own(data)  # a tool may fill one array again and again
                 else:
                     data, extra = chunks.encode(item)
             except Unserialisable as error:

@@ -6,6 +6,7 @@ credit is told so (`offer_chunk` gives False); it never piles chunks up here bey
 
 from typing import Any, Dict, List, Optional
 
+from .attachments import Encoded
 from .codecs import Codec
 from .frames import ERROR, PIECE, PROGRESS, RESULT, Cancel, Credit, Window
 from .inbox import Violation
@@ -33,8 +34,8 @@ class Outflow:
         self.sent = 0
         self.marked = 0, 0.0, False  # when the carrier was last woken: chunks sent by then, seconds, was it in a flood?
         self.cancelled = False
-        self.report: Optional[bytes] = None
-        self.held: Optional[bytes] = None
+        self.report: Optional[Encoded] = None
+        self.held: Optional[Encoded] = None
         self.lane = Lane(call_id)
         self._outbox = outbox
 
@@ -45,7 +46,7 @@ class Outflow:
         outflow.cancelled = True
         return outflow
 
-    def offer(self, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
+    def offer(self, item: Encoded, extra: Optional[Dict[str, Any]] = None) -> bool:
         """Send one encoded chunk if there is credit for it; False: not now. On the path of every chunk, hence in one piece.
 
         A chunk larger than the whole byte window passes when nothing else of the stream is on its way. Chunks of a
@@ -82,11 +83,11 @@ class Outflow:
         """From here on `floods` counts."""
         self.marked = self.sent, now, self.marked[2]
 
-    def offer_progress(self, item: bytes) -> None:
+    def offer_progress(self, item: Encoded) -> None:
         """Send a stream's report as a chunk; without credit it waits, and a newer one takes its place."""
         self.held = None if self.offer_held(item) else item
 
-    def offer_held(self, item: bytes) -> bool:
+    def offer_held(self, item: Encoded) -> bool:
         """Send a report that was held, or is new, before anything else."""
         self.held = None
         return self.offer(item, {"progress": True})
@@ -116,16 +117,28 @@ class Answerer:
             raise Violation("call %d is open already" % call_id)
         self._calls[call_id] = Outflow(call_id, _window_of(options), self._outbox)
 
+    def own(self, data: Encoded) -> Encoded:
+        """With bytes of its own: see `Parcel.own`."""
+        return self._outbox.own(data)
+
+    def packed(self, value: Any) -> Encoded:
+        """A value as it travels, with bytes of its own.
+
+        Raises:
+            Unserialisable: it cannot.
+        """
+        return self._outbox.own(self.codec.pack(value))
+
     def outflow(self, call_id: int) -> Optional[Outflow]:
         """The sending side of an open call; for those who send many chunks."""
         return self._calls.get(call_id)
 
-    def offer_chunk(self, call_id: int, item: bytes, extra: Optional[Dict[str, Any]] = None) -> bool:
+    def offer_chunk(self, call_id: int, item: Encoded, extra: Optional[Dict[str, Any]] = None) -> bool:
         """`Outflow.offer` by call id; chunks of a call that has ended are taken and dropped."""
         call = self._calls.get(call_id)
         return call is None or call.offer(item, extra)
 
-    def offer_progress(self, call_id: int, item: bytes) -> None:
+    def offer_progress(self, call_id: int, item: Encoded) -> None:
         """`Outflow.offer_progress` by call id."""
         call = self._calls.get(call_id)
         if call is not None:
@@ -153,17 +166,28 @@ class Answerer:
         Raises:
             Unserialisable: the value cannot travel; the call is still open.
         """
+        frame = self.result_frame(call_id, value, metadata)
+        if frame is not None:
+            self.end(call_id, frame)
+
+    def result_frame(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> Optional[Encoded]:
+        """What ends an open call well, for `end`. Changes nothing here.
+
+        Raises:
+            Unserialisable: the value cannot travel.
+        """
         call = self._calls.get(call_id)
-        if call is not None:
-            if metadata.get("streamed"):  # counted now: a thread of the tool's may have reported until here
-                metadata = {**metadata, "chunks": call.sent}
-            # Nobody reads the value of a cancelled call.
-            self._end(call_id, self._frame(RESULT, call_id, None if call.cancelled else value, metadata))
+        if call is None:
+            return None
+        if metadata.get("streamed"):  # counted now: a thread of the tool's may have reported until here
+            metadata = {**metadata, "chunks": call.sent}
+        # Nobody reads the value of a cancelled call.
+        return self._frame(RESULT, call_id, None if call.cancelled else value, metadata)
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error: plain values only."""
         if call_id in self._calls:
-            self._end(call_id, self.codec.encode((ERROR, call_id, info)))
+            self.end(call_id, self.codec.encode((ERROR, call_id, info)))
 
     def credit(self, call_id: int, chunks: int, nbytes: int) -> Optional[Credit]:
         """The other side has taken chunks of a stream."""
@@ -196,14 +220,18 @@ class Answerer:
                 del self._reporting[call.call_id]
                 self._send_report(call)
 
-    def _frame(self, kind: int, call_id: int, value: Any, *rest: Any) -> bytes:
+    def _frame(self, kind: int, call_id: int, value: Any, *rest: Any) -> Encoded:
+        """With bytes of its own: whoever has given the value may go on using it."""
         try:
-            return self.codec.encode((kind, call_id, value, *rest))
+            return self._outbox.own(self.codec.pack((kind, call_id, value, *rest)))
         except Unserialisable as error:
             raise find_culprit(value, error.__cause__ or error) from error  # its path begins at the value, not at the frame
 
-    def _end(self, call_id: int, frame: bytes) -> None:
-        call = self._calls.pop(call_id)
+    def end(self, call_id: int, frame: Encoded) -> None:
+        """End an open call by its last frame; harmless when it has ended."""
+        call = self._calls.pop(call_id, None)
+        if call is None:
+            return
         if self._reporting.pop(call_id, None) is not None:
             self._send_report(call)
         self._outbox.put(call.lane, frame)

@@ -50,7 +50,7 @@ class Asker:
         Raises:
             Unserialisable: an argument cannot travel; nothing was sent.
         """
-        frame = self._codec.encode((self._kind, call_id, name, args, {**options, "window": list(window)}))
+        frame = self._codec.pack((self._kind, call_id, name, args, {**options, "window": list(window)}))
         call = self.calls[call_id] = _OpenCall(window, Lane(call_id))
         self._outbox.put(call.lane, frame)
 

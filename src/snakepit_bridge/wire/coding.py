@@ -3,15 +3,20 @@
 import threading
 from typing import Any, Callable, Dict, Iterable, List, Sequence
 
+from .attachments import Encoded
+from .malformed import Malformed
 
-class Malformed(Exception):
-    """These bytes are not what the codec writes."""
+__all__ = ["Codec", "Malformed", "fits_64_bits", "with_hashable_keys", "with_room"]
+
+#: From this size on (bytes), what is binary lies beside the rest, where a channel carries attachments.
+BINARY_THRESHOLD = 10 * 1024
 
 
 class Codec:
     """One encoding of values; `array` joins values that are already encoded."""
 
     name = ""
+    threshold = BINARY_THRESHOLD
 
     def encode(self, value: Any) -> bytes:
         """Encode any supported value.
@@ -28,6 +33,22 @@ class Codec:
             Malformed: `data` is cut short or was never ours.
         """
         raise NotImplementedError
+
+    def pack(self, value: Any) -> Encoded:
+        """Encode a value for a channel that carries attachments: large buffers in it are not copied, but lie beside it.
+
+        Raises:
+            Unserialisable: as `encode`.
+        """
+        return self.encode(value)
+
+    def unpack(self, data: bytes, buffers: Sequence[memoryview]) -> Any:
+        """The value of a parcel: its head, and the buffers beside it.
+
+        Raises:
+            Malformed: as `decode`; or the buffers are not those of this value.
+        """
+        raise Malformed("nothing of this codec has attachments")
 
     def array(self, items: Sequence[bytes]) -> bytes:
         """One array of values that are encoded already."""

@@ -11,6 +11,7 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     LOOK     0, token                                STACKS   0, token, text
     TELEMETRY 0, settings                            EVENTS   0, events, dropped
     MORE_EVENTS 0                                    NO_EVENTS 0, reason
+    SETUP    0, settings                             SHARED   0, what is shared
                                                      BYE      0, reason
                                                      STALLED  id, info
     about a call, from who asked                     about a call, from who answers
@@ -19,6 +20,8 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
                                                      ERROR    id, info
     both ways
     PIECE   id, last?, part of an encoded frame; an empty one that is not the last: forget the parts so far
+    ATTACHED id, table, encoded frame: its attachments follow, or lie in shared memory, see `attachments`
+    RETURNED 0, numbers: leases of shared memory that are no longer looked at
 
 Either side asks, and is answered by the same kinds: the ids that a worker gives to its calls of host tools begin at
 `HOST_CALL_BASE`, those of the host stay below. An event is `[name, measurements, metadata, seconds since the epoch, correlation id]`;
@@ -29,7 +32,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 PROTOCOL_VERSION = 1
 
-CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK, TELEMETRY, MORE_EVENTS = 1, 2, 4, 6, 7, 9, 10, 11, 12
+CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK, TELEMETRY, MORE_EVENTS, SETUP = 1, 2, 4, 6, 7, 9, 10, 11, 12, 13
 HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, EVENTS, PONG, BYE, STALLED, STACKS, NO_EVENTS = (
     20,
     23,
@@ -44,7 +47,10 @@ HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, EVENTS, PONG, BYE, STALLED, ST
     32,
     33,
 )
-PIECE = 40
+SHARED = 34
+PIECE, ATTACHED, RETURNED = 40, 41, 43
+#: Not a frame: what traces and faults call a message that is part of an attachment.
+PART = 42
 
 HOST_CALL_BASE = 2**40
 
@@ -114,6 +120,18 @@ class Telemetry(NamedTuple):
     """Which events the host wants from now on; `EventFilter.read` reads it."""
 
     settings: Dict[str, Any]
+
+
+class Setup(NamedTuple):
+    """What the host would have this worker's end of the channel do; see `shared.store`."""
+
+    settings: Dict[str, Any]
+
+
+class Shared(NamedTuple):
+    """What the worker says of shared memory; see `shared.store`."""
+
+    info: Dict[str, Any]
 
 
 class Events(NamedTuple):
@@ -209,6 +227,6 @@ class Unknown(NamedTuple):
 
 
 HostEvent = Union[
-    Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Events, NoEvents, Bye, Fault, Unknown
+    Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Events, NoEvents, Shared, Bye, Fault, Unknown
 ]
-WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Fault, Unknown]
+WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Setup, Fault, Unknown]

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from .answering import Answerer
 from .asking import ANSWER_SHAPES, Asker
+from .attachments import Store
 from .codecs import Codec
 from .frames import (
     BYE,
@@ -29,6 +30,8 @@ from .frames import (
     PONG,
     PROGRESS,
     RESULT,
+    SETUP,
+    SHARED,
     STACKS,
     STALLED,
     TELEMETRY,
@@ -40,6 +43,7 @@ from .frames import (
     NoEvents,
     Pong,
     Progress,
+    Shared,
     Stacks,
     Stalled,
     Unknown,
@@ -61,11 +65,16 @@ _SHAPES = {
     STACKS: (int, str),
     EVENTS: (list, int),
     NO_EVENTS: (str,),
+    SHARED: (dict,),
     PONG: (int,),
     BYE: (str,),
 }
 
 _EVENT: Tuple[Any, ...] = (str, dict, dict, (int, float), str)
+
+
+#: What a worker says with one field.
+_SAYINGS: Dict[int, Any] = {HELLO: Hello, BYE: Bye, NO_EVENTS: NoEvents, SHARED: Shared}
 
 
 class HostMultiplexer(Asker):
@@ -108,6 +117,10 @@ class HostMultiplexer(Asker):
         """Tell the worker which events are wanted from now on."""
         self._outbox.put_control(self._codec.encode((TELEMETRY, 0, settings)))
 
+    def setup(self, settings: Dict[str, Any]) -> None:
+        """Tell the worker's end of the channel what it may do."""
+        self._outbox.put_control(self._codec.encode((SETUP, 0, settings)))
+
     def more_events(self) -> None:
         """Its last events have been taken: others may come."""
         self._outbox.put_control(self._codec.encode((MORE_EVENTS, 0)))
@@ -116,8 +129,15 @@ class HostMultiplexer(Asker):
         """Tell the worker, after all that waits, that nothing more will come: it leaves when its calls have ended."""
         self._outbox.put_last(self._codec.encode((DRAIN, 0)))
 
+    def share(self, store: Store, *, lend: bool) -> None:
+        """From here on attachments may lie in memory that both sides see: those that come, with `lend` also those that leave."""
+        self._inbox.store = store
+        self._outbox.lends = lend
+        self._outbox.store = store
+
     def next_message(self) -> Optional[bytes]:
-        """The next message to write, or None."""
+        """The next message to write, or None; see `Outbox.next_message`."""
+        self._outbox.return_leases()
         return self._outbox.next_message()
 
     def receive(self, message: bytes) -> List[HostEvent]:
@@ -144,8 +164,6 @@ class HostMultiplexer(Asker):
             return Stalled(call_id, frame[2]) if call_id in self.calls else None
         if kind == EVENTS:
             return _events(frame[2], frame[3])
-        if kind == NO_EVENTS:
-            return NoEvents(frame[2])
         if kind == HOST_CALL:
             return self._host_call(call_id, frame[2], frame[3], frame[4])
         if kind == CREDIT:
@@ -153,9 +171,10 @@ class HostMultiplexer(Asker):
         if kind == CANCEL:
             self._inbox.forget(call_id)
             return self.answers.cancelled(call_id, frame[2])
-        if kind == HELLO:
-            return Hello(frame[2])
-        return Pong(frame[2]) if kind == PONG else Bye(frame[2])
+        if kind == PONG:
+            return Pong(frame[2])
+        saying: HostEvent = _SAYINGS[kind](frame[2])
+        return saying
 
     def _host_call(self, call_id: int, name: str, args: Dict[str, Any], options: Dict[str, Any]) -> Optional[HostEvent]:
         if call_id < HOST_CALL_BASE:

@@ -3,10 +3,11 @@
 Both multiplexers read through this. A fault is final: what comes after it is ignored.
 """
 
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .attachments import PART_HEAD, PART_MARK, Arrival, Store, is_table, part_of
 from .codecs import Codec
-from .frames import PIECE, Fault
+from .frames import ATTACHED, PIECE, RETURNED, Fault
 
 #: A frame put together from pieces may not grow beyond this (bytes).
 MAX_FRAME_BYTES = 4 * 1024 * 1024 * 1024
@@ -27,7 +28,10 @@ class Inbox:
         handle: called with each well-formed frame; returns an event or None; raises `Violation` if it cannot be.
         unknown: called with a kind that is not in `shapes`.
         expects: may pieces of this call come? Others are dropped, so that nobody fills the memory with them.
-        max_frame: largest frame that pieces may build (bytes).
+        max_frame: largest frame that pieces, or attachments, may build (bytes).
+
+    Attributes:
+        store: where attachments lie that need not travel; None: there is none yet.
     """
 
     def __init__(
@@ -42,12 +46,16 @@ class Inbox:
         self._codec = codec
         self._shapes = dict(shapes)
         self._shapes[PIECE] = (bool, bytes)
+        self._shapes[ATTACHED] = (list, bytes)
+        self._shapes[RETURNED] = (list,)
         self._handle = handle
         self._unknown = unknown
         self._expects = expects
         self._max_frame = max_frame
         self._parts: Dict[int, bytearray] = {}
+        self._arrivals: Dict[int, Arrival] = {}
         self._seen_unknown: set[Any] = set()
+        self.store: Optional[Store] = None
         self.broken = False
 
     def read(self, message: bytes) -> List[Any]:
@@ -56,6 +64,9 @@ class Inbox:
             return []
         events: List[Any] = []
         try:
+            if message[:1] == PART_MARK:
+                self._read_part(message, events)
+                return events
             frames = self._codec.decode(message)
             if not isinstance(frames, list):
                 raise Violation("a message is an array of frames, not %s" % type(frames).__name__)
@@ -64,21 +75,23 @@ class Inbox:
         except Exception as error:  # Malformed and Violation say it in words; a RecursionError comes from what is nested too deeply.
             self.broken = True
             self._parts.clear()
+            self._arrivals.clear()
             events.append(Fault(str(error) or type(error).__name__))
         return events
 
     def forget(self, call_id: int) -> None:
         """A call is over; pieces of it that came so far are dropped."""
         self._parts.pop(call_id, None)
+        self._arrivals.pop(call_id, None)
 
     @property
     def held(self) -> int:
         """Of how many calls parts of a frame have come, and not all."""
-        return len(self._parts)
+        return len(self._parts) + len(self._arrivals)
 
     def holds(self, call_id: int) -> bool:
         """Have parts of a frame of this call come?"""
-        return call_id in self._parts
+        return call_id in self._parts or call_id in self._arrivals
 
     def _read_frame(self, frame: Any, events: List[Any]) -> None:
         if not isinstance(frame, list) or len(frame) < 2:
@@ -99,9 +112,61 @@ class Inbox:
         if kind == PIECE:
             self._read_piece(call_id, frame[2], frame[3], events)
             return
+        if kind == ATTACHED:
+            self._announced(call_id, frame[2], frame[3], events)
+            return
+        if kind == RETURNED:
+            if self.store is None or not self.store.take_back(frame[2]):
+                raise Violation("shared memory was returned that had not been lent")
+            return
         event = self._handle(frame)
         if event is not None:
             events.append(event)
+
+    def _announced(self, call_id: int, table: List[Any], inner: bytes, events: List[Any]) -> None:
+        if not is_table(table):
+            raise Violation("attachments are announced by their sizes, or by where they lie")
+        found = [item if isinstance(item, int) else self._opened(item) for item in table]
+        size = sum(item if isinstance(item, int) else len(item) for item in found)
+        if size > self._max_frame:
+            raise Violation("attachments of %d bytes were announced; at most %d are allowed" % (size, self._max_frame))
+        if not self._expects(call_id):
+            return  # what lies in shared memory goes back by this
+        if call_id in self._arrivals:
+            raise Violation("attachments of call %d were announced before those before them had come" % call_id)
+        if self.store is not None:
+            for item in table:
+                if isinstance(item, int):
+                    self.store.passed_over(item)
+        self._arrivals[call_id] = Arrival(inner, found)
+        self._settle(call_id, events)
+
+    def _opened(self, row: List[Any]) -> memoryview:
+        if self.store is None:
+            raise Violation("an attachment is said to lie in shared memory, which has not been agreed on")
+        return self.store.open(row)
+
+    def _read_part(self, message: bytes, events: List[Any]) -> None:
+        call_id = part_of(message)
+        if call_id is None:
+            raise Violation("a part of an attachment without the id of its call")
+        arrival = self._arrivals.get(call_id)
+        if arrival is None:
+            return  # of a call that is over
+        if not arrival.take(memoryview(message)[PART_HEAD:]):
+            raise Violation("more came of the attachments of call %d than was announced" % call_id)
+        self._settle(call_id, events)
+
+    def _settle(self, call_id: int, events: List[Any]) -> None:
+        """Once all attachments of a frame have come, read it."""
+        arrival = self._arrivals[call_id]
+        if not arrival.complete:
+            return
+        del self._arrivals[call_id]
+        frame = self._codec.unpack(arrival.inner, arrival.views())
+        if not isinstance(frame, list) or frame[:1] in ([PIECE], [ATTACHED]) or frame[1:2] != [call_id]:
+            raise Violation("what came with attachments of call %d is no frame of it" % call_id)
+        self._read_frame(frame, events)
 
     def _read_piece(self, call_id: int, last: bool, part: bytes, events: List[Any]) -> None:
         if (not part and not last) or not self._expects(call_id):

@@ -2,20 +2,24 @@
 
 A mark is an object with one key, which begins with U+0000: `b` bytes in base64, `i` an integer beyond 64 bits in hexadecimal
 (interpreters limit how many decimal digits they read), `t` a moment, `d` a dict as pairs, if not all its keys are text or if
-it looks like a mark. Most values need no mark but for bytes: they are only looked at, and the library writes them.
+it looks like a mark, `y` a typed binary value. Most values need no mark but for bytes: they are only looked at, and the library
+writes them.
 """
 
 import base64
 import binascii
 import datetime
+import functools
 import json
 import re
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence
 
+from .attachments import Encoded, parcel
 from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
-from .plain import MARK, MAX_LEVELS, check_decodable, find_culprit, has_text_keys, to_plain
+from .lifting import Lift, Typed, typed_value
+from .plain import FINE, MANY_BYTES, MARK, MAX_LEVELS, TYPED, find_culprit, has_text_keys, look, to_plain
 
-_BYTES, _INT, _MOMENT, _DICT = (MARK + letter for letter in "bitd")
+_BYTES, _INT, _MOMENT, _DICT, _TYPED = (MARK + letter for letter in "bitdy")
 _PLAIN = frozenset((str, float, bool, type(None)))
 
 #: From this size (bytes) on, base64 is put in afterwards: the library would look for what to escape in it.
@@ -41,33 +45,63 @@ class JsonCodec(Codec):
         options: Any = {"separators": (",", ":"), "ensure_ascii": False, "check_circular": False}
         self._dumps = json.JSONEncoder(default=_bytes_mark, **options).encode
         self._plain = json.JSONDecoder().raw_decode
-        self._marked = json.JSONDecoder(object_hook=_unmarked).raw_decode
+        self._marked = json.JSONDecoder(object_hook=_hook(())).raw_decode
 
     def encode(self, value: Any) -> bytes:
-        try:
-            if _is_direct(value, MAX_LEVELS):
-                return self._dumps(value).encode("utf-8")
-            marks = _Marks()
-            data = marks.filled(self._dumps(marks.marked(value)).encode("utf-8"))
-        except Exception as error:
-            raise find_culprit(value, error) from error
-        check_decodable(value)
-        return data
+        if self._is_direct(value):
+            return self._direct(value)
+        return self._written(value, Lift(None).lifted(value) if look(value) & TYPED else value)
+
+    def pack(self, value: Any) -> Encoded:
+        if self._is_direct(value):
+            data = self._direct(value)
+            if len(data) < MANY_BYTES:  # no list of floats in it is long
+                return data
+        if look(value) == FINE:
+            return self._written(value, value)
+        lift = Lift(self.threshold)
+        return parcel(self._written(value, lift.lifted(value)), lift.buffers)
 
     def decode(self, data: bytes) -> Any:
-        try:
-            return with_room(self._loads, data)
-        except Exception as error:
-            raise Malformed("not JSON: %.200s" % error) from error
+        return self._read(self._marked, data)
+
+    def unpack(self, data: bytes, buffers: "Sequence[memoryview]") -> Any:
+        return self._read(json.JSONDecoder(object_hook=_hook(buffers)).raw_decode, data)
 
     def array(self, items: Sequence[bytes]) -> bytes:
         return b"[" + b",".join(items) + b"]"
 
-    def _loads(self, data: bytes) -> Any:
+    @staticmethod
+    def _is_direct(value: Any) -> bool:
+        try:
+            return _is_direct(value, MAX_LEVELS)
+        except Exception as error:
+            raise find_culprit(value, error) from error
+
+    def _direct(self, value: Any) -> bytes:
+        try:
+            return self._dumps(value).encode("utf-8")
+        except Exception as error:
+            raise find_culprit(value, error) from error
+
+    def _written(self, value: Any, lifted: Any) -> bytes:
+        marks = _Marks()
+        try:
+            return marks.filled(self._dumps(marks.marked(lifted)).encode("utf-8"))
+        except Exception as error:
+            raise find_culprit(value, error) from error
+
+    def _read(self, marked: Callable[[str], Any], data: bytes) -> Any:
+        try:
+            return with_room(functools.partial(self._loads, marked), data)
+        except Exception as error:
+            raise Malformed("not JSON: %.200s" % error) from error
+
+    def _loads(self, marked: Callable[[str], Any], data: bytes) -> Any:
         text = bytes(data).decode("utf-8").strip(" \t\r\n")
         # Marks and surrogates are escapes. One letter is found much faster than two.
         escaped = "\\" in text and "\\u" in text
-        value, end = self._marked(text) if escaped else self._plain(text)
+        value, end = marked(text) if escaped else self._plain(text)
         if end != len(text):
             raise ValueError("something follows the value, at character %d" % end)
         if escaped and _has_half_pair(text):
@@ -130,6 +164,8 @@ class _Marks:
                 return _bytes_mark(value)
             self._large.append(binascii.b2a_base64(value, newline=False))
             return {_BYTES: MARK}
+        if kind is Typed:
+            return {_TYPED: self.marked(value.parts)}
         if kind is datetime.datetime and value.tzinfo is not None:
             return {_MOMENT: value.astimezone(datetime.timezone.utc).isoformat()}
         return self.marked(to_plain(value))
@@ -151,7 +187,11 @@ def _has_half_pair(text: str) -> bool:
     return any(len(escape.group()) == 4 for escape in _ESCAPE.finditer(text))
 
 
-def _unmarked(value: Dict[str, Any]) -> Any:
+def _hook(buffers: "Sequence[memoryview]") -> Callable[[Dict[str, Any]], Any]:
+    return functools.partial(_unmarked, buffers)
+
+
+def _unmarked(buffers: "Sequence[memoryview]", value: Dict[str, Any]) -> Any:
     if len(value) != 1:
         return value
     ((key, content),) = value.items()
@@ -159,6 +199,8 @@ def _unmarked(value: Dict[str, Any]) -> Any:
         return value
     if key == _DICT:
         return with_hashable_keys(content)
+    if key == _TYPED:
+        return typed_value(content, buffers)
     if type(content) is str:
         if key == _BYTES:
             return base64.b64decode(content, validate=True)

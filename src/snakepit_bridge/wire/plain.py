@@ -13,6 +13,8 @@ import types
 import uuid
 from typing import Any, Dict, Iterator, Optional, Set, Tuple
 
+from .typed import is_long_floats, packer_of
+
 #: How deep a value may be nested, as JSON counts: a dict that has other keys than texts is three levels there. Any decoder has room
 #: for it: a Python up to 3.11 ends at 1000 levels and frames together, and the msgpack package's one in Python needs three frames
 #: a level. Newer Pythons encode far more, so the encoders of all codecs keep to it.
@@ -24,9 +26,17 @@ _KEY_LEVELS = 30
 #: What a one-key dict begins with that JSON would take for a mark of ours.
 MARK = "\x00"
 
+#: What a look at a value finds: it can travel; arrays and their like are in it; bytes or floats that are many are in it.
+FINE, TYPED, LARGE = 1, 2, 4
+#: As many bytes are many.
+MANY_BYTES = 4096
+
 _SCALARS = (str, int, float, bytes, bytearray, memoryview, type(None))
 _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, uuid.UUID, decimal.Decimal)
-_LEAVES = frozenset((bool, datetime.timedelta, *_SCALARS, *_AS_TEXT))
+_BYTES = (bytes, bytearray, memoryview)
+_KEY_LEAVES = frozenset((bool, datetime.timedelta, *_SCALARS, *_AS_TEXT))
+#: What need not be looked into.
+LEAVES = _KEY_LEAVES.difference(_BYTES)
 _NUMERIC = frozenset("biufSUmM")  # kinds of arrays whose items are numbers, texts, bytes and times
 _EXACT = ((str, str.__str__), (float, float.__float__), (int, int.__int__), (bytes, bytes))  # type: Any
 
@@ -88,18 +98,21 @@ def _field_names(kind: type) -> Tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))  # takes longer than all else about a small dataclass
 
 
-def check_decodable(value: Any) -> None:
-    """Refuse what an encoder has taken and a decoder would not, or only one of them would: the channel would break.
+def look(value: Any) -> int:
+    """What is in a value: `FINE`, and with it `TYPED` and `LARGE`.
+
+    An encoder takes more than a decoder would, or than only one of them would: the channel would break.
 
     Raises:
         Unserialisable: it is nested too deeply, a key of it arrives as a dict, or only one codec's library knows a type of it.
     """
     try:
-        if _is_decodable(value, MAX_LEVELS):
-            return
+        found = _look(value, MAX_LEVELS)
     except Exception as error:
         raise find_culprit(value, error) from error
-    raise find_culprit(value, TypeError(_TOO_DEEP))
+    if not found:
+        raise find_culprit(value, TypeError(_TOO_DEEP))
+    return found
 
 
 def has_text_keys(value: Dict[Any, Any]) -> bool:
@@ -110,36 +123,48 @@ def has_text_keys(value: Dict[Any, Any]) -> bool:
     return len(value) != 1 or not key.startswith(MARK)
 
 
-def _is_decodable(value: Any, room: int) -> bool:
-    """Asked about every value that is sent: exact types first, and a call per container only."""
+def _look(value: Any, room: int) -> int:
+    """Asked about every value that is sent: exact types first, and a call per container only. 0: it cannot travel."""
     if isinstance(value, dict):
         room -= 1
         if not has_text_keys(value):
             room -= 2
-            if not all(type(key) in _LEAVES or _is_key(key, _KEY_LEVELS) for key in value):
-                return False
+            if not all(type(key) in _KEY_LEAVES or _is_key(key, _KEY_LEVELS) for key in value):
+                return 0
         value = value.values()
     elif isinstance(value, (list, tuple)):
         room -= 1
         if _is_extension(value):
-            return False
-        if len(value) > 20 and _LEAVES.issuperset(map(type, value)):
-            return room >= 0
-    elif isinstance(value, _SCALARS) or _is_numeric(value):
-        return True
+            return 0
+        if len(value) > 20 and LEAVES.issuperset(map(type, value)):
+            return 0 if room < 0 else FINE | LARGE if is_long_floats(value) else FINE
     else:
-        return type(value) in _LEAVES or _is_decodable(to_plain(value), room)
+        return _look_at_leaf(value, room)
     if room < 0:
-        return False
-    for item in value:  # noqa: SIM110 - `all` of a generator takes twice as long, and twice the stack
-        if type(item) not in _LEAVES and not _is_decodable(item, room):
-            return False
-    return True
+        return 0
+    found = FINE
+    for item in value:
+        if type(item) not in LEAVES:
+            inner = _look(item, room)
+            if not inner:
+                return 0
+            found |= inner
+    return found
+
+
+def _look_at_leaf(value: Any, room: int) -> int:
+    if type(value) is bytes:
+        return FINE if len(value) < MANY_BYTES else FINE | LARGE
+    if packer_of(type(value)) is not None:
+        return FINE | TYPED
+    if isinstance(value, _SCALARS) or _is_numeric(value) or type(value) in LEAVES:
+        return FINE
+    return _look(to_plain(value), room)
 
 
 def _is_key(key: Any, room: int) -> bool:
     """Can it be a key where it arrives? Lists become tuples again there; nothing becomes of dicts."""
-    if type(key) in _LEAVES:
+    if type(key) in _KEY_LEAVES:
         return True
     if isinstance(key, dict) or room <= 0:
         return False

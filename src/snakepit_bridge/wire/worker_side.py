@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 
 from .answering import Answerer, Outflow
 from .asking import ANSWER_SHAPES, Asker
+from .attachments import Store
 from .codecs import Codec
 from .event_queue import EventQueue
 from .frames import (
@@ -27,6 +28,8 @@ from .frames import (
     PING,
     PONG,
     RESULT,
+    SETUP,
+    SHARED,
     STACKS,
     STALLED,
     TELEMETRY,
@@ -34,6 +37,7 @@ from .frames import (
     Drain,
     EndSession,
     Look,
+    Setup,
     Telemetry,
     Unknown,
     WorkerEvent,
@@ -53,6 +57,7 @@ _SHAPES = {
     DRAIN: (),
     END_SESSION: (str, str),
     TELEMETRY: (dict,),
+    SETUP: (dict,),
     MORE_EVENTS: (),
 }
 
@@ -90,6 +95,10 @@ class WorkerMultiplexer(Answerer):
         """Answer a `Look`."""
         self._outbox.put_control(self.codec.encode((STACKS, 0, token, text)))
 
+    def shared(self, info: Dict[str, Any]) -> None:
+        """Say what is shared; see `shared.store`."""
+        self._outbox.put_control(self.codec.encode((SHARED, 0, info)))
+
     def no_events(self, reason: str) -> None:
         """Say why no events come from here; empty: they do."""
         self._outbox.put_control(self.codec.encode((NO_EVENTS, 0, reason)))
@@ -100,8 +109,15 @@ class WorkerMultiplexer(Answerer):
             self._send_events(at_last=True)
         self._outbox.put_last(self.codec.encode((BYE, 0, reason)))
 
+    def share(self, store: Store, *, lend: bool) -> None:
+        """From here on attachments may lie in memory that both sides see: those that come, with `lend` also those that leave."""
+        self._inbox.store = store
+        self._outbox.lends = lend
+        self._outbox.store = store
+
     def next_message(self) -> Optional[bytes]:
-        """The next message to write, or None."""
+        """The next message to write, or None; see `Outbox.next_message`."""
+        self._outbox.return_leases()
         self.send_reports()
         if self.events is not None:
             self._send_events()
@@ -140,6 +156,8 @@ class WorkerMultiplexer(Answerer):
             return EndSession(frame[2], frame[3])
         if kind == TELEMETRY:
             return Telemetry(frame[2])
+        if kind == SETUP:
+            return Setup(frame[2])
         if kind == MORE_EVENTS:
             if self.events is not None:
                 self.events.go_on()

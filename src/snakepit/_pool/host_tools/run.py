@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from snakepit._channel.connection import Connection
+from snakepit_bridge.wire.attachments import Encoded
 from snakepit_bridge.wire.plain import Unserialisable, find_culprit
 
 from .context import CURRENT, HostCallContext
@@ -51,7 +52,7 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._outflow = connection.outflow(call_id)
         # The mutable state.
-        self._items: collections.deque[bytes] = collections.deque()  # yielded, and not taken for want of credit
+        self._items: collections.deque[Encoded] = collections.deque()  # yielded, and not taken for want of credit
         self._last: End | None = None  # how it ends, once those have been taken
         self._answered = False
         self._returned = False
@@ -77,7 +78,7 @@ class Run:
     def _item_left(self) -> None:
         """An item has been taken: there is room for another."""
 
-    def _put(self, item: bytes, found: tuple[str, ...]) -> None:
+    def _put(self, item: Encoded, found: tuple[str, ...]) -> None:
         """Send an item as soon as there is credit; `found` are the secrets in it."""
         self._masking.learn(found)
         if self._answered:
@@ -86,7 +87,7 @@ class Run:
             self._items.append(item)
             self.credit()
 
-    def _encoded(self, item: Any) -> bytes:
+    def _encoded(self, item: Any) -> Encoded:
         """From any thread."""
         try:
             return self._connection.encode(item)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from snakepit._channel.carrier import Carrier
 from snakepit._workers.ends import StartFailure
+from snakepit_bridge.wire.coding import BINARY_THRESHOLD
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class LaunchSpec:
         threads: calls at once on threads of its own; 0: tools run on its main thread.
         run_directory: the pool's private directory, which a worker removes if the host dies; empty: there is none.
         sdk: the directory in which another interpreter than the host's finds the worker's half.
+        shared_memory: how much memory it and the host may share in either direction (bytes); 0: none.
+        binary_threshold: from so many bytes on, what is binary travels as attachments.
         command: starts a worker that speaks over its stdin and stdout, on this machine or another; empty: `python` is started.
     """
 
@@ -46,6 +49,8 @@ class LaunchSpec:
     command: tuple[str, ...] = ()
     title: str = ""
     silence: float = 0.0
+    shared_memory: int = 0
+    binary_threshold: int = BINARY_THRESHOLD
 
 
 class Channel(Carrier, Protocol):

@@ -1,0 +1,94 @@
+"""The borrowing side: views of what lies in the other process's segments, and word of those that nobody looks at any more.
+
+A view is a read-only memoryview over a ctypes array, which every slice and every array made of it keeps alive: when that dies, whichever
+thread and garbage collection ends it, its number is put down, without a lock. The mapping stays, for the next.
+"""
+
+import collections
+import ctypes
+import functools
+import mmap
+import os
+import weakref
+from typing import Any, Callable, Deque, Dict, List
+
+from ..wire.malformed import Malformed
+
+#: What the memory files of a host and its workers are called, as /proc shows it.
+NAME = "snakepit"
+_SHOWN = "/memfd:" + NAME
+
+
+class Views:
+    """What has been lent to this process by one other.
+
+    Args:
+        wake: called when a view has died; from any thread, in the middle of anything.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._mapped: Dict[int, mmap.mmap] = {}
+        self._alive: Dict[int, weakref.ref[Any]] = {}
+        self._dead: Deque[int] = collections.deque()
+
+    @property
+    def alive(self) -> int:
+        """How many are looked at."""
+        return len(self._alive)
+
+    def open(self, row: List[Any]) -> memoryview:
+        """A view of a lease's bytes.
+
+        Raises:
+            Malformed: there is nothing of the kind, or it cannot be opened.
+        """
+        if len(row) != 7 or not all(type(item) is int and item >= 0 for item in row):
+            raise Malformed("where an attachment lies is told by seven numbers")
+        pid, fd, segment, size, place, nbytes, number = row
+        if place + nbytes > size or not nbytes or number in self._alive:
+            raise Malformed("an attachment is said to lie where nothing is")
+        memory = self._mapped.get(segment)
+        if memory is None:
+            memory = self._mapped[segment] = _mapped(pid, fd, size)
+        if len(memory) != size:
+            raise Malformed("a segment has changed its size")
+        whole = (ctypes.c_char * nbytes).from_buffer(memory, place)
+        self._alive[number] = weakref.ref(whole, functools.partial(self._died, number))
+        return memoryview(whole).cast("B").toreadonly()
+
+    def returned(self) -> List[int]:
+        """The numbers of views that have died, each once."""
+        found: List[int] = []
+        while self._dead:
+            found.append(self._dead.popleft())
+        return found
+
+    def close(self) -> None:
+        """Nothing more will come. What is still looked at stays as it is."""
+        self._wake = _nothing
+        self._mapped.clear()
+
+    def _died(self, number: int, _gone: object) -> None:
+        self._alive.pop(number, None)
+        self._dead.append(number)
+        self._wake()
+
+
+def _nothing() -> None: ...
+
+
+def _mapped(pid: int, fd: int, size: int) -> mmap.mmap:
+    path = "/proc/%d/fd/%d" % (pid, fd)
+    try:
+        if not os.readlink(path).startswith(_SHOWN):  # it names nothing else of ours either
+            raise Malformed("what is said to be shared memory is something else")
+        own = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            if os.fstat(own).st_size != size:
+                raise Malformed("a segment has another size than is said")
+            return mmap.mmap(own, size)
+        finally:
+            os.close(own)
+    except OSError as error:
+        raise Malformed("shared memory of process %d cannot be opened: %s" % (pid, error)) from None
