@@ -41,6 +41,7 @@ class SnakepitHost(grpc.GenericRpcHandler):
     Attributes:
         told: (method, request) of all that the worker has asked, in order.
         host_tools: what it offers, by name: functions of keyword arguments.
+        raw_result: in the place of their results, if it is not empty. introduction_takes: how long it takes to learn of tools (seconds).
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -48,6 +49,8 @@ class SnakepitHost(grpc.GenericRpcHandler):
         self.told: list[tuple[str, bytes]] = []
         self.host_tools: dict[str, Callable[..., Any]] = {}
         self.session_valid = True
+        self.raw_result = b""
+        self.introduction_takes = 0.0
         self.process: subprocess.Popen[bytes] | None = None
         self._answers = {
             "Ping": self._pong,
@@ -84,6 +87,8 @@ class SnakepitHost(grpc.GenericRpcHandler):
         return message((1, True))
 
     def _tools_registered(self, request: bytes) -> bytes:
+        time.sleep(self.introduction_takes)
+        self.told.append(("tools are known", b""))
         return message((1, True), *((2, entry(text(tool, 1), "id")) for tool in fields(request)[2]))
 
     def _beaten(self, request: bytes) -> bytes:
@@ -102,7 +107,7 @@ class SnakepitHost(grpc.GenericRpcHandler):
             value = self.host_tools[text(request, 2)](**given)
         except Exception as error:
             return message((1, False), (3, str(error)))
-        return message((1, True), (2, message((1, STRING_VALUE), (2, json.dumps(value)))))
+        return message((1, True), (2, message((1, STRING_VALUE), (2, self.raw_result or json.dumps(value)))))
 
     # The worker -----------------------------------------------------------------------------------------------------------------
 

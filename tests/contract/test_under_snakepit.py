@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -126,6 +127,9 @@ def test_errors(worker: SnakepitHost) -> None:
     assert "no tool 'nope'" in error_of(worker.execute("nope", {}))["message"]
     bad = message((1, "session_1_2"), (2, "size"), (3, entry("factor", message((1, "x"), (2, b"{not json")))))
     assert "parameter 'factor' is no JSON" in error_of(worker.call("ExecuteTool", bad))["message"]
+    for nested in (b"[" * 200_000, message((1, b"[" * 200_000))):
+        deep = message((1, "session_1_2"), (2, "size"), (3, entry("factor", message((1, "x.StringValue"), (2, nested)))))
+        assert "parameter 'factor' is nested too deep" in error_of(worker.call("ExecuteTool", deep))["message"]
     pickled = message((1, "s"), (2, "size"), (4, entry("binary_format:data", "pickle")), (6, entry("data", b"cos\nsystem\n")))
     assert "is pickled, which runs code" in error_of(worker.call("ExecuteTool", pickled))["message"]
     with pytest.raises(grpc.RpcError) as caught:
@@ -179,6 +183,25 @@ def test_host_tools(worker: SnakepitHost) -> None:
     assert value_of(worker.execute("ask", {"name": "divide", "a": 3, "b": 2})) == ("float", 1.5)
     told = error_of(worker.execute("ask", {"name": "divide", "a": 3, "b": 0}))
     assert "division by zero" in told["message"]
+    told = error_of(worker.execute("ask", {"name": "divide", "a": "\ud800", "b": 0}))  # what protobuf does not take
+    assert "surrogate" in told["message"].lower()
+    worker.raw_result = b"[" * 200_000
+    told = error_of(worker.execute("ask", {"name": "divide", "a": 1, "b": 1}))
+    assert "nested too deep" in told["message"]
+
+
+def test_all_first_calls_of_a_session_wait_for_its_introduction(worker: SnakepitHost) -> None:
+    """Several at once, and the first of them leaves: none runs before the host knows the session, and it is told of it once."""
+    worker.introduction_takes = 0.7
+    with concurrent.futures.ThreadPoolExecutor(3) as threads:
+        impatient = threads.submit(worker.execute, "pid", {}, None, 0.2)
+        rest = [threads.submit(worker.execute, "offered", {}) for _ in range(2)]
+        with pytest.raises(grpc.RpcError):
+            impatient.result()
+        assert [value_of(item.result())[0] for item in rest] == ["list", "list"]
+    said = [method for method, _ in worker.told]
+    assert said.count("RegisterTools") == 1
+    assert said.index("tools are known") < said.index("GetExposedElixirTools")
 
 
 def test_an_adapter_that_runs_all_by_one_method(host: SnakepitHost, script: pathlib.Path, environment: dict[str, str]) -> None:

@@ -153,6 +153,12 @@ async def test_what_outside_clients_may_not_is_told_with_the_reason() -> None:
         asked = request("add", a=2)
         answer = await it.stub.ExecuteElixirTool(pb.ExecuteElixirToolRequest(tool_name="add", parameters=asked.parameters))
         assert answer.result.value == b"3"
+        await it.stub.ExecuteTool(request("remember", session="s", value="kept"))
+        answer = await it.stub.ExecuteElixirTool(pb.ExecuteElixirToolRequest(session_id="s", tool_name="remember"))
+        assert answer.result.value == b'"kept"'
+        asked = request("blob", size=3)
+        answer = await it.stub.ExecuteElixirTool(pb.ExecuteElixirToolRequest(tool_name="blob", parameters=asked.parameters))
+        assert (len(answer.binary_result), answer.result.value) == (3, b"null")
 
 
 async def test_reflection_lists_the_services_and_describes_them() -> None:

@@ -356,8 +356,17 @@ def test_compat_install(tmp_path: pathlib.Path) -> None:
             "grpc_server_threaded.py",
             "snakepit_bridge",
         ]
+    earlier = (tmp_path / "grpc_server.py").read_text().replace("sys.path.insert(0, SDK)", "sys.path.insert(0, OURS)")
+    (tmp_path / "grpc_server.py").write_text(earlier)
+    assert install().returncode == 0
+    assert (tmp_path / "grpc_server.py").read_text() != earlier
     (tmp_path / "grpc_server.py").write_text("print('mine')")
     done = install()
     assert (done.returncode, "is there already, and is another program" in done.stderr) == (2, True)
     assert (tmp_path / "grpc_server.py").read_text() == "print('mine')"
     assert install("--force").returncode == 0
+    (tmp_path / "grpc_server.py").unlink()
+    (tmp_path / "grpc_server.py").mkdir()
+    done = install()
+    assert (done.returncode, "is there already, and is another program" in done.stderr) == (2, True)
+    (tmp_path / "grpc_server.py").rmdir()

@@ -17,6 +17,7 @@ from snakepit.errors import ConfigurationError
 NAMES = ("grpc_server.py", "grpc_server_threaded.py")
 SDK = "snakepit_bridge_sdk"
 
+_WRITTEN = "Written by `snakepit compat install`"
 _SCRIPT = '''\
 #!/usr/bin/env python3
 """Starts a worker of snakepit-bridge for a Snakepit host. Written by `snakepit compat install`; write it anew rather than change it."""
@@ -51,7 +52,7 @@ def install(directory: Path, *, force: bool = False) -> list[Path]:
     """
     sdk, package = directory / SDK, Path(snakepit_bridge.__file__).resolve().parent
     paths = [directory / name for name in NAMES]
-    taken = [path for path in paths if path.exists() and path.read_text(encoding="utf-8", errors="replace") != script()]
+    taken = [path for path in paths if path.exists() and not _is_ours(path)]
     if taken and not force:
         hint = "give another directory, or --force to replace what is there"
         raise ConfigurationError(f"{taken[0]} is there already, and is another program", hint=hint, field="DIR")
@@ -67,6 +68,14 @@ def install(directory: Path, *, force: bool = False) -> list[Path]:
         hint = "it must be a directory that you may write to"
         raise ConfigurationError(f"{error.filename or directory} cannot be written: {error.strerror}", hint=hint, field="DIR") from error
     return [*paths, link]
+
+
+def _is_ours(path: Path) -> bool:
+    """Also one of an earlier version."""
+    try:
+        return _WRITTEN in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # such as a directory
+        return False
 
 
 def script() -> str:

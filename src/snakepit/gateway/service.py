@@ -118,12 +118,15 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
     async def ExecuteElixirTool(self, request: Any, context: Any) -> Any:
         """One of those that `GetExposedElixirTools` lists."""
         asked = self._asked(context)
-        call = pb.ExecuteToolRequest(tool_name=request.tool_name, parameters=request.parameters, metadata=request.metadata)
+        call = pb.ExecuteToolRequest(
+            session_id=request.session_id, tool_name=request.tool_name, parameters=request.parameters, metadata=request.metadata
+        )
         value, facts = await self._execute(asked, call, context)
-        packed = values.parameter(value)
+        binary = bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else b""
+        packed = values.parameter(None if binary else value)
         spent = int(facts.get("execution_time_ms", 0))
         return pb.ExecuteElixirToolResponse(
-            success=True, result=AnyMessage(type_url=packed.type_url, value=packed.value), execution_time_ms=spent
+            success=True, result=AnyMessage(type_url=packed.type_url, value=packed.value), binary_result=binary, execution_time_ms=spent
         )
 
     # What is not for clients outside ------------------------------------------------------------------------------------------------

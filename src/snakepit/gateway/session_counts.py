@@ -18,6 +18,7 @@ class SessionCounts:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        self._opening: set[tuple[str, tuple[str, str]]] = set()  # (client, session): not in its pool's list yet
 
     @contextlib.asynccontextmanager
     async def opening(self, asked: Asked, session_id: str) -> AsyncIterator[None]:
@@ -31,12 +32,16 @@ class SessionCounts:
         if new:
             await self._make_room(asked)
             client.sessions.add(key)
+            self._opening.add((client.name, key))
         try:
             yield
         except Exception:
             if new and await asked.pool.session_info(session_id) is None:
                 client.sessions.discard(key)
             raise
+        finally:
+            if new:
+                self._opening.discard((client.name, key))
 
     async def _make_room(self, asked: Asked) -> None:
         client, now = asked.client, asyncio.get_running_loop().time()
@@ -47,5 +52,6 @@ class SessionCounts:
                 raise
             client.counted = now
             there = {(asked.pool_name, info.id) for info in await asked.pool.sessions()}
+            there |= {key for name, key in self._opening if name == client.name}
             client.sessions = {key for key in client.sessions if key[0] != asked.pool_name or key in there}
             self._clients.check_sessions(client)

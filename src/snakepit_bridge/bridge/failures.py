@@ -30,7 +30,7 @@ def read_error(text: str) -> Dict[str, str]:
     """Type, message and traceback of an `error_message`; of one that is plain text, that as the message."""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
         return {"type": "", "message": text, "traceback": ""}

@@ -16,12 +16,12 @@ import pathlib
 import uuid
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
+from . import detail
+
 #: The marker of a value that has no plain form.
 MARKER = "__ffi_unserializable__"
 #: Deeper than this nothing is looked at: it may contain itself.
 _DEEPEST = 200
-#: An array with more elements than this stays a marker: as a list of Python objects it would take some hundred times its memory.
-MOST_ELEMENTS = 1_000_000
 
 _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID, pathlib.PurePath)
 
@@ -60,15 +60,15 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def marker(value: Any) -> Dict[str, Any]:
-    """What stands for a value without a plain form: its type alone, because what it holds may be secret."""
+    """What stands for a value without a plain form: its type, and what `detail` allows beyond."""
     kind = type(value)
-    return {MARKER: True, "__type__": "%s.%s" % (kind.__module__, kind.__qualname__)}
+    told = {MARKER: True, "__type__": "%s.%s" % (kind.__module__, kind.__qualname__)}
+    text = detail.shown(value)
+    return told if text is None else {**told, "__repr__": text}
 
 
 def _by_its_own_word(value: Any, depth: int) -> Any:
     """What an object gives when it is asked; in the order in which the libraries that have these methods mean them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name, None), depth + 1) for field in dataclasses.fields(value)}
     for ask in _ASKED:
         answer = None
         with contextlib.suppress(Exception):  # the object's own code
@@ -88,12 +88,18 @@ def _asked(name: str) -> Callable[[Any], Any]:
 
 def _to_list(value: Any) -> Optional[List[Any]]:
     size = getattr(value, "size", 0)
-    if isinstance(size, int) and size > MOST_ELEMENTS:
+    if isinstance(size, int) and size > detail.most_elements():
         return None
     return _asked("tolist")(value)  # type: ignore[no-any-return]
 
 
-_ASKED = (_asked("model_dump"), _asked("to_dict"), _asked("_asdict"), _to_list, _asked("isoformat"))
+def _fields(value: Any) -> Optional[Dict[str, Any]]:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return None
+    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+
+
+_ASKED = (_asked("model_dump"), _asked("to_dict"), _asked("_asdict"), _fields, _to_list, _asked("isoformat"))
 
 
 def _key(key: Any) -> str:

@@ -12,6 +12,7 @@ from .plain import dumps, plain
 
 STRING_VALUE = "type.googleapis.com/google.protobuf.StringValue"
 _RESULT = "type.googleapis.com/snakepit."
+_TOO_DEEP = "is nested too deep"
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 #: Whole numbers up to here are the same as a float: Snakepit's results know floats alone.
 _EXACT = 2**53
@@ -66,7 +67,9 @@ def argument(name: str, type_url: str, data: bytes) -> Any:
         text = _packed_text(data) if kind == "stringvalue" else None
         if text is None:
             raise BadParameter(name, "is no JSON: %s" % _reason(error)) from None
-        return _json_or_text(text)
+        return _json_or_text(name, text)
+    except RecursionError:
+        raise BadParameter(name, _TOO_DEEP) from None
     return _as_kind(name, kind, value)
 
 
@@ -102,11 +105,13 @@ def _packed_text(data: bytes) -> Optional[str]:
         return None
 
 
-def _json_or_text(text: str) -> Any:
+def _json_or_text(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return text
+    except RecursionError:
+        raise BadParameter(name, _TOO_DEEP) from None
 
 
 def _reason(error: ValueError) -> str:

@@ -156,6 +156,8 @@ class BridgeHost:
         except asyncio.CancelledError:
             failure = _failure("cancelled", "", "the call of the host tool was cancelled")
             raise
+        except Exception as error:  # whatever it is: without a failure the tool would take it for an answer of None
+            failure = _failure("host_tool_error", type(error).__name__, str(error))
         finally:
             self._answer(call, value, failure)
 

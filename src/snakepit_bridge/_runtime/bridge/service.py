@@ -6,7 +6,7 @@ server's loop.
 
 import asyncio
 import time
-from typing import Any, AsyncIterator, Dict, NoReturn, Optional, Set
+from typing import Any, AsyncIterator, Dict, NoReturn, Optional
 
 import grpc
 import grpc.aio
@@ -41,7 +41,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
         self._telemetry = telemetry
         self._sessions: Dict[str, Timestamp] = {}
         self._metadata: Dict[str, Dict[str, str]] = {}
-        self._introduced: Set[str] = set()
+        self._introduced: Dict[str, asyncio.Task[None]] = {}
 
     # Liveness: answered at once, also while a tool computes ------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
     async def CleanupSession(self, request: Any, context: Any) -> Any:
         there = self._sessions.pop(request.session_id, None) is not None
         self._metadata.pop(request.session_id, None)
-        self._introduced.discard(request.session_id)
+        self._introduced.pop(request.session_id, None)
         self._local.end_session(request.session_id, "it was ended")
         return pb.CleanupSessionResponse(success=True, resources_cleaned=int(there))
 
@@ -142,9 +142,8 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
                 raise values.BadParameter(name.partition(":")[2], "is pickled, which runs code when it is read: send it as bytes or JSON")
         args = values.arguments(request.parameters)
         session_id = request.session_id
-        if session_id and self._host is not None and session_id not in self._introduced:
-            self._introduced.add(session_id)
-            await self._host.introduce(session_id, self._tools)
+        if session_id and self._host is not None:
+            await self._introduce(session_id, self._host)
         if session_id and session_id not in self._sessions:
             self._know(session_id, {})
         options: Dict[str, Any] = {"stream": stream, "cid": _correlation(context)}
@@ -157,6 +156,13 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
             options["binary"] = dict(request.binary_parameters)
         self._telemetry.tool_began(request.tool_name, options["cid"])
         return self._local.call(request.tool_name, args, **options)
+
+    async def _introduce(self, session_id: str, host: BridgeHost) -> None:
+        """Once for each session; all calls of it wait for that, and the one that was first may leave meanwhile."""
+        task = self._introduced.get(session_id)
+        if task is None:
+            task = self._introduced[session_id] = asyncio.get_event_loop().create_task(host.introduce(session_id, self._tools))
+        await asyncio.shield(task)
 
     # What a worker does not serve ------------------------------------------------------------------------------------------------
 
@@ -189,7 +195,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
             oldest = next(iter(self._sessions))
             del self._sessions[oldest]
             self._metadata.pop(oldest, None)
-            self._introduced.discard(oldest)
+            self._introduced.pop(oldest, None)
             self._local.end_session(oldest, "too many sessions are open")
         self._sessions.setdefault(session_id, _now())
         self._metadata[session_id] = {**self._metadata.get(session_id, {}), **metadata}
