@@ -11,6 +11,7 @@ from typing import Any, Self
 from snakepit._pool.call import Call, Item
 from snakepit._pool.engine import Engine
 
+from .arrow_reader import arrow_reader
 from .chunks import Chunk
 from .cursor import Cursor
 from .loop_thread import LoopThread
@@ -49,6 +50,20 @@ class Stream:
         """Exactly what the tool yielded, without envelope or an added last chunk."""
         self._cursor.bare = True
         return self._read()
+
+    def to_arrow(self, schema: Any = None) -> Any:
+        """The stream as a `pyarrow.RecordBatchReader`, for a tool that yields record batches, tables or frames.
+
+        pandas, polars and DuckDB read it as it comes: `reader.read_pandas()`, `polars.from_arrow(reader)`, `duckdb.from_arrow(reader)`.
+
+        Args:
+            schema: a `pyarrow.Schema`; None: the first chunk's, for which this waits.
+
+        Raises:
+            ConfigurationError: pyarrow is not installed.
+            SerializationError: a chunk is no table, or has other columns than those before; also while the reader is read.
+        """
+        return arrow_reader(self.values(), self._call.tool, schema)
 
     def __next__(self) -> Chunk:
         for chunk in self._current:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from snakepit._api.arrow_reader import arrow_reader
 from snakepit._api.chunks import Chunk
 from snakepit._api.loop_thread import LoopThread
 
@@ -43,6 +44,20 @@ class RemoteStream:
         """Exactly what the tool yielded, without envelope or an added last chunk."""
         self._core.as_values()
         return self._read()
+
+    def to_arrow(self, schema: Any = None) -> Any:
+        """The stream as a `pyarrow.RecordBatchReader`, for a tool that yields record batches, tables or frames.
+
+        pandas, polars and DuckDB read it as it comes: `reader.read_pandas()`, `polars.from_arrow(reader)`, `duckdb.from_arrow(reader)`.
+
+        Args:
+            schema: a `pyarrow.Schema`; None: the first chunk's, for which this waits.
+
+        Raises:
+            ConfigurationError: pyarrow is not installed.
+            SerializationError: a chunk is no table, or has other columns than those before; also while the reader is read.
+        """
+        return arrow_reader(self.values(), self._core.tool, schema)
 
     def __next__(self) -> Chunk:
         while True:

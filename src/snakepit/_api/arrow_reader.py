@@ -1,0 +1,72 @@
+"""A stream of tables as a `pyarrow.RecordBatchReader`: pandas, polars, DuckDB and whatever else reads Arrow take it as it comes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from snakepit.errors import ConfigurationError, SerializationError
+from snakepit_bridge.wire.installed import install_command, is_installed
+
+_ALLOWED = "record batches and tables of Arrow, and what becomes one: frames of pandas and polars"
+
+
+def arrow_reader(values: Iterator[Any], tool: str, schema: Any = None) -> Any:
+    """A reader of what a stream gives, batch by batch; it is read no faster than the reader is.
+
+    Args:
+        values: what the tool yields. tool: its name, for messages.
+        schema: of all of them; None: the first one's, for which this waits.
+
+    Raises:
+        ConfigurationError: pyarrow is not installed.
+        SerializationError: the first value is no table, or there is none and no `schema`. Later ones raise it where they are read.
+    """
+    try:
+        pyarrow: Any = importlib.import_module("pyarrow")
+    except ImportError as error:
+        hint = install_command(sys.executable, "'snakepit-bridge[arrow]'", has_pip=is_installed("pip"))
+        raise ConfigurationError(f"to_arrow needs pyarrow: {error}", hint=hint) from error
+    batches = _batches(pyarrow, values, tool, schema)
+    first = next(batches, None)
+    if first is None and schema is None:
+        message = f"{tool} has yielded nothing, so that nobody knows its columns"
+        raise SerializationError(message, hint="give them: stream.to_arrow(schema)", tool=tool)
+    columns = schema if schema is not None else getattr(first, "schema", None)
+    return pyarrow.RecordBatchReader.from_batches(columns, _with_first(first, batches))
+
+
+def _with_first(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    if first is not None:
+        yield first
+    yield from rest
+
+
+def _batches(pyarrow: Any, values: Iterator[Any], tool: str, schema: Any) -> Iterator[Any]:
+    for number, value in enumerate(values):
+        found = [value] if isinstance(value, pyarrow.RecordBatch) else _table(pyarrow, value, tool, number).to_batches()
+        for batch in found:
+            schema = batch.schema if schema is None else schema
+            if not batch.schema.equals(schema):
+                message = f"chunk {number} of {tool} has other columns than those before: {_columns(batch.schema)}; not {_columns(schema)}"
+                raise SerializationError(message, hint="let the tool give each batch the same schema", tool=tool)
+            yield batch
+
+
+def _table(pyarrow: Any, value: Any, tool: str, number: int) -> Any:
+    if isinstance(value, pyarrow.Table):
+        return value
+    try:
+        if hasattr(value, "__arrow_c_stream__") or type(value).__module__.partition(".")[0] == "pandas":
+            return pyarrow.table(value)
+        reason = ""
+    except (pyarrow.ArrowException, TypeError, ValueError) as error:
+        reason = f", which Arrow does not take: {error}"
+    message = f"chunk {number} of {tool} is a {type(value).__module__}.{type(value).__qualname__}{reason}"
+    raise SerializationError(message, hint=f"to_arrow reads {_ALLOWED}", tool=tool)
+
+
+def _columns(schema: Any) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)
