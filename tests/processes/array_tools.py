@@ -66,5 +66,13 @@ class ArrayTools(BaseAdapter):
         return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     @tool
+    def ask(self, name: str, value: Any) -> Any:
+        return self.host_tools[name](value)
+
+    @tool
+    def ask_for_stream(self, name: str, value: Any) -> float:
+        return float(sum(item.sum() for item in self.host_tools[name](value)))
+
+    @tool
     def raises(self, value: Any) -> None:
         raise ValueError("no", value)

@@ -77,6 +77,27 @@ def test_without_shared_memory_it_goes_over_the_channel(protocol: str) -> None:
         assert not memory_files()
 
 
+@pytest.mark.parametrize("limit", [64 * MEBI, 0], ids=["shared", "channel"])
+@every_protocol
+def test_host_tools_take_and_give_arrays(protocol: str, limit: int) -> None:
+    """Arguments, results and streams of host tools too, of several pieces each."""
+    value = numpy.arange(600_000.0)
+
+    def doubled(value: Any) -> Any:
+        return value * 2
+
+    def parts(value: Any) -> Any:
+        yield value[:300_000]
+        yield value[300_000:]
+
+    with snakepit.Pool(ArrayTools, size=1, protocol=protocol, shared_memory_limit=limit) as pool:
+        pool.register_tool(doubled)
+        pool.register_tool(parts)
+        for _ in range(5):
+            assert numpy.array_equal(pool.execute("ask", {"name": "doubled", "value": value}), value * 2)
+            assert pool.execute("ask_for_stream", {"name": "parts", "value": value}) == float(value.sum())
+
+
 def test_a_slice_keeps_its_memory_and_no_other() -> None:
     """Of 1,000 large results ten items are kept each, then every hundredth of those; none is overwritten, and the memory is used again."""
     kept = {}

@@ -17,6 +17,7 @@ from ..wire.attachments import Encoded
 from ..wire.codecs import Codec
 from ..wire.event_queue import EventQueue
 from ..wire.frames import Cancel, Chunks, Credit, Failure, Result, Setup, Window, WorkerEvent
+from ..wire.outbox import AGAIN
 from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 from .asks import Ask, Asks
@@ -110,15 +111,17 @@ class Link:
 
     def next_message(self) -> Optional[bytes]:
         """What to write next, or None."""
-        with self._lock:
-            while self._dropped:
-                ask = self._dropped.popleft()
-                self.asks.close(ask)
-                self._mux.asks.cancel(ask.call_id, "the tool dropped it")
-            message = self._mux.next_message()
-            if message is None:
-                self._told = False
-        return message
+        while True:
+            with self._lock:
+                while self._dropped:
+                    ask = self._dropped.popleft()
+                    self.asks.close(ask)
+                    self._mux.asks.cancel(ask.call_id, "the tool dropped it")
+                message = self._mux.next_message()
+                if message is None:
+                    self._told = False
+            if message != AGAIN:  # of what is copied meanwhile, a part at a time, nothing is to be written
+                return message
 
     # Threads that run tools ----------------------------------------------------------------------------------------------
 
