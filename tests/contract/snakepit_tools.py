@@ -95,9 +95,16 @@ class Adapter(BaseAdapter):
         yield StreamChunk({"last": 1}, is_final=True, metadata={"kind": "best"})
 
     @tool(supports_streaming=True)
-    def broken(self):
+    def broken(self, length: int = 0, char: str = ""):
         yield {"n": 0}
-        raise ValueError("in the middle")
+        raise ValueError("in the middle" + length * char)
+
+    @tool
+    def in_c(self):
+        """One call that comes back to Python after many seconds: until then no handler runs."""
+        import hashlib
+
+        return hashlib.pbkdf2_hmac("sha256", b"a", b"b", 100_000_000).hex()
 
     @tool(supports_streaming=True)
     def stuck(self):

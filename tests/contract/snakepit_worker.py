@@ -71,14 +71,23 @@ class Worker(grpc.GenericRpcHandler):
             return grpc.stream_stream_rpc_method_handler(self.telemetry, request_deserializer=same, response_serializer=same)
         answers = {
             "Ping": lambda request, _: message((1, "Pong from Python: " + text(request, 1))),
-            "InitializeSession": lambda _request, _: message((1, True)),
-            "CleanupSession": lambda _request, _: message((1, True)),
+            "InitializeSession": self.begin_session,
+            "CleanupSession": self.end_session,
             "Heartbeat": lambda request, _: self.ask("Heartbeat", request),
             "ExecuteTool": self.execute,
         }
         if method not in answers:
             return None
         return grpc.unary_unary_rpc_method_handler(answers[method], request_deserializer=same, response_serializer=same)
+
+    def begin_session(self, request: bytes, _context: Any) -> bytes:
+        refused = b"refused" in request  # by the session's metadata
+        return message((1, not refused), *([(2, "no room for it")] if refused else []))
+
+    def end_session(self, _request: bytes, context: Any) -> bytes:
+        if os.environ.get("WIRE_CLEANUP") == "none":
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "never heard of it")
+        return message((1, True))
 
     def introduce(self, session_id: str) -> None:
         with self._lock:

@@ -135,6 +135,60 @@ def test_sessions(pool: snakepit.Pool) -> None:
     assert pool.execute("where")["session"] not in names
 
 
+@pytest.mark.parametrize(
+    ("answer", "arrives"),
+    [
+        (message((1, True), (6, b"bytes alone")), b"bytes alone"),
+        (message((1, True), (2, message((1, "x.list"), (2, "[" * 100_000)))), "nested too deep"),
+        (message((1, True), (2, message((1, "x.list"), (2, "[" * 400 + "]" * 400)))), "cannot be carried"),
+        (message((1, True), (2, message((1, "x.string"), (2, '"\\ud800"')))), "cannot be carried"),
+        (message((1, True), (2, message((1, "x.map"), (2, b"\xff\xfe")))), "no JSON"),
+        (b"\xff\xff\xff", "the answer is no message"),
+        (message((1, False), (3, "[" * 100_000)), "[[[["),
+        (message((1, False), (3, '{"message": 5, "stacktrace": 7, "type": []}')), "5"),
+        (message((1, False), (3, '{"type": "E", "message": "\\ud800"}')), "?"),
+        (message((1, False)), ""),
+    ],
+    ids=[
+        "bytes alone",
+        "deep",
+        "deeper than a channel",
+        "half a pair",
+        "no text",
+        "no message",
+        "deep error",
+        "odd error",
+        "half error",
+        "none",
+    ],
+)
+def test_odd_answers_cost_one_call(pool: snakepit.Pool, answer: bytes, arrives: str | bytes) -> None:
+    """What cannot be carried, or makes no sense, is that call's error; the server and its other calls go on."""
+    pid = pool.workers()[0].pid
+    if isinstance(arrives, bytes):
+        assert pool.execute("answer", binary_parameters={"data": answer}) == arrives
+    else:
+        with pytest.raises(snakepit.ToolError) as caught:
+            pool.execute("answer", binary_parameters={"data": answer})
+        assert arrives in str(caught.value)
+    assert pool.execute("add", {"a": 1, "b": 2}) == 3
+    assert pool.workers()[0].pid == pid
+
+
+def test_sessions_that_the_server_refuses_cost_nobody_else() -> None:
+    """One that it does not open fails its own calls; one that it does not end is told in the log. Its worker lives on."""
+    with snakepit.Pool(protocol="bridge", command=FOREIGN, size=1, env={"WIRE_CLEANUP": "none"}) as pool:
+        pid = pool.workers()[0].pid
+        refused = pool.session("odd", metadata={"kind": "refused"})
+        with pytest.raises(snakepit.ToolError, match="no room for it"):
+            refused.execute("add", {"a": 1, "b": 2})
+        assert pool.execute("add", {"a": 1, "b": 2}, session_id="good") == 3
+        assert pool.end_session("good")
+        for _ in range(3):
+            assert pool.execute("add", {"a": 1, "b": 2}) == 3
+        assert pool.workers()[0].pid == pid
+
+
 def test_a_server_that_does_not_answer_is_replaced() -> None:
     """Heartbeats are its own answers, not its host's."""
     beats = {"interval": 0.1, "timeout": 0.3, "max_missed": 2}

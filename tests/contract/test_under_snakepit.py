@@ -136,6 +136,11 @@ def test_errors(worker: SnakepitHost) -> None:
         list(worker.stream("broken", {}))
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert json.loads(caught.value.details())["message"] == "in the middle"
+    for length, char in ((8000, "x"), (3000, "\u20ac"), (2000, "\n"), (10, "\ud800")):  # metadata of a status has a limit
+        with pytest.raises(grpc.RpcError) as caught:
+            list(worker.stream("broken", {"length": length, "char": char}))
+        assert caught.value.code() is grpc.StatusCode.INTERNAL
+        assert json.loads(caught.value.details())["type"] == "ValueError"
     for method in ("RegisterTools", "GetExposedElixirTools", "ExecuteElixirTool"):
         with pytest.raises(grpc.RpcError) as refused:
             worker.call(method, b"")
@@ -150,6 +155,8 @@ def test_parameters(worker: SnakepitHost) -> None:
         (message((2, b"[1]")), [1]),
         (message((1, "x/y.float"), (2, b'"Infinity"')), "Infinity"),
         (message((1, "x/y.integer"), (2, b"7")), 7.0),
+        (message((1, "x/y.StringValue"), (2, message((1, "7" * 49)))), int("7" * 49)),
+        (message((1, "x/y.StringValue"), (2, message((1, '"' + "a" * 43 + '"')))), "a" * 43),
         (any_of({"deep": [None, True, 1.5]}), {"deep": [None, True, 1.5]}),
     ):
         worker.call("ExecuteTool", message((1, "session_1_2"), (2, "remember"), (3, entry("value", item))))
@@ -300,6 +307,17 @@ def test_terminated_while_it_waits_for_a_host(tmp_path: pathlib.Path, script: pa
         process.terminate()
         assert process.wait(5) == 0
         assert time.monotonic() - began < 2.0
+
+
+def test_terminated_while_a_tool_is_in_c(worker: SnakepitHost) -> None:
+    """Where no handler of Python's runs: it leaves within the six seconds that its host waits."""
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        call = threads.submit(worker.execute, "in_c", {}, None, 60.0)
+        time.sleep(0.5)
+        code, seconds = worker.terminate()
+        assert (code, seconds < 6) == (0, True)
+        with pytest.raises(grpc.RpcError):
+            call.result()
 
 
 def test_health_checks(script: pathlib.Path, environment: dict[str, str]) -> None:

@@ -47,6 +47,10 @@ class GatewayTools(BaseAdapter):
         raise LookupError(text)
 
     @tool
+    def half(self):
+        raise ValueError("half a pair: \ud800")
+
+    @tool
     def repeat(self, size: int):
         return "x" * size
 

@@ -9,6 +9,7 @@ import time
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -159,6 +160,34 @@ async def test_what_outside_clients_may_not_is_told_with_the_reason() -> None:
         asked = request("blob", size=3)
         answer = await it.stub.ExecuteElixirTool(pb.ExecuteElixirToolRequest(tool_name="blob", parameters=asked.parameters))
         assert (len(answer.binary_result), answer.result.value) == (3, b"null")
+
+
+@pytest.mark.parametrize(
+    "text", ["\u20ac" * 5000, "\n" * 5000, "%" * 5000, "x" * 100_000, "half \ud800"], ids=["euro", "lines", "percent", "long", "half"]
+)
+async def test_errors_with_long_texts_reach_the_client(text: str) -> None:
+    """A status travels as metadata, of which a client takes 8 KiB as they are encoded: the text is cut by that, and the rest arrives."""
+    async with served(tracebacks=True) as it:
+        asked = request("echo") if "half" in text else request("fail", text=text)
+        if "half" in text:
+            asked.tool_name = "half"
+        told = await refusal(it.stub.ExecuteTool(asked))
+        assert (told.code, told.reason) == (grpc.StatusCode.UNKNOWN, "tool_error")
+        assert told.facts["type"] in {"ValueError", "LookupError", "KeyError", "RuntimeError"}
+        assert len(told.message) > 20
+
+
+async def test_parameters_that_no_channel_carries_are_the_clients_fault() -> None:
+    """Half a pair of surrogates, and more levels than decoders have room for: INVALID_ARGUMENT with the parameter's name."""
+    async with served() as it:
+        for value in (b'"\\ud800"', b'{"\\ud800": 1}', b"[" * 400 + b"]" * 400, b"[" * 100_000):
+            asked = request("echo")
+            asked.parameters["value"].value = value
+            told = await refusal(it.stub.ExecuteTool(asked))
+            assert (told.code, told.reason, told.facts["parameter"]) == (grpc.StatusCode.INVALID_ARGUMENT, "invalid_parameter", "value")
+        packed = request("echo")
+        packed.parameters["value"].Pack(StringValue(value="7" * 49))
+        assert json.loads((await it.stub.ExecuteTool(packed)).result.value) == int("7" * 49)
 
 
 async def test_reflection_lists_the_services_and_describes_them() -> None:

@@ -13,7 +13,7 @@ from snakepit._sessions.records import check_session_id
 from snakepit.errors import AccessDenied, InvalidParameter, LimitExceeded, WorkerTimeout
 from snakepit.remote import words
 from snakepit_bridge.bridge import values
-from snakepit_bridge.wire.codecs import Malformed
+from snakepit_bridge.wire.codecs import Malformed, Unserialisable
 
 from .clients import CURRENT, Client
 from .identity import prefix_of
@@ -144,11 +144,20 @@ def _opened(asked: Asked, session_id: str) -> SessionHandle:
     return session
 
 
+def _carried(name: str, value: Any) -> Any:
+    """What JSON holds, and no channel does: half a pair of surrogates, more levels than a decoder has room for."""
+    try:
+        words.CODEC.encode(value)
+    except Unserialisable as error:
+        raise InvalidParameter(f"parameter {name!r}{error.path} cannot be passed on: {error.reason}", parameter=name) from None
+    return value
+
+
 def _argument(name: str, item: Any) -> Any:
     try:
         if item.type_url == words.EXACT:
             return words.CODEC.decode(item.value)
-        return values.argument(name, item.type_url, item.value)
+        return _carried(name, values.argument(name, item.type_url, item.value))
     except values.BadParameter as error:
         hint = "each parameter is an Any whose value is JSON; bytes go into binary_parameters"
         raise InvalidParameter(str(error), hint=hint, parameter=name) from None

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from snakepit import errors
 from snakepit.errors import SnakepitError, ToolError
+from snakepit_bridge.bridge.failures import encoded_size, sound
 
 from .words import MOST_FACT, MOST_MESSAGE, as_text
 
@@ -88,7 +89,7 @@ def rich_status(error: SnakepitError, *, tracebacks: bool = False) -> tuple[grpc
         if error.chunk is not None:
             facts["chunk"] = str(error.chunk)
         if tracebacks and error.traceback:
-            facts["traceback"] = error.traceback[-_MOST_TRACEBACK:]
+            facts["traceback"] = sound(error.traceback[-_MOST_TRACEBACK:])
     status = status_pb2.Status(code=code.value[0], message=message)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata=facts))
     return code, message, status.SerializeToString()
@@ -134,4 +135,14 @@ def _told(value: Any) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 3] + "..."
+    """At most so many bytes as a status carries them: what is no printable ASCII takes three for each of its bytes."""
+    if len(text) <= most and text.isascii() and text.isprintable():
+        return text
+    text = sound(text[:most])
+    size, kept = 0, 0
+    for char in text:
+        size += encoded_size(char)
+        if size > most - 3:
+            break
+        kept += 1
+    return text if kept == len(text) and len(text) < most else text[:kept] + "..."

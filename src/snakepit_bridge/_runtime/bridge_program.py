@@ -27,6 +27,7 @@ READY_FILE = "SNAKEPIT_READY_FILE"
 KILL_AFTER = 2.0
 #: Told to leave, a worker that has not left by then is ended, well within the six seconds that its host waits.
 _LEAVE_SECONDS = 5.0
+_LEAVE_ON = (signal.SIGTERM, signal.SIGINT)
 #: The server opens the channel by itself before it is told to anybody: there is nobody to wait for.
 _NOBODY_TO_WAIT_FOR = threading.TIMEOUT_MAX
 
@@ -69,29 +70,33 @@ def main(argv: Optional[List[str]] = None) -> int:
     return 0
 
 
+def _nothing(*_: Any) -> None: ...
+
+
 class _Leaving:
     """What SIGTERM brings about, and the end of a host that holds our stdin: a thread waits for both, because a handler may do nothing."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
         self._stop: Any = None
-        signal.signal(signal.SIGTERM, self._told)
-        signal.signal(signal.SIGINT, self._told)
+        for number in _LEAVE_ON:
+            signal.signal(number, _nothing)
+        # Not the handlers, which wait for a tool to come back from C: this is written to at once.
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         threading.Thread(target=self._wait, name="snakepit-leaving", daemon=True).start()
 
     def then(self, stop: Any, executor: Executor) -> None:
         """What there is to stop; before, there is nothing, and the process just ends."""
         self._stop = stop
 
-    def _told(self, *_: Any) -> None:
-        os.write(self._write, b"x")
-
     def _wait(self) -> None:
         waits = select.poll()
         waits.register(self._read, select.POLLIN)
         if os.environ.get(READY_FILE) and _is_pipe(0):
             waits.register(0, 0)  # an end of file alone: whatever is sent there is for tools
-        waits.poll()
+        while not any(fd == 0 or set(os.read(self._read, 4096)).intersection(_LEAVE_ON) for fd, _ in waits.poll()):
+            pass  # another signal
         timer = threading.Timer(_LEAVE_SECONDS, os._exit, (0,))
         timer.daemon = True
         timer.start()

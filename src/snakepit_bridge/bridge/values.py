@@ -61,13 +61,13 @@ def argument(name: str, type_url: str, data: bytes) -> Any:
         BadParameter: it is no JSON, or not what its type says.
     """
     kind = type_url.rpartition("/")[2].rpartition(".")[2].lower()
+    text = _packed_text(data) if kind == "stringvalue" else None
+    if text is not None:  # first: what is packed begins with a line break, and its length may be a digit
+        return _json_or_text(name, text)
     try:
         value = json.loads(data)
     except ValueError as error:
-        text = _packed_text(data) if kind == "stringvalue" else None
-        if text is None:
-            raise BadParameter(name, "is no JSON: %s" % _reason(error)) from None
-        return _json_or_text(name, text)
+        raise BadParameter(name, "is no JSON: %s" % _reason(error)) from None
     except RecursionError:
         raise BadParameter(name, _TOO_DEEP) from None
     return _as_kind(name, kind, value)

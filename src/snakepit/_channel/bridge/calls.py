@@ -21,7 +21,7 @@ from .frames import ForeignMultiplexer
 
 _CORRELATION_HEADER = "x-snakepit-correlation-id"
 #: Status codes of a server that is not there any more; what it ran is told by its end.
-_GONE = (grpc.StatusCode.UNAVAILABLE,)
+GONE = (grpc.StatusCode.UNAVAILABLE,)
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -93,22 +93,30 @@ class BridgeCalls:
         except asyncio.CancelledError:
             if not run.cancelled:
                 raise
-        except values.BadParameter as error:
-            self._mux.error(call.call_id, _failure("protocol_error", "", f"the server's answer makes no sense: {error}"))
-            told = True
+        except Exception as error:  # values that nothing carries, and nonsense: this call's, and no other's
+            if run.rpc is not None:
+                run.rpc.cancel()
+            told = not run.cancelled
+            if told:
+                reason = f"what goes to the server, or comes from it, cannot be carried: {type(error).__name__}: {error}"
+                self._mux.error(call.call_id, _failure("protocol_error", "", failures.sound(reason)))
         finally:
             if told or not run.cancelled:
                 self._running.pop(call.call_id, None)
             self._wake()
 
     def _answer(self, call_id: int, answer: Any) -> None:
-        if answer.success:
-            value = (
-                values.value_of(answer.result.type_url, answer.result.value, answer.binary_result) if answer.HasField("result") else None
-            )
+        if _read(answer).success:
+            said = answer.HasField("result") or answer.binary_result
+            value = values.value_of(answer.result.type_url, answer.result.value, answer.binary_result) if said else None
             self._mux.result(call_id, value, {"execution_time_ms": float(answer.execution_time_ms)})
         else:
             self._mux.error(call_id, _told_failure(answer.error_message))
+
+    def refused(self, call_id: int, error: grpc.aio.AioRpcError) -> None:
+        """A call's session was not opened: that is its end."""
+        self._mux.error(call_id, _failure("tool_error", f"grpc.{error.code().name}", failures.sound(f"no session: {error.details()}")))
+        self._wake()
 
     async def _stream(self, call: frames.Call, run: _Running) -> None:
         began, final = time.perf_counter(), False
@@ -131,13 +139,13 @@ class BridgeCalls:
         """The RPC ended with an error: is that the call's end?"""
         if run.cancelled:
             return False
-        if error.code() in _GONE:
+        if error.code() in GONE:
             self._broken(error)
             return False
         if error.code() is grpc.StatusCode.INTERNAL:
             failure = _told_failure(error.details() or "")
         else:
-            failure = _failure("tool_error", f"grpc.{error.code().name}", error.details() or "")
+            failure = _failure("tool_error", f"grpc.{error.code().name}", failures.sound(error.details() or ""))
         self._mux.error(call_id, failure)
         return True
 
@@ -145,7 +153,7 @@ class BridgeCalls:
 async def _chunks(rpc: Any) -> AsyncIterator[tuple[Any, dict[str, Any] | None]]:
     """What a stream gives: (payload, what goes beside it). An empty final chunk is the end and nothing else."""
     async for chunk in rpc:
-        if chunk.is_final and not chunk.data:
+        if _read(chunk).is_final and not chunk.data:
             return
         extra: dict[str, Any] = {}
         if chunk.metadata:
@@ -156,6 +164,17 @@ async def _chunks(rpc: Any) -> AsyncIterator[tuple[Any, dict[str, Any] | None]]:
         yield payload, extra or None
         if chunk.is_final:
             return
+
+
+def _read(message: Any) -> Any:
+    """gRPC gives None where it could not read one.
+
+    Raises:
+        ValueError: it could not.
+    """
+    if message is None:
+        raise ValueError("the answer is no message of BridgeService")
+    return message
 
 
 def _payload(data: bytes) -> Any:

@@ -23,7 +23,7 @@ from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.codecs import codec_named
 from snakepit_bridge.wire.event_filter import EventFilter
 
-from .calls import BridgeCalls
+from .calls import GONE, BridgeCalls
 from .events import BridgeEvents
 from .frames import ForeignMultiplexer
 from .service import HostHalf
@@ -216,13 +216,25 @@ class BridgeCarrier:
         session = call.options.get("session") or {}
         session_id = self._session_id(session.get("id", ""))
         if session_id not in self._opened:
-            await self._open(session_id, session.get("metadata") or {})
+            try:
+                await self._open(session_id, session.get("metadata") or {})
+            except grpc.aio.AioRpcError as error:
+                self._opened.discard(session_id)
+                if error.code() in GONE:
+                    raise
+                self._calls.refused(call.call_id, error)
+                return
         await self._calls.run(call, session_id)
         self.wake()
 
     async def _clean_up(self, session_id: str) -> None:
         self._opened.discard(session_id)
-        await self._stub.CleanupSession(pb.CleanupSessionRequest(session_id=session_id, force=True), timeout=_ASK_SECONDS)
+        try:
+            await self._stub.CleanupSession(pb.CleanupSessionRequest(session_id=session_id, force=True), timeout=_ASK_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in GONE:
+                raise
+            _log.warning("%s does not end a session: %s: %s", self._worker_id, error.code().name, error.details())
 
     async def _beat(self, token: int) -> None:
         await self._stub.Heartbeat(pb.HeartbeatRequest(session_id=self._session_id("")), timeout=_BEAT_SECONDS)

@@ -107,7 +107,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
         try:
             call = await self._begin(request, context, stream=True)
         except (values.BadParameter, Unserialisable) as error:
-            await _abort(context, grpc.StatusCode.INTERNAL, failures.error_text("ValueError", str(error), "", _where(request)))
+            await _abort(context, grpc.StatusCode.INTERNAL, failures.status_text("ValueError", str(error), "", _where(request)))
         began, number, tool = time.perf_counter(), 0, request.tool_name
         try:
             while True:
@@ -124,7 +124,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
                 if isinstance(event, Failure):
                     info = event.info
                     text = str(info.get("message", "")), str(info.get("traceback") or "")
-                    await _abort(context, grpc.StatusCode.INTERNAL, failures.error_text(_kind(info), *text, _where(request)))
+                    await _abort(context, grpc.StatusCode.INTERNAL, failures.status_text(_kind(info), *text, _where(request)))
                 if not event.metadata.get("final_sent"):
                     yield _final(tool, number + 1, event)
                 return
