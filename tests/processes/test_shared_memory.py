@@ -178,6 +178,19 @@ def test_crashes_leave_nothing() -> None:
     assert not memory_files()
 
 
+def test_shared_memory_is_not_the_workers_own() -> None:
+    """Its bound is another: a worker that has seen large arguments is not replaced for its `max_memory`."""
+    value = numpy.ones(16 * MEBI)  # 128 MiB
+    with snakepit.Pool(ArrayTools, size=1, max_memory=160 * MEBI) as pool:
+        agreed(pool)
+        pid = pool.workers()[0].pid
+        for _ in range(4):
+            pool.execute("total", {"value": value})
+            time.sleep(0.3)  # the gauge looks so often
+        assert pool.execute("rss") > 160 * MEBI
+        assert (pool.workers()[0].pid, pool.stats().recycled) == (pid, 0)
+
+
 def test_a_large_argument_holds_nobody_up() -> None:
     """While 512 MiB are copied for one worker, small calls of another are answered between."""
     value = numpy.ones(64 * MEBI)

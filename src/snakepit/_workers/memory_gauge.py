@@ -21,22 +21,28 @@ class MemoryGauge:
         self._looked = float("-inf")
         self._held = 0
 
-    def read(self, pid: int | None, now: float) -> int:
+    def read(self, pid: int | None, now: float, shared: int = 0) -> int:
         """Bytes, a quarter of a second old at most; 0 where it is not told (elsewhere than on Linux).
 
         Args:
             now: seconds on any steady clock.
+            shared: so much of it (bytes) may be memory that it shares with the host, which has a bound of its own and is not counted.
         """
         if now - self._looked >= _SECONDS and pid is not None:
             self._looked = now
             with contextlib.suppress(OSError, ValueError, IndexError):
-                self._held = _own(pid) if self._own else _resident(pid)
+                self._held = _own(pid) if self._own else _resident(pid) - min(shared, _in_shared_memory(pid) if shared else 0)
         return self._held
 
 
 def _resident(pid: int) -> int:
     with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - often
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _in_shared_memory(pid: int) -> int:
+    with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - often
+        return next((int(line.split()[1]) * 1024 for line in file if line.startswith(b"RssShmem:")), 0)
 
 
 _OWN = (b"Private_Clean:", b"Private_Dirty:", b"Private_Hugetlb:")

@@ -255,7 +255,8 @@ class Worker:
 
     def memory(self, now: float) -> int:
         """The resident memory of its process (bytes), looked up now and then; 0: not known."""
-        return self._gauge.read(self._process.pid if self._process is not None else None, now)
+        shared = self.shared.in_sight if self.shared is not None else 0
+        return self._gauge.read(self._process.pid if self._process is not None else None, now, shared)
 
     async def stacks(self) -> str:
         """Where its threads are, by a signal: for one that is about to be ended. Empty if it does not tell."""

@@ -103,6 +103,11 @@ class Store:
         return self._arena.size
 
     @property
+    def in_sight(self) -> int:
+        """Of the segments of both ends, as far as they are known here (bytes)."""
+        return self._arena.size + self._views.mapped
+
+    @property
     def alive(self) -> int:
         """How many views are looked at here."""
         return self._views.alive

@@ -33,6 +33,11 @@ class Views:
         self._dead: Deque[int] = collections.deque()
 
     @property
+    def mapped(self) -> int:
+        """Of all segments that were looked into (bytes)."""
+        return sum(map(len, self._mapped.values()))
+
+    @property
     def alive(self) -> int:
         """How many are looked at."""
         return len(self._alive)
