@@ -132,8 +132,8 @@ class Killer:
         self.victim = 0
 
     def saw(self, pid: int) -> None:
-        """A frame of a worker's."""
-        if pid == self.victim:
+        """A frame of a worker's; 0: one that has not said yet which it is (a signal to 0 is for this very process)."""
+        if pid and pid == self.victim:
             self.seen += 1
             if self.seen > self.at:
                 self.victim, self.killed = 0, True
