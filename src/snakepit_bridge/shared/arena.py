@@ -5,6 +5,7 @@ unsent gives its room back when it is destroyed, which may be in the middle of a
 """
 
 import collections
+import contextlib
 import mmap
 import os
 import threading
@@ -18,6 +19,8 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 _UNIT = 2 * 1024 * 1024
 #: A segment that nobody has used for so long gives its memory back (seconds).
 _IDLE_SECONDS = 30.0
+#: So much of it at a time (bytes): it takes some milliseconds, for which nothing else is done.
+_REST_BYTES = 16 * 1024 * 1024
 #: Copied with the interpreter to itself (bytes): other threads wait no longer than for this.
 _STEP = 8 * 1024 * 1024
 
@@ -55,11 +58,20 @@ class _Segment:
         return True
 
     def rest(self, now: float) -> None:
-        """Give the memory back, if it has long been free."""
+        """Give some of the memory back, if it has long been free."""
         if self._there and self.space.is_empty and now - self.used > _IDLE_SECONDS:
-            os.ftruncate(self.fd, 0)
-            os.ftruncate(self.fd, self.space.size)
-            self._there = 0
+            self.give_back(_REST_BYTES)
+
+    def give_back(self, most: int) -> None:
+        """Give so much memory back, from the end on, also of what the receiver has mapped.
+
+        It becomes a hole: in a shorter file, a child that the receiver has forked would die of its look at what was there.
+        """
+        end = self._there
+        self._there = max(0, end - most) // _UNIT * _UNIT
+        with contextlib.suppress(OSError):
+            for start in range(self._there, end, _STEP):
+                self.memory.madvise(mmap.MADV_REMOVE, start, min(_STEP, end - start))
 
     def close(self) -> None:
         self.view.release()
@@ -116,6 +128,7 @@ class Arena:
         self._out: Dict[int, tuple[_Segment, int]] = {}
         self._lock = threading.Lock()
         self._count = self._made = 0
+        self._looked = 0.0
         self.dropped: Deque[int] = collections.deque()
 
     @property
@@ -141,6 +154,16 @@ class Arena:
             self._collect()
             return all(type(number) is int and self._free(number) for number in numbers)
 
+    def rest(self) -> None:
+        """Give memory back that has long been free, part by part: for whoever comes by now and then."""
+        now = time.monotonic()
+        if self._segments and now - self._looked > _IDLE_SECONDS / 30:
+            self._looked = now
+            with self._lock:
+                self._collect()
+                for segment in self._segments:
+                    segment.rest(now)
+
     def close(self) -> None:
         """Give all memory back; what the receiver has mapped stays there as long as it looks at it."""
         with self._lock:
@@ -150,17 +173,14 @@ class Arena:
             segment.close()
 
     def _place(self, nbytes: int) -> "Optional[tuple[_Segment, int]]":
-        now = time.monotonic()
         for segment in self._segments:
             place = segment.space.take(nbytes)
             if place is not None:
                 return segment, place
-            segment.rest(now)
-        size = max(SEGMENT_BYTES, rounded(nbytes, _UNIT))
-        if self.size + size > self._limit:
-            size = rounded(nbytes, _UNIT)
-            if self.size + size > self._limit:
-                return None
+        room, need = self._limit - self.size, rounded(nbytes, _UNIT)
+        if need > room and not self._make_room(need - room):
+            return None
+        size = max(need, min(SEGMENT_BYTES, room))
         try:
             made = _Segment(self._made, self._name, size)
         except (OSError, ValueError, OverflowError):  # no memory, no descriptors
@@ -170,6 +190,19 @@ class Arena:
         place = made.space.take(nbytes)
         assert place is not None, "it was made for that"
         return made, place
+
+    def _make_room(self, nbytes: int) -> bool:
+        """Close segments of which nothing is taken, largest first: many small ones must not be in a large one's way for ever."""
+        empty = sorted((segment for segment in self._segments if segment.space.is_empty), key=lambda item: item.space.size)
+        if sum(segment.space.size for segment in empty) < nbytes:
+            return False
+        while nbytes > 0:
+            segment = empty.pop()
+            self._segments.remove(segment)
+            nbytes -= segment.space.size
+            segment.give_back(segment.space.size)  # the receiver may have it mapped still
+            segment.close()
+        return True
 
     def _free(self, number: int) -> bool:
         segment, place = self._out.pop(number, (None, 0))

@@ -90,7 +90,8 @@ class Store:
         self.fallbacks += nbytes >= LEAST_BYTES
 
     def returned(self) -> List[int]:
-        """See `Views.returned`."""
+        """See `Views.returned`. Asked for whenever something may leave, if only a sign of life: what has long been free rests by it."""
+        self._arena.rest()
         return self._views.returned()
 
     def take_back(self, numbers: List[Any]) -> bool:

@@ -5,6 +5,7 @@ thread and garbage collection ends it, its number is put down, without a lock. T
 """
 
 import collections
+import contextlib
 import ctypes
 import functools
 import mmap
@@ -55,6 +56,7 @@ class Views:
             raise Malformed("an attachment is said to lie where nothing is")
         memory = self._mapped.get(segment)
         if memory is None:
+            self._unmap()
             memory = self._mapped[segment] = _mapped(pid, fd, size)
         if len(memory) != size:
             raise Malformed("a segment has changed its size")
@@ -73,6 +75,13 @@ class Views:
         """Nothing more will come. What is still looked at stays as it is."""
         self._wake = _nothing
         self._mapped.clear()
+
+    def _unmap(self) -> None:
+        """Let go of mappings that nobody looks into: segments may have been closed. Others are mapped again when they are needed."""
+        for segment, memory in list(self._mapped.items()):
+            with contextlib.suppress(BufferError):  # somebody does
+                memory.close()
+                del self._mapped[segment]
 
     def _died(self, number: int, _gone: object) -> None:
         self._alive.pop(number, None)
