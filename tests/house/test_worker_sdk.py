@@ -13,6 +13,8 @@ import pytest
 _SDK = Path(__file__).resolve().parents[2] / "src" / "snakepit_bridge"
 #: These are the gRPC protocol itself, and import grpc.
 _NEED_GRPC = ("grpc/", "_runtime/grpc_server.py", "_runtime/bridge/")
+#: These are imported when a value of a library is there, and import that library.
+_NEED_LIBRARIES = tuple("wire/typed/" + name for name in ("arrow.py", "numpy_", "pandas_", "polars_", "torch_"))
 _FILES = sorted(str(path.relative_to(_SDK)) for path in _SDK.rglob("*.py"))
 
 # -S keeps site-packages out, so nothing but the standard library is there.
@@ -27,7 +29,7 @@ assert not foreign, foreign
 
 
 def _import_all(python: str) -> None:
-    names = [_module(name) for name in _FILES if not name.startswith(_NEED_GRPC)]
+    names = [_module(name) for name in _FILES if not name.startswith((*_NEED_GRPC, *_NEED_LIBRARIES))]
     command = [python, "-I", "-S", "-B", "-W", "error", "-c", _IMPORT, str(_SDK.parent), *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -44,12 +46,12 @@ def test_file_has_the_syntax_of_python_3_8(name: str) -> None:
 
 
 def test_sdk_imports_with_the_standard_library_alone() -> None:
-    """Every module but the gRPC protocol imports on this Python with nothing installed."""
+    """Every module but the gRPC protocol and those of one library imports on this Python with nothing installed."""
     _import_all(sys.executable)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13", "3.14"])
 def test_sdk_imports_on_other_pythons(version: str, interpreter: Callable[[str], str]) -> None:
-    """Every module but the gRPC protocol imports on other Pythons with nothing installed."""
+    """Every module but the gRPC protocol and those of one library imports on other Pythons with nothing installed."""
     _import_all(interpreter(version))

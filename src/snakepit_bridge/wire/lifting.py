@@ -67,9 +67,9 @@ class Lift:
 
     def _placed(self, packed: Packed) -> Typed:
         if self._threshold is None or packed.nbytes < self._threshold:
-            return Typed(packed.kind, packed.meta, list(packed.buffers))
+            return Typed(packed.kind, packed.meta, list(packed.pieces))
         first = len(self.buffers)
-        self.buffers += packed.buffers
+        self.buffers += packed.pieces
         return Typed(packed.kind, packed.meta, list(range(first, len(self.buffers))))
 
 
