@@ -42,6 +42,7 @@ class SnakepitHost(grpc.GenericRpcHandler):
         told: (method, request) of all that the worker has asked, in order.
         host_tools: what it offers, by name: functions of keyword arguments.
         raw_result: in the place of their results, if it is not empty. introduction_takes: how long it takes to learn of tools (seconds).
+        known_after: how much had been told when it knew the tools.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -51,6 +52,7 @@ class SnakepitHost(grpc.GenericRpcHandler):
         self.session_valid = True
         self.raw_result = b""
         self.introduction_takes = 0.0
+        self.known_after = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._answers = {
             "Ping": self._pong,
@@ -88,7 +90,7 @@ class SnakepitHost(grpc.GenericRpcHandler):
 
     def _tools_registered(self, request: bytes) -> bytes:
         time.sleep(self.introduction_takes)
-        self.told.append(("tools are known", b""))
+        self.known_after = len(self.told)
         return message((1, True), *((2, entry(text(tool, 1), "id")) for tool in fields(request)[2]))
 
     def _beaten(self, request: bytes) -> bytes:

@@ -208,7 +208,7 @@ def test_all_first_calls_of_a_session_wait_for_its_introduction(worker: Snakepit
         assert [value_of(item.result())[0] for item in rest] == ["list", "list"]
     said = [method for method, _ in worker.told]
     assert said.count("RegisterTools") == 1
-    assert said.index("tools are known") < said.index("GetExposedElixirTools")
+    assert 0 < worker.known_after <= said.index("GetExposedElixirTools")
 
 
 def test_an_adapter_that_runs_all_by_one_method(host: SnakepitHost, script: pathlib.Path, environment: dict[str, str]) -> None:

@@ -94,6 +94,8 @@ async def test_json_that_takes_long_to_decode_is_refused() -> None:
         told = await it.stub.ExecuteTool(request("size_of", binary={"data": b"x" * 20_000}))
         assert told.result.value == b"20000"
         assert await pool.execute("size_of", {"data": b"x" * 20_000}) == 20_000  # MessagePack
+        with pytest.raises(errors.LimitExceeded, match="json_bytes"):
+            await pool.execute("echo", {"value": [[]] * 20_000})
 
 
 async def test_all_calls_are_limited_together() -> None:

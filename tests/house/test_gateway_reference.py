@@ -102,7 +102,8 @@ def test_public_names_stand_there() -> None:
         for cell in (row["sync"], row["with `await`"]):
             kind = getattr(snakepit.remote, reference._code(cell))
             renamed = {"aclose": "close"}
-            assert {renamed.get(name, name) for name in dir(kind) if not name.startswith("_")} - {"as_values", "id", "affinity"} == listed
+            expected = listed - ({"to_arrow"} if kind.__name__.startswith("Async") else set())  # it is read by what does not await
+            assert {renamed.get(name, name) for name in dir(kind) if not name.startswith("_")} - {"as_values", "id", "affinity"} == expected
 
 
 def test_a_name_that_is_not_there() -> None:

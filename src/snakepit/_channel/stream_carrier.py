@@ -172,7 +172,8 @@ class StreamCarrier(asyncio.BufferedProtocol):
     def _not_the_protocol(self, fault: object) -> str:
         if self._ends is None:
             self.noise = True
-            return f"what came first is not a worker's report: {self._head!r}"
+            bridge = " (a server of Snakepit's own service? that wants protocol='bridge')" if self._head.startswith(b"ready 127") else ""
+            return f"what came first is not a worker's report: {self._head!r}{bridge}"
         return f"the worker sent something that is not the protocol: {getattr(fault, 'reason', fault)}"
 
     def break_off(self, reason: str) -> None:

@@ -9,6 +9,7 @@ Snakepit brings a `snakepit_bridge` of its own and puts it on PYTHONPATH: the sc
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import snakepit_bridge
@@ -52,7 +53,7 @@ def install(directory: Path, *, force: bool = False) -> list[Path]:
     """
     sdk, package = directory / SDK, Path(snakepit_bridge.__file__).resolve().parent
     paths = [directory / name for name in NAMES]
-    taken = [path for path in paths if path.exists() and not _is_ours(path)]
+    taken = [path for path in paths if os.path.lexists(path) and not _is_ours(path)]
     if taken and not force:
         hint = "give another directory, or --force to replace what is there"
         raise ConfigurationError(f"{taken[0]} is there already, and is another program", hint=hint, field="DIR")

@@ -28,7 +28,7 @@ def result(value: Any, metadata: dict[str, Any], *, exact: bool) -> Any:
     spent = int(metadata.get("execution_time_ms", 0))
     if exact:
         packed = AnyMessage(type_url=words.EXACT, value=words.CODEC.encode(value))
-        return pb.ExecuteToolResponse(success=True, result=packed, metadata={words.EXTRA: words.as_text(metadata)}, execution_time_ms=spent)
+        return pb.ExecuteToolResponse(success=True, result=packed, metadata={words.EXTRA: words.whole(metadata)}, execution_time_ms=spent)
     answer = pb.ExecuteToolResponse(success=True, metadata=values.texts(_facts(metadata)), execution_time_ms=spent)
     if isinstance(value, _BYTES):
         answer.binary_result = bytes(value)
@@ -62,7 +62,7 @@ class ChunkWriter:
         """The message with which a stream ends; None if its tool has marked a last chunk, and the client needs no more."""
         final = not ended.metadata.get("final_sent")
         if self._exact:
-            told = {words.ENDED: words.as_text(ended.metadata)}
+            told = {words.ENDED: words.whole(ended.metadata)}
             return pb.ToolChunk(chunk_id=self._next_id(), data=words.CODEC.encode(ended.value), is_final=final, metadata=told)
         if not final:
             return None
@@ -88,7 +88,7 @@ class ChunkWriter:
     def _exact_chunk(self, payload: Any, extra: dict[str, Any] | None) -> Any:
         chunk = pb.ToolChunk(chunk_id=self._next_id(), data=words.CODEC.encode(payload))
         if extra:
-            chunk.metadata[words.EXTRA] = words.as_text(extra)
+            chunk.metadata[words.EXTRA] = words.whole(extra)
             chunk.is_final = bool(extra.get("final"))
         return chunk
 

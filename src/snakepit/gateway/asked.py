@@ -17,6 +17,7 @@ from snakepit_bridge.wire.codecs import Malformed, Unserialisable
 
 from .clients import CURRENT, Client
 from .identity import prefix_of
+from .weighing import is_heavier
 
 #: With the client's name before it, a session's id must still be one.
 _LONGEST_ID = 256
@@ -89,9 +90,11 @@ def arguments(request: Any, most: int) -> dict[str, Any]:
         InvalidParameter: one is no JSON, or not what its type says. LimitExceeded: it is too much JSON.
     """
     size = sum(len(item.value) for item in request.parameters.values() if item.type_url != words.EXACT)
-    if size > most:
-        message = f"the parameters are {size} bytes of JSON, and limits.json_bytes of the gateway is {most}"
-        hint = "send what is large in binary_parameters, or have the limit raised"
+    heavy = next((name for name, item in request.parameters.items() if item.type_url == words.EXACT and is_heavier(item.value, most)), None)
+    if size > most or heavy is not None:
+        what = f"the parameters are {size} bytes of JSON" if heavy is None else f"parameter {heavy!r} holds too many items"
+        message = f"{what}, and limits.json_bytes of the gateway is {most}"
+        hint = "send what is large in binary_parameters, or as an array, or have the limit raised"
         raise LimitExceeded(message, hint=hint, limit="json_bytes", allowed=most)
     for name, text in request.metadata.items():
         if name.startswith("binary_format:") and text == "pickle":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -25,6 +26,10 @@ from .asked import Asked, arguments, asked_by, options, seconds_left
 from .clients import Clients
 from .session_counts import SessionCounts
 from .settings import Limits
+from .weighing import has_many_items
+
+#: A batch of chunks of this size takes long to write (bytes).
+_LONG_BYTES = 1024 * 1024
 
 
 class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[misc,unused-ignore]
@@ -66,7 +71,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
         metadata = values.texts(found.metadata)
         if asked.exact:
             facts = {name: getattr(found, name) for name in found.__dataclass_fields__}
-            metadata[words.WHOLE] = words.as_text({**facts, "id": request.session_id})
+            metadata[words.WHOLE] = words.whole({**facts, "id": request.session_id})
         tools = len(self._specs(asked))
         created = _stamp(found.created)
         return pb.GetSessionResponse(session_id=request.session_id, metadata=metadata, created_at=created, tool_count=tools)
@@ -88,6 +93,8 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
     async def ExecuteTool(self, request: Any, context: Any) -> Any:
         asked = self._asked(context)
         value, facts = await self._execute(asked, request, context)
+        if has_many_items(value):  # to write it takes long, and others are served meanwhile
+            return await asyncio.to_thread(answers.result, value, facts, exact=asked.exact)
         return answers.result(value, facts, exact=asked.exact)
 
     async def ExecuteStreamingTool(self, request: Any, context: Any) -> None:
@@ -101,7 +108,8 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
                     item = await stream._next_item()  # grants what has been written before: the slowest reader sets the pace
                     if isinstance(item, Chunks):
                         cursor.book(item)
-                        for chunk in writer.chunks(item):
+                        chunks = writer.chunks(item) if item.nbytes < _LONG_BYTES else await asyncio.to_thread(writer.chunks, item)
+                        for chunk in chunks:
                             await context.write(chunk)
                         continue
                     cursor.open(item)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import Awaitable, Mapping
 from types import TracebackType
@@ -147,7 +146,7 @@ class AsyncRemoteSession(SessionHandle):
 async def info_in(asked: Awaitable[Any]) -> SessionInfo | None:
     """A session's picture from the gateway's answer; None if there is none."""
     try:
-        facts = json.loads((await asked).metadata[words.WHOLE])
+        facts = words.read_whole((await asked).metadata[words.WHOLE])
     except SessionEnded:
         return None
     return SessionInfo(**{**facts, "metadata": freeze(facts["metadata"])})

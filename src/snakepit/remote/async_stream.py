@@ -31,11 +31,6 @@ class AsyncRemoteStream:
         self._cursor = Cursor(call)  # type: ignore[arg-type]
 
     @property
-    def tool(self) -> str:
-        """The tool's name."""
-        return str(self._call.tool)
-
-    @property
     def result(self) -> Any:
         """The tool's return value; None before the end, and for tools that return nothing."""
         return self._cursor.result

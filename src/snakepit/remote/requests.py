@@ -99,7 +99,8 @@ def answer(response: Any) -> tuple[Any, dict[str, Any]]:
     """
     if response.result.type_url != words.EXACT:
         raise _not_ours("an answer")
-    return words.CODEC.decode(response.result.value), json.loads(response.metadata.get(words.EXTRA, "{}"))
+    facts = words.read_whole(response.metadata[words.EXTRA]) if words.EXTRA in response.metadata else {}
+    return words.CODEC.decode(response.result.value), facts
 
 
 def item(message: Any) -> Chunks | Ended:
@@ -111,8 +112,8 @@ def item(message: Any) -> Chunks | Ended:
     try:
         payload = words.CODEC.decode(message.data)
         if words.ENDED in message.metadata:
-            return Ended(payload, json.loads(message.metadata[words.ENDED]))
-        extra = json.loads(message.metadata[words.EXTRA]) if words.EXTRA in message.metadata else None
+            return Ended(payload, words.read_whole(message.metadata[words.ENDED]))
+        extra = words.read_whole(message.metadata[words.EXTRA]) if words.EXTRA in message.metadata else None
     except Exception as error:
         raise _not_ours("a chunk") from error
     return Chunks(0, 0, [payload], len(message.data), extra)

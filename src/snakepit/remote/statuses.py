@@ -68,6 +68,13 @@ _FOREIGN: dict[grpc.StatusCode, type[SnakepitError]] = {
 }
 
 
+#: What gRPC calls a header is an argument here, and an option of the command.
+_OUR_WORDS = {
+    "give it in the header 'authorization', after the word Bearer": "give token=... (`snakepit call` takes SNAKEPIT_GATEWAY_TOKEN)",
+    "name one in the header x-snakepit-pool": "name one by pool=... (`snakepit call`: --pool)",
+}
+
+
 def status_code(error: SnakepitError) -> grpc.StatusCode:
     """The code of the status that tells of an error."""
     return _BY_CODE.get(error.code) or next(code for kind, code in _STATUSES if isinstance(error, kind))
@@ -107,10 +114,12 @@ def error_from(code: grpc.StatusCode, message: str, details: bytes | None) -> Sn
             hint = "limits.message_bytes of the gateway bounds requests too: send it in parts, or have the limit raised"
             return kind(_cut(message, MOST_MESSAGE), hint=hint, limit="message_bytes")
         own = {"rung": "pending"} if kind is errors.WorkerTimeout else {}
+        if code is _Code.DEADLINE_EXCEEDED:
+            message = f"the call did not end in time: {message}"
         return kind(message or f"the gateway answered {code.name}", **own)
     facts: dict[str, Any] = dict(info.metadata)
     kind = _CLASSES.get(facts.pop("class", ""), SnakepitError)
-    hint = facts.pop("hint", "")
+    hint = _in_python(facts.pop("hint", ""))
     for name in _NUMBERS:
         if name in facts:
             with contextlib.suppress(ValueError):
@@ -128,6 +137,13 @@ def _info_in(details: bytes) -> error_details_pb2.ErrorInfo | None:
             if item.Unpack(info) and info.domain == DOMAIN:
                 return info
     return None
+
+
+def _in_python(hint: str) -> str:
+    """A hint in the words of whoever reads it here: it was written for clients in any language."""
+    for theirs, ours in _OUR_WORDS.items():
+        hint = hint.replace(theirs, ours)
+    return hint
 
 
 def _told(value: Any) -> str:

@@ -57,7 +57,7 @@ class RemoteStream:
             ConfigurationError: pyarrow is not installed.
             SerializationError: a chunk is no table, or has other columns than those before; also while the reader is read.
         """
-        return arrow_reader(self.values(), self._core.tool, schema)
+        return arrow_reader(self.values(), self._core._call.tool, schema)
 
     def __next__(self) -> Chunk:
         while True:

@@ -27,7 +27,7 @@ SESSION_OPEN = "x-snakepit-session-open"
 #: In an answer: the session is a new one.
 SESSION_CREATED = "x-snakepit-session-created"
 
-#: The key under which a map of texts holds the whole, as JSON, for clients that read `exact`.
+#: The key under which a map of texts holds the whole, as `whole` writes it, for clients that read `exact`.
 WHOLE = "snakepit.whole"
 #: The keys of a chunk's metadata for them: what came beside the payload; and that the call has ended with this value.
 EXTRA, ENDED = "extra", "ended"
@@ -44,6 +44,20 @@ CODEC = MsgpackCodec()
 def as_text(value: Any) -> str:
     """JSON of plain values, as headers and maps of texts have it."""
     return json.dumps(value, separators=(",", ":"), default=_plainer)
+
+
+def whole(value: Any) -> str:
+    """Any value as text, for clients of ours: what JSON does not tell apart stays apart."""
+    return CODEC.encode(value).hex()
+
+
+def read_whole(text: str) -> Any:
+    """The value of `whole`.
+
+    Raises:
+        ValueError, Malformed: the text is none.
+    """
+    return CODEC.decode(bytes.fromhex(text))
 
 
 def header(headers: Iterable[tuple[str, Any]], name: str) -> str:

@@ -22,6 +22,8 @@ from . import detail
 MARKER = "__ffi_unserializable__"
 #: Deeper than this nothing is looked at: it may contain itself.
 _DEEPEST = 200
+#: Some 4,300 decimal digits.
+_MOST_BITS = 14_000
 
 _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID, pathlib.PurePath)
 
@@ -40,8 +42,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return str(value) if isinstance(value, str) else value
     if isinstance(value, enum.Enum):
         return plain(value.value, depth + 1)
-    if isinstance(value, int):
-        return int(value)
+    if isinstance(value, int):  # interpreters refuse to write more digits than this
+        return int(value) if value.bit_length() <= _MOST_BITS else hex(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else _NO_NUMBERS[str(float(value))]
     if depth > _DEEPEST:

@@ -19,6 +19,7 @@ from snakepit_bridge.wire import frames
 
 from .frames import ForeignMultiplexer
 
+_OUR_CODES = ("unknown_tool", "tool_streams")
 _CORRELATION_HEADER = "x-snakepit-correlation-id"
 #: Status codes of a server that is not there any more; what it ran is told by its end.
 GONE = (grpc.StatusCode.UNAVAILABLE,)
@@ -202,6 +203,8 @@ def _request(call: frames.Call, session_id: str) -> tuple[Any, dict[str, Any]]:
 
 def _told_failure(text: str) -> dict[str, Any]:
     told = failures.read_error(text)
+    if told["type"] in _OUR_CODES:  # a worker of ours says what its runtime found wrong by that code, as no tool has raised
+        return _failure(told["type"], "", told["message"])
     return _failure("tool_error", told["type"] or "Exception", told["message"], told["traceback"])
 
 

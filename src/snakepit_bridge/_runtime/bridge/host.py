@@ -6,7 +6,7 @@ All of it is bounded and none of it is on the path of a call, but for the first 
 import asyncio
 import random
 import time
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import grpc
 import grpc.aio
@@ -22,12 +22,16 @@ from .specs import read_specs, tool_specs
 
 #: The first sign of life: asked so often, each time for so long; between two the delay doubles up to the most (seconds).
 _TRIES, _TRY_SECONDS, _FIRST_DELAY, _MAX_DELAY = 60, 1.0, 0.05, 2.0
+#: After so long it is said that it does not answer (seconds).
+_TELL_SECONDS = 1.5
 #: What a session's first call waits for at most (seconds).
 _INTRODUCE_SECONDS = 5.0
 #: The host's answer to a beat is passed on; its caller gives up after ten seconds, and drops the worker (seconds).
 _BEAT_SECONDS = 5.0
 #: How long it is remembered what a session's host tools are (seconds).
 _SPECS_SECONDS = 60.0
+
+_SILENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 _OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -44,7 +48,7 @@ class BridgeHost:
         session_of: the session of a call of this worker, by the call's number.
 
     Attributes:
-        sessions: those that the host knows this worker serves.
+        sessions: those that the host knows this worker serves, in order.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class BridgeHost:
         self._stub = snakepit_pb2_grpc.BridgeServiceStub(self._channel)  # type: ignore[no-untyped-call,unused-ignore]
         self._specs: Dict[str, Tuple[float, List[Dict[str, Any]]]] = {}
         self._asked: Dict[int, asyncio.Task[None]] = {}
-        self.sessions: Set[str] = set()
+        self.sessions: Dict[str, None] = {}
 
     async def reach(self) -> None:
         """Wait until the host answers.
@@ -70,8 +74,11 @@ class BridgeHost:
         Raises:
             HostUnreachable: it does not.
         """
-        delay, last = _FIRST_DELAY, ""
+        delay, last, began, told = _FIRST_DELAY, "", time.monotonic(), False
         for _ in range(_TRIES):
+            if last and not told and time.monotonic() - began > _TELL_SECONDS:
+                told = True
+                print("snakepit: no host answers at %s yet (%s); it is asked %d times" % (self._address, last, _TRIES), flush=True)
             try:
                 await self._stub.Ping(pb.PingRequest(message="connection_test"), timeout=_TRY_SECONDS)
             except grpc.RpcError as error:
@@ -91,7 +98,7 @@ class BridgeHost:
             await self._stub.RegisterTools(request, timeout=_INTRODUCE_SECONDS)
         except grpc.RpcError as error:
             print("snakepit: the host takes no tools for session %r: %s" % (session_id, _said(error)))
-        self.sessions.add(session_id)
+        self.sessions[session_id] = None
 
     async def beat(self, session_id: str) -> bool:
         """Does the host still know the session? Also True when it cannot be asked: only its own word ends a worker."""
@@ -102,7 +109,7 @@ class BridgeHost:
         missed = 0
         while True:
             await asyncio.sleep((settings.interval_ms + random.uniform(0, settings.jitter_ms)) / 1e3)  # noqa: S311 - spreads load
-            session_id = next(iter(self.sessions), None)
+            session_id = next(reversed(list(self.sessions)), None)  # the newest: the others may have ended there
             if session_id is None:
                 continue
             missed = missed + 1 if await self._beaten(session_id, settings.timeout_ms / 1e3) is None else 0
@@ -115,8 +122,8 @@ class BridgeHost:
         stamp.GetCurrentTime()
         try:
             answer = await self._stub.Heartbeat(pb.HeartbeatRequest(session_id=session_id, client_time=stamp), timeout=timeout)
-        except grpc.RpcError:
-            return None
+        except grpc.RpcError as error:  # whoever says no has answered
+            return None if error.code() in _SILENT else True
         return bool(answer.session_valid)
 
     # Host tools -----------------------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
     async def CleanupSession(self, request: Any, context: Any) -> Any:
         there = self._sessions.pop(request.session_id, None) is not None
         self._metadata.pop(request.session_id, None)
-        self._introduced.pop(request.session_id, None)
+        self._forget(request.session_id)
         self._local.end_session(request.session_id, "it was ended")
         return pb.CleanupSessionResponse(success=True, resources_cleaned=int(there))
 
@@ -164,6 +164,11 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
             task = self._introduced[session_id] = asyncio.get_event_loop().create_task(host.introduce(session_id, self._tools))
         await asyncio.shield(task)
 
+    def _forget(self, session_id: str) -> None:
+        self._introduced.pop(session_id, None)
+        if self._host is not None:
+            self._host.sessions.pop(session_id, None)
+
     # What a worker does not serve ------------------------------------------------------------------------------------------------
 
     async def RegisterTools(self, request: Any, context: Any) -> NoReturn:
@@ -195,7 +200,7 @@ class BridgeService(snakepit_pb2_grpc.BridgeServiceServicer):  # type: ignore[mi
             oldest = next(iter(self._sessions))
             del self._sessions[oldest]
             self._metadata.pop(oldest, None)
-            self._introduced.pop(oldest, None)
+            self._forget(oldest)
             self._local.end_session(oldest, "too many sessions are open")
         self._sessions.setdefault(session_id, _now())
         self._metadata[session_id] = {**self._metadata.get(session_id, {}), **metadata}
