@@ -324,7 +324,7 @@ def _protocol(name: str, value: Any) -> str | tuple[str, ...]:
         return str(value)
     chain = tuple(value) if isinstance(value, (list, tuple)) else ()
     if not chain or len(set(map(str, chain))) < len(chain) or not all(item in _PROTOCOLS for item in chain):
-        allowed = f"one of auto, {', '.join(_PROTOCOLS)}, bridge, or a list of different ones of grpc, msgpack and json, best first"
+        allowed = f"one of auto, {', '.join(_PROTOCOLS)}, bridge, or a list of different ones but auto and bridge, best first"
         raise ConfigurationError(f"{name} is {value!r}; allowed is {allowed}", field=name, value=value)
     return chain
 

@@ -111,7 +111,7 @@ def test_threads_for_linear_algebra(tools: str, size: int, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"protocol": "carrier pigeon"}, "protocol is 'carrier pigeon'; allowed is one of auto, grpc, msgpack, json, or a list"),
+        ({"protocol": "carrier pigeon"}, "protocol is 'carrier pigeon'; allowed is one of auto, grpc, msgpack, json, bridge, or a list"),
         ({"protocol": []}, "protocol is \\[\\]; allowed"),
         ({"protocol": ["grpc", "grpc"]}, "a list of different ones"),
         ({"protocol": ["auto"]}, "a list of different ones but auto"),
