@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as some
 
 from snakepit_bridge.wire.typed import Malformed, is_typed, pack, unpack
-
-
-def arrived(value: Any) -> Any:
-    """What becomes of a value whose facts went through JSON."""
-    packed = pack(value)
-    assert packed is not None
-    return unpack(packed.kind, json.loads(json.dumps(packed.meta)), [bytes(part) for part in packed.buffers])
+from typed_samples import arrived
 
 
 def assert_same(found: Any, value: Any) -> None:

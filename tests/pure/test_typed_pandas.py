@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import json
 from typing import Any
 
 import numpy
@@ -16,13 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakepit_bridge.wire.typed import Malformed, pack, unpack
-
-
-def arrived(value: Any) -> Any:
-    """What becomes of a value whose facts went through JSON."""
-    packed = pack(value)
-    assert packed is not None
-    return unpack(packed.kind, json.loads(json.dumps(packed.meta)), [bytes(part) for part in packed.buffers])
+from typed_samples import arrived
 
 
 def assert_same(found: Any, value: Any) -> None:

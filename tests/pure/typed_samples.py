@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Any
 
 import numpy
 import pandas
 import polars
 import pyarrow
+
+from snakepit_bridge.wire.typed import pack, unpack
 
 #: Of each kind at least one, with what is easily lost.
 SAMPLES: dict[str, Any] = {
@@ -38,3 +41,10 @@ SAMPLES: dict[str, Any] = {
 }
 if hasattr(numpy.dtypes, "StringDType"):  # since NumPy 2
     SAMPLES["numpy-strings"] = numpy.array(["a", "", "naïve"], numpy.dtypes.StringDType())
+
+
+def arrived(value: Any) -> Any:
+    """What becomes of a value whose facts went through JSON."""
+    packed = pack(value)
+    assert packed is not None
+    return unpack(packed.kind, json.loads(json.dumps(packed.meta)), [bytes(part) for part in packed.buffers])
