@@ -11,7 +11,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Self
 
 import grpc
@@ -65,11 +65,11 @@ class PlainClient:
 
 
 @contextlib.contextmanager
-def plain_server() -> Iterator[str]:
-    """A running server's address."""
+def plain_server(module: str = "benchmarks.plain_grpc") -> Iterator[str]:
+    """The address of a running server, which `module` is when it is run as a program."""
     with tempfile.TemporaryDirectory(prefix="plain-") as folder:
         address = f"unix:{folder}/s"
-        command = [sys.executable, "-m", "benchmarks.plain_grpc", address]
+        command = [sys.executable, "-m", module, address]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             try:
@@ -80,9 +80,10 @@ def plain_server() -> Iterator[str]:
                 process.terminate()
 
 
-async def _serve(address: str) -> None:
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((_Service(),))
+async def serve(address: str, service: grpc.GenericRpcHandler, options: Sequence[tuple[str, Any]] = ()) -> None:
+    """Serve until the process is ended."""
+    server = grpc.aio.server(options=options)
+    server.add_generic_rpc_handlers((service,))
     server.add_insecure_port(address)
     await server.start()
     print("ready", flush=True)
@@ -90,4 +91,4 @@ async def _serve(address: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(serve(sys.argv[1], _Service()))

@@ -11,5 +11,5 @@ if [ -d .venv ]; then
         echo ".venv was not set up by make: left alone" >&2
     fi
 fi
-rm -rf .venv-proto build dist docs/_build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+rm -rf .venv-proto .venv-peers build dist docs/_build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 find . \( -name .git -o -name .venv \) -prune -o -type d \( -name __pycache__ -o -name '*.egg-info' \) -print -exec rm -rf {} + >/dev/null

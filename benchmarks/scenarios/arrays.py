@@ -28,13 +28,18 @@ def run(plan: Plan) -> Iterator[Row]:
     yield from _beside_json(plan)
 
 
+def thorough(plan: Plan) -> int:
+    """So many rounds, nine at least: memory that is touched for the first time makes the first of them odd."""
+    return plan.size(max(plan.rounds, 9), plan.rounds)
+
+
 def _beside_ray(plan: Plan) -> Iterator[Row]:
     python = environment("ray")
     with contextlib.ExitStack() as stack:
         ours = [stack.enter_context(Contestant(pool, protocol=protocol)) for protocol in ("msgpack", "grpc")]
         theirs = [stack.enter_context(Contestant(ray_arrays.store, python=str(python)))] if python is not None else []
         for direction, does in (("up", "summed there"), ("down", "read here")):
-            figures = in_turn(plan.size(max(plan.rounds, 9), 3), *ours, *theirs, args=(direction, _LARGE))
+            figures = in_turn(thorough(plan), *ours, *theirs, args=(direction, _LARGE))
             rates = [[8 * _LARGE / seconds / 1e9 for seconds in column] for column in figures]
             ray = rates[2] if theirs else ()
             bar = Bar(1, at_least=True, of_ratio=True) if theirs else None
@@ -58,7 +63,7 @@ def _beside_json(plan: Plan) -> Iterator[Row]:
 def _interleaved(plan: Plan, ours: Contestant, theirs: Contestant, our: tuple[Any, ...], their: tuple[Any, ...]) -> list[list[float]]:
     """Rounds in turn, each of other work; calls per second."""
     found: list[list[float]] = [[], []]
-    for number in range(plan.rounds + 1):
+    for number in range(thorough(plan) + 1):
         for at, (contestant, work) in enumerate(((ours, our), (theirs, their))):
             seconds = contestant.play(*work)
             if number:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,13 +15,15 @@ import grpc.aio
 import numpy
 
 import snakepit
-from benchmarks.contest import ROOT, Contestant, Play, in_turn, on_loop
+from benchmarks.contest import Contestant, Play, in_turn, on_loop
+from benchmarks.plain_grpc import plain_server, serve
 from benchmarks.report import Bar, Row
 from benchmarks.scenarios import TOOLS, Plan
-from benchmarks.scenarios.arrays import pool
+from benchmarks.scenarios.arrays import pool, thorough
 
 _BYTES = 100_000_000
 _MESSAGE = 1024 * 1024
+_OPTIONS = (("grpc.max_receive_message_length", -1),)
 _UP, _DOWN = "/plain/up", "/plain/down"
 
 
@@ -31,16 +31,16 @@ def run(plan: Plan) -> Iterator[Row]:
     bar = Bar(0.7, at_least=True, of_ratio=True)
     with Contestant(pool, protocol="grpc", shared_memory_limit=0) as ours, Contestant(raw) as theirs:
         for direction in ("up", "down"):
-            figures = in_turn(plan.rounds, ours, theirs, args=(direction, _BYTES // 8))
+            figures = in_turn(thorough(plan), ours, theirs, args=(direction, _BYTES // 8))
             our, their = ([_BYTES / seconds / 1e9 for seconds in column] for column in figures)
             yield Row(f"100 MB {direction} over gRPC alone", "GB/s", our, their, bar, "baseline: grpc.aio, messages of 1 MiB")
     size = plan.size(1024, 256) * 1024 * 1024
-    for limit, name in ((2 * 1024**3, "shared memory"), (0, "the channel")):
+    for limit, name in ((2 * 1024**3, "shared memory"), (0, "channel")):
         with Contestant(busy_pool, shared_memory_limit=limit) as contestant:
-            idle, busy, cancel_idle, cancel_busy = zip(*(contestant.play(size) for _ in range(plan.rounds)), strict=True)
+            idle, busy, cancel_idle, cancel_busy = zip(*(contestant.play(size) for _ in range(thorough(plan))), strict=True)
         most = Bar(10, of_ratio=True)
-        yield Row(f"call p50 while 1 GiB goes through {name}", "ms", busy, idle, most, "baseline: the same when idle")
-        yield Row(f"cancel p50 while 1 GiB goes through {name}", "ms", cancel_busy, cancel_idle, most, "baseline: the same when idle")
+        yield Row(f"call p50 beside {size >> 20} MiB, {name}", "ms", busy, idle, most, "baseline: the same when idle")
+        yield Row(f"cancel p50 beside {size >> 20} MiB, {name}", "ms", cancel_busy, cancel_idle, most, "baseline: the same when idle")
 
 
 @contextlib.contextmanager
@@ -83,20 +83,16 @@ async def _times(opened: Any, count: int) -> tuple[list[float], list[float]]:
 @contextlib.contextmanager
 def raw() -> Iterator[Play]:
     """Plays a direction: seconds for 100 MB in messages of 1 MiB, one stream, joined and summed as an array at the other end."""
-    with tempfile.TemporaryDirectory() as folder:
-        address = f"unix:{folder}/raw"
-        command = [sys.executable, "-m", "benchmarks.scenarios.large_transfers", address]
-        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process, asyncio.Runner() as runner:
-            assert process.stdout is not None
-            process.stdout.readline()
-            channel = runner.run(_channel(address))
+    with plain_server("benchmarks.scenarios.large_transfers") as address, asyncio.Runner() as runner:
+        channel = runner.run(_channel(address))
+        try:
             yield lambda direction, count: runner.run(_raw(channel, direction, count))
+        finally:
             runner.run(channel.close())
-            process.terminate()
 
 
 async def _channel(address: str) -> Any:
-    return grpc.aio.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)])
+    return grpc.aio.insecure_channel(address, options=_OPTIONS)
 
 
 async def _raw(channel: Any, direction: str, count: int) -> float:
@@ -136,14 +132,5 @@ class _Service(grpc.GenericRpcHandler):
             yield part
 
 
-async def _serve(address: str) -> None:
-    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
-    server.add_generic_rpc_handlers((_Service(),))
-    server.add_insecure_port(address)
-    await server.start()
-    print("ready", flush=True)
-    await server.wait_for_termination()
-
-
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1]))
+    asyncio.run(serve(sys.argv[1], _Service(), _OPTIONS))
