@@ -125,7 +125,7 @@ def test_a_stream_gives_chunks_progress_and_its_return_value() -> None:
     assert len(left.chunks) == 3
     assert Shop.seen[1] == "left, cancelled: False"
     assert Shop.seen[-2:] == ["left, cancelled: True", "cleanup"]
-    assert run_tool(Shop, "wrap").chunks == [{"a": [1, 2]}], "as a caller gets it"
+    assert run_tool(Shop, "wrap").chunks == [{"a": (1, 2)}], "as a caller gets it"
 
 
 def test_host_tools_may_stream_and_are_listed() -> None:

@@ -6,10 +6,15 @@ Nothing but the standard library, as Python 3.8 has it: the worker SDK's tests r
 from __future__ import annotations
 
 import datetime
+import decimal
 import math
+import pathlib
+import uuid
 from typing import Any
 
 _UTC = datetime.timezone.utc  # noqa: UP017 - Python 3.8 has no datetime.UTC
+_EAST = datetime.timezone(datetime.timedelta(hours=5, minutes=30))
+_NAMED = datetime.timezone(datetime.timedelta(seconds=-3723), "here")
 _LONG = 10**6000 + 7  # more digits than interpreters read or write
 
 #: A name and a value each.
@@ -39,22 +44,58 @@ TABLE = {
     "what looks like a mark": [{"\x00b": "YQ=="}, {"\x00i": "ff"}, {"\x00d": []}, {"\x00t": 1}, {"\x00": 1}, {"\x00x": {"\x00b": b"a"}}],
     "what looks like a gap": [{"\x00b": "\x00"}, b"a" * 5000, {"\x00b": "\x00"}, '{"\x00b":"\x00"}', '{"\\u0000b":"\\u0000"}'],
     "two keys, the first like a mark": {"\x00b": "\x00", "a": b"a" * 5000},
+    "tuples": [(), (1,), ((), [()]), {"a": (1, [(2,)])}, (b"a" * 5000, 2**70), ("\x00b",), ({"\x00T": [1]},)],
+    "sets": [set(), frozenset(), {1, "a", None, (1, (2,))}, frozenset([frozenset([1]), 2**70]), [{(): ({1},)}]],
+    "keys of the richer types": {
+        frozenset([1, (2,)]): 1,
+        (decimal.Decimal("1.10"), (uuid.UUID(int=5),)): 2,
+        datetime.date(2024, 1, 2): 3,
+        pathlib.PurePosixPath("/a"): 4,
+        1 + 2j: 5,
+        datetime.timedelta(1): {datetime.time(1): 6},
+    },
+    "dates and times": [
+        datetime.date(1, 1, 1),
+        datetime.date.max,
+        datetime.time(1, 2),
+        datetime.time(1, 2, 3, 4, tzinfo=_EAST, fold=1),
+        datetime.datetime(2024, 1, 2, 3, 4, 5, 6),
+        datetime.datetime(2024, 1, 2, tzinfo=_EAST),
+        datetime.datetime(2024, 1, 2, tzinfo=_NAMED, fold=1),
+        datetime.datetime(1, 1, 1, tzinfo=_EAST),
+        datetime.datetime.max.replace(tzinfo=_NAMED),
+        datetime.timedelta(0),
+        datetime.timedelta.min,
+        datetime.timedelta.max,
+        [_UTC, _EAST, _NAMED],
+    ],
+    "decimals": [decimal.Decimal(text) for text in ("0", "-0", "1.10", "1E+5", "-Infinity", "12345678901234567890.12345678901234567890")],
+    "ids and paths": [
+        uuid.UUID(int=5),
+        pathlib.PurePosixPath("/a/b"),
+        pathlib.PurePosixPath(),
+        pathlib.PureWindowsPath("c:\\a"),
+        pathlib.Path("a"),
+    ],
+    "complex numbers": [1j, complex(-0.0, 2.5), complex(math.inf, 0.0)],
     "empty ones": [[], {}, "", b"", [[]], {"": {}}, [{}]],
     "a call": [1, 5, "add", {"a": 1, "b": [1, 2, 3], "name": "x"}, {"window": [1024, 4_194_304], "session": None}],
 }
 
 
 def as_it_arrives(value: Any) -> Any:
-    """What the other side gets, in a form that compares by type and sign too: lists for tuples, pairs for dicts."""
+    """A value in a form that compares by type and sign too, and by what `==` does not see of times."""
+    kind = type(value).__name__
     if isinstance(value, (list, tuple)):
-        return ["list", *map(as_it_arrives, value)]
+        return [kind, *map(as_it_arrives, value)]
     if isinstance(value, dict):
-        return ["dict", *([_key(key), as_it_arrives(item)] for key, item in value.items())]
+        return [kind, *([as_it_arrives(key), as_it_arrives(item)] for key, item in value.items())]
+    if isinstance(value, (set, frozenset)):
+        return [kind, sorted(map(as_it_arrives, value), key=repr)]
     if isinstance(value, float):
         return "nan" if math.isnan(value) else ("float", value, math.copysign(1, value))
-    return type(value).__name__, value
-
-
-def _key(key: Any) -> Any:
-    """Tuples in keys stay tuples."""
-    return ("tuple", *map(_key, key)) if isinstance(key, tuple) else as_it_arrives(key)
+    if isinstance(value, complex):
+        return [kind, as_it_arrives(value.real), as_it_arrives(value.imag)]
+    if isinstance(value, (datetime.datetime, datetime.time)):
+        return [kind, value.replace(tzinfo=None).isoformat(), value.fold, repr(value.tzinfo)]
+    return (kind, repr(value)) if isinstance(value, (datetime.tzinfo, decimal.Decimal)) else (kind, value)

@@ -47,7 +47,7 @@ class CodecTarget:
         return len(data)
 
     def _send(self, value: Any) -> int:
-        sent = self._codec.encode(value)
+        sent = self._codec.encode_value(value)
         assert as_it_arrives(self._codec.decode(sent)) == as_it_arrives(value)
         return len(sent)
 
@@ -58,7 +58,7 @@ class CodecTarget:
 
     def _encoded(self, value: Any) -> bytes:
         try:
-            return self._codec.encode(value)
+            return self._codec.encode_value(value)
         except Unserialisable as error:
             assert "nested too deeply" in error.reason or "recursion" in error.reason, error
             raise _TooDeep from error

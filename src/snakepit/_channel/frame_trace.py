@@ -101,7 +101,7 @@ class FrameTrace:
         if isinstance(value, dict) and depth:
             cut = {self._cut(key, 1): self._cut(item, depth - 1) for key, item in list(value.items())[:_ITEMS]}
             return cut if len(value) <= _ITEMS else {**cut, "...": f"{len(value) - _ITEMS} more"}
-        if isinstance(value, list) and depth:
+        if isinstance(value, (list, tuple)) and depth:
             items = [self._cut(item, depth - 1) for item in value[:_ITEMS]]
             return items if len(value) <= _ITEMS else [*items, f"... {len(value) - _ITEMS} more"]
         if value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= _TEXT):

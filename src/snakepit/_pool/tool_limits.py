@@ -92,7 +92,7 @@ def _check_parameter(spec: ToolSpec, parameter: ParameterSpec) -> int:
 
 def _encoded(spec: ToolSpec, field: str, value: Any) -> int:
     try:
-        return len(_CODEC.encode(value))
+        return len(_CODEC.encode_value(value))
     except Unserialisable as error:
         message = f"tool {spec.name!r}: {field}{error.path} cannot travel: {error.reason}"
         raise InvalidToolSpec(message, tool=spec.name, field=field) from None

@@ -89,10 +89,12 @@ def shown(value: Any) -> str:
 
 
 def thaw(value: Any) -> Any:
-    """A copy that is the caller's own: any mapping is a dict in it, any sequence a list."""
+    """A copy that is the caller's own: any mapping is a dict in it, any list a plain one."""
     if isinstance(value, Mapping):
         return {key: thaw(item) for key, item in value.items()}
-    return [thaw(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, list):
+        return [thaw(item) for item in value]
+    return tuple(map(thaw, value)) if type(value) is tuple else value
 
 
 def encode(value: Any, what: str) -> bytes:
@@ -105,7 +107,7 @@ def encode(value: Any, what: str) -> bytes:
         InvalidParameter: it cannot travel.
     """
     try:
-        return _CODEC.encode(thaw(value))
+        return _CODEC.encode_value(thaw(value))
     except RecursionError:
         hint = "it contains itself, or is nested too deep: keep plain values, and name what belongs together"
         raise InvalidParameter(f"{what} cannot be kept: it has no end", hint=hint, field=what) from None

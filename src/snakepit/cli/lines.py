@@ -7,6 +7,7 @@ by the letter (bytes become `raw_data_base64`, NaN and the infinities become tex
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from snakepit_bridge.bridge.plain import plain
 #: What the runtime adds to a chunk; a person asked for the payload.
 ENVELOPE = frozenset({"is_final", "_metadata"})
 
+_TIMES = (datetime.date, datetime.time, datetime.timedelta)
 _RAW, _RAW_TEXT = "raw_data", "raw_data_base64"
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 9} | {10: "\\n", 13: "\\r"}
 
@@ -72,6 +74,8 @@ def jsonable(value: Any) -> Any:
         return {_key(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item) for item in value]
+    if isinstance(value, _TIMES):
+        return plain(value)
     return jsonable(plain(value)) if hasattr(value, "tolist") or hasattr(value, "to_dict") else str(value)
 
 

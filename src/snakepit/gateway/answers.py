@@ -27,7 +27,7 @@ def result(value: Any, metadata: dict[str, Any], *, exact: bool) -> Any:
     """The answer to a call that gave a value."""
     spent = int(metadata.get("execution_time_ms", 0))
     if exact:
-        packed = AnyMessage(type_url=words.EXACT, value=words.CODEC.encode(value))
+        packed = AnyMessage(type_url=words.EXACT, value=words.CODEC.encode_value(value))
         return pb.ExecuteToolResponse(success=True, result=packed, metadata={words.EXTRA: words.whole(metadata)}, execution_time_ms=spent)
     answer = pb.ExecuteToolResponse(success=True, metadata=values.texts(_facts(metadata)), execution_time_ms=spent)
     if isinstance(value, _BYTES):
@@ -63,7 +63,7 @@ class ChunkWriter:
         final = not ended.metadata.get("final_sent")
         if self._exact:
             told = {words.ENDED: words.whole(ended.metadata)}
-            return pb.ToolChunk(chunk_id=self._next_id(), data=words.CODEC.encode(ended.value), is_final=final, metadata=told)
+            return pb.ToolChunk(chunk_id=self._next_id(), data=words.CODEC.encode_value(ended.value), is_final=final, metadata=told)
         if not final:
             return None
         chunk = self._chunk(ended.value, None)
@@ -86,7 +86,7 @@ class ChunkWriter:
         return chunk
 
     def _exact_chunk(self, payload: Any, extra: dict[str, Any] | None) -> Any:
-        chunk = pb.ToolChunk(chunk_id=self._next_id(), data=words.CODEC.encode(payload))
+        chunk = pb.ToolChunk(chunk_id=self._next_id(), data=words.CODEC.encode_value(payload))
         if extra:
             chunk.metadata[words.EXTRA] = words.whole(extra)
             chunk.is_final = bool(extra.get("final"))

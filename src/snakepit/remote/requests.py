@@ -82,7 +82,7 @@ def encoded(value: Any, what: str, tool: str = "") -> bytes:
         SerializationError: it cannot.
     """
     try:
-        return words.CODEC.encode(value)
+        return words.CODEC.encode_value(value)
     except Unserialisable as error:
         hint = "pass None, bool, int, float, str, bytes, list or dict"
         message = f"{what}{error.path} cannot travel: it is a {error.type_name}: {error.reason}"

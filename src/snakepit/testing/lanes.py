@@ -109,7 +109,7 @@ def _single(codec: Codec, found: list[list[Any]]) -> Iterator[list[Any]]:
             continue
         kind, call_id, first, payloads, left, extra = frame
         for number, payload in enumerate(payloads[:-1]):
-            size = len(codec.encode(payload))
+            size = len(codec.encode_value(payload))
             left -= size
             yield [kind, call_id, first + number, [payload], size, None]
         yield [kind, call_id, first + len(payloads) - 1, payloads[-1:], max(0, left), extra]

@@ -130,14 +130,21 @@ def _fit(option: Any) -> Tuple[Callable[[Any], bool], bool]:
 def _listed(kind: Any, value: Any) -> Iterable[Any]:
     if isinstance(value, _CAME_AS_LIST):
         return value
-    listed = _as_list(value)
-    if isinstance(listed, list):
-        return listed
+    if hasattr(value, "dtype") and isinstance(_as_list(value), list):
+        return _as_list(value)  # type: ignore[no-any-return]
     raise Misfit(value, "a list (for a %s)" % kind.__name__ if kind is not list else "a list")
 
 
 def _as_list(value: Any) -> Any:
-    """The items of an array, which arrives as one; what is none stays."""
+    """The items of an array, a tuple or a set, which arrive as such; what is none stays.
+
+    Raises:
+        Misfit: it is meant for another of several annotations.
+    """
+    if isinstance(value, (tuple, set, frozenset)):
+        return list(value)
+    if value is None or isinstance(value, (bool, int, float, str, bytes, dict)):
+        raise Misfit(value, "a list")
     return value.tolist() if hasattr(value, "dtype") and hasattr(value, "tolist") else value
 
 

@@ -48,7 +48,7 @@ class Link:
     def __init__(self, codec: Codec, writer: Writer) -> None:
         self._codec = codec
         self.encode = codec.encode
-        self.pack = codec.pack
+        self.pack = codec.pack_value
         self._writer = writer
         self._wake = writer.wake
         self._mux = WorkerMultiplexer(codec)

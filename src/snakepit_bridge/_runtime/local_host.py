@@ -38,6 +38,12 @@ class PlainerCodec(Codec):
         except Unserialisable:
             return self._codec.encode(_frame_or_value(value))
 
+    def encode_value(self, value: Any) -> bytes:
+        try:
+            return self._codec.encode_value(value)
+        except Unserialisable:
+            return self._codec.encode_value(plain(value))
+
 
 def _frame_or_value(value: Any) -> Any:
     """A frame is a tuple: its parts, among them bytes of pieces, stay as they are where they can."""

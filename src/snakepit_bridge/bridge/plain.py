@@ -16,6 +16,7 @@ import pathlib
 import uuid
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
+from ..wire.plain import duration
 from . import detail
 
 #: The marker of a value that has no plain form.
@@ -25,7 +26,7 @@ _DEEPEST = 200
 #: Some 4,300 decimal digits.
 _MOST_BITS = 14_000
 
-_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID, pathlib.PurePath)
+_AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uuid.UUID, pathlib.PurePath, datetime.tzinfo)
 
 
 def dumps(value: Any) -> bytes:
@@ -58,6 +59,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return base64.b64encode(bytes(value)).decode("ascii")
     if isinstance(value, _AS_TEXT):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    if isinstance(value, datetime.timedelta):
+        return duration(value)
     return _by_its_own_word(value, depth)
 
 

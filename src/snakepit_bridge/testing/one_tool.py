@@ -206,7 +206,7 @@ class _Play:
 
     def _travelled(self, value: Any, what: str) -> Any:
         try:
-            return _CODEC.decode(_CODEC.encode(value))
+            return _CODEC.decode(_CODEC.encode_value(value))
         except Unserialisable as error:
             where = "%s of %r%s" % (what, self._tool.name, error.path)
             raise TypeError("%s is a %s, which cannot travel: %s" % (where, error.type_name, error.reason)) from None

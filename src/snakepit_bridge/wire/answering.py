@@ -127,7 +127,7 @@ class Answerer:
         Raises:
             Unserialisable: it cannot.
         """
-        return self._outbox.own(self.codec.pack(value))
+        return self._outbox.own(self.codec.pack_value(value))
 
     def outflow(self, call_id: int) -> Optional[Outflow]:
         """The sending side of an open call; for those who send many chunks."""

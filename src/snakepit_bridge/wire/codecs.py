@@ -1,8 +1,8 @@
 """Codecs: a value to bytes and back. `msgpack` when a MessagePack library is there, `json` always.
 
-Both carry None, bool, int of any size, float, str, bytes, list, tuple (arrives as list) and dict, at any depth, and moments:
-a datetime with a time zone arrives as the same moment in UTC. What a codec cannot hold raises `Unserialisable` with the
-path to it; bytes that are not its language raise `Malformed`. Nothing else escapes.
+Both carry None, bool, int of any size, float, str, bytes, list and dict, and the types of `rich`: tuples, sets, dates and times,
+decimals, UUIDs, paths, complex numbers; at any depth, and equal. What a codec cannot hold raises `Unserialisable` with the path to
+it; bytes that are not its language raise `Malformed`. Nothing else escapes.
 """
 
 from typing import List

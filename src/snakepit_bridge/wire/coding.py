@@ -19,15 +19,23 @@ class Codec:
     threshold = BINARY_THRESHOLD
 
     def encode(self, value: Any) -> bytes:
-        """Encode any supported value.
+        """Encode a frame, or any supported value: an outermost tuple is an array, as frames are; see `encode_value`.
 
         Raises:
             Unserialisable: the value holds something no codec carries; the error says where.
         """
         raise NotImplementedError
 
+    def encode_value(self, value: Any) -> bytes:
+        """Encode a value that is by itself, and no frame: a tuple stays one.
+
+        Raises:
+            Unserialisable: as `encode`.
+        """
+        raise NotImplementedError
+
     def decode(self, data: bytes) -> Any:
-        """The value that `encode` was given (tuples as lists).
+        """The value that was encoded.
 
         Raises:
             Malformed: `data` is cut short or was never ours.
@@ -41,6 +49,14 @@ class Codec:
             Unserialisable: as `encode`.
         """
         return self.encode(value)
+
+    def pack_value(self, value: Any) -> Encoded:
+        """`pack` for a value that is by itself, and no frame: a tuple stays one.
+
+        Raises:
+            Unserialisable: as `encode`.
+        """
+        return self.encode_value(value)
 
     def unpack(self, data: bytes, buffers: Sequence[memoryview]) -> Any:
         """The value of a parcel: its head, and the buffers beside it.

@@ -1,9 +1,9 @@
 """JSON by the standard library alone, with a mark for what JSON lacks.
 
 A mark is an object with one key, which begins with U+0000: `b` bytes in base64, `i` an integer beyond 64 bits in hexadecimal
-(interpreters limit how many decimal digits they read), `t` a moment, `d` a dict as pairs, if not all its keys are text or if
-it looks like a mark, `y` a typed binary value. Most values need no mark but for bytes: they are only looked at, and the library
-writes them.
+(interpreters limit how many decimal digits they read), `t` a moment as older versions wrote it, `d` a dict as pairs, if not all
+its keys are text or if it looks like a mark, `y` a typed binary value; the other letters are those of `rich`. Most values need no
+mark but for bytes: they are only looked at, and the library writes them.
 """
 
 import base64
@@ -14,12 +14,15 @@ import json
 import re
 from typing import Any, Callable, Dict, List, Sequence
 
+from . import rich
 from .attachments import Encoded, parcel
-from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
+from .coding import Codec, Malformed, with_hashable_keys, with_room
 from .lifting import Lift, Typed, typed_value
-from .plain import FINE, MANY_BYTES, MARK, MAX_LEVELS, TYPED, find_culprit, has_text_keys, look, to_plain
+from .marking import Marking
+from .plain import FINE, MANY_BYTES, MARK, MAX_LEVELS, find_culprit, has_text_keys, look
 
 _BYTES, _INT, _MOMENT, _DICT, _TYPED = (MARK + letter for letter in "bitdy")
+_TEXTS = frozenset((_BYTES, _INT, _MOMENT))
 _PLAIN = frozenset((str, float, bool, type(None)))
 
 #: From this size (bytes) on, base64 is put in afterwards: the library would look for what to escape in it.
@@ -48,19 +51,21 @@ class JsonCodec(Codec):
         self._marked = json.JSONDecoder(object_hook=_hook(())).raw_decode
 
     def encode(self, value: Any) -> bytes:
-        if self._is_direct(value):
-            return self._direct(value)
-        return self._written(value, Lift(None).lifted(value) if look(value) & TYPED else value)
+        return self.encode_value(list(value) if type(value) is tuple else value)
+
+    def encode_value(self, value: Any) -> bytes:
+        return self._direct(value) if self._is_direct(value) else self._marked_value(value, Lift(None))
 
     def pack(self, value: Any) -> Encoded:
+        return self.pack_value(list(value) if type(value) is tuple else value)
+
+    def pack_value(self, value: Any) -> Encoded:
         if self._is_direct(value):
             data = self._direct(value)
-            if len(data) < MANY_BYTES:  # no list of floats in it is long
+            if len(data) < MANY_BYTES or look(value) == FINE:  # no list of floats in it is long
                 return data
-        if look(value) == FINE:
-            return self._written(value, value)
         lift = Lift(self.threshold)
-        return parcel(self._written(value, lift.lifted(value)), lift.buffers)
+        return parcel(self._marked_value(value, lift), lift.buffers)
 
     def decode(self, data: bytes) -> Any:
         return self._read(self._marked, data)
@@ -84,10 +89,10 @@ class JsonCodec(Codec):
         except Exception as error:
             raise find_culprit(value, error) from error
 
-    def _written(self, value: Any, lifted: Any) -> bytes:
-        marks = _Marks()
+    def _marked_value(self, value: Any, lift: Lift) -> bytes:
+        marks = _Marks(lift)
         try:
-            return marks.filled(self._dumps(marks.marked(lifted)).encode("utf-8"))
+            return marks.filled(self._dumps(marks.value(value, MAX_LEVELS)).encode("utf-8"))
         except Exception as error:
             raise find_culprit(value, error) from error
 
@@ -118,7 +123,7 @@ def _is_direct(value: Any, room: int) -> bool:
         if not has_text_keys(value):
             return False
         value = value.values()
-    elif kind is not list and kind is not tuple:
+    elif kind is not list:
         value = (value,)
     for item in value:
         kind = type(item)
@@ -127,7 +132,7 @@ def _is_direct(value: Any, room: int) -> bool:
         if kind is int:
             if not -(2**63) <= item < 2**64:
                 return False
-        elif kind is dict or kind is list or kind is tuple:
+        elif kind is dict or kind is list:
             if not _is_direct(item, room - 1):
                 return False
         elif kind is not bytes or len(item) >= _LARGE:
@@ -139,36 +144,36 @@ def _bytes_mark(value: Any) -> Dict[str, str]:
     return {_BYTES: binascii.b2a_base64(value, newline=False).decode("ascii")}
 
 
-class _Marks:
-    """One value on its way to what the library writes as it must be; the base64 of its large bytes waits here."""
+class _Marks(Marking):
+    """With a one-key object for each mark; the base64 of the value's large bytes waits here."""
 
     __slots__ = ("_large",)
 
-    def __init__(self) -> None:
+    def __init__(self, lift: Lift) -> None:
+        super().__init__(lift)
         self._large: List[bytes] = []
 
-    def marked(self, value: Any) -> Any:
-        kind = type(value)
-        if kind in _PLAIN:
-            return value
-        if kind is int:
-            return value if fits_64_bits(value) else {_INT: "%x" % value}
-        if isinstance(value, dict):  # in here, as frames of the stack are what deep values are short of
-            if has_text_keys(value):
-                return {key: self.marked(item) for key, item in value.items()}
-            return {_DICT: [[self.marked(key), self.marked(item)] for key, item in value.items()]}
-        if isinstance(value, (list, tuple)):
-            return [self.marked(item) for item in value]
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            if len(value) < _LARGE:
-                return _bytes_mark(value)
-            self._large.append(binascii.b2a_base64(value, newline=False))
-            return {_BYTES: MARK}
-        if kind is Typed:
-            return {_TYPED: self.marked(value.parts)}
-        if kind is datetime.datetime and value.tzinfo is not None:
-            return {_MOMENT: value.astimezone(datetime.timezone.utc).isoformat()}
-        return self.marked(to_plain(value))
+    def mark(self, letter: str, content: Any) -> Any:
+        return {MARK + letter: content}
+
+    def wide(self, value: int) -> Any:
+        return {_INT: "%x" % value}
+
+    def pairs(self, pairs: List[Any]) -> Any:
+        return {_DICT: pairs}
+
+    def typed(self, value: Typed) -> Any:
+        kind, meta, items = value.parts
+        return {_TYPED: [kind, self.value(meta, MAX_LEVELS), [item if type(item) is int else self.binary(item) for item in items]]}
+
+    def binary(self, value: Any) -> Any:
+        if len(value) < _LARGE:
+            return _bytes_mark(value)
+        self._large.append(binascii.b2a_base64(value, newline=False))
+        return {_BYTES: MARK}
+
+    def array_key(self, parts: List[Any]) -> Any:
+        return parts
 
     def filled(self, data: bytes) -> bytes:
         """What the library wrote, with the base64 in its place."""
@@ -201,14 +206,13 @@ def _unmarked(buffers: "Sequence[memoryview]", value: Dict[str, Any]) -> Any:
         return with_hashable_keys(content)
     if key == _TYPED:
         return typed_value(content, buffers)
-    if type(content) is str:
+    if key in _TEXTS:
+        if type(content) is not str:
+            raise ValueError("a mark %.20r that is not ours" % key)
         if key == _BYTES:
             return base64.b64decode(content, validate=True)
-        if key == _INT:
-            return _wide_int(content)
-        if key == _MOMENT:
-            return _moment(content)
-    raise ValueError("a mark %.20r that is not ours" % key)
+        return _wide_int(content) if key == _INT else _moment(content)
+    return rich.put_together(key[1:], content)
 
 
 def _wide_int(digits: str) -> int:

@@ -3,7 +3,6 @@
 from typing import Any, List, Optional, Sequence, Union
 
 from .malformed import Malformed
-from .plain import LEAVES, to_plain
 from .typed import Packed, is_long_floats, pack_floats, packer_of, unpack
 
 
@@ -41,29 +40,23 @@ class Lift:
         self._threshold = threshold
         self.buffers: List[memoryview] = []
 
-    def lifted(self, value: Any) -> Any:
-        """The value with a `Typed` in the place of each. What holds none of them is not copied, where that is cheap to see."""
-        kind = type(value)
-        if kind is dict:
-            return {key: self.lifted(item) for key, item in value.items()}
-        if kind is list or kind is tuple:
-            if len(value) > 20 and LEAVES.issuperset(map(type, value)):
-                if kind is list and self._threshold is not None and 8 * len(value) >= self._threshold and is_long_floats(value):
-                    return self._placed(pack_floats(value))
-                return value
-            return [self.lifted(item) for item in value]
-        if kind in LEAVES:
-            return value
-        if kind is bytes and (self._threshold is None or len(value) < self._threshold):
-            return value
-        packer = packer_of(kind)
-        if packer is not None:
-            packed = packer(value)
-            return value if packed is None else self._placed(packed)
-        if isinstance(value, (dict, list, tuple)) or hasattr(kind, "__dataclass_fields__"):
-            plain = to_plain(value) if hasattr(kind, "__dataclass_fields__") else dict(value) if isinstance(value, dict) else list(value)
-            return self.lifted(plain)
-        return value
+    def bytes(self, value: bytes) -> Optional[Typed]:
+        """Bytes that are to lie beside the value; None: they stay in it."""
+        if self._threshold is None or len(value) < self._threshold:
+            return None
+        return self._placed(Packed("bytes", None, [memoryview(value)]))
+
+    def floats(self, value: "List[Any]") -> Optional[Typed]:
+        """A list of nothing but floats, and of many; None: it is none."""
+        if self._threshold is None or 8 * len(value) < self._threshold or not is_long_floats(value):
+            return None
+        return self._placed(pack_floats(value))
+
+    def typed(self, value: Any) -> Optional[Typed]:
+        """A value of a type of `typed`; None: it is none, or has contents that no buffer holds."""
+        packer = packer_of(type(value))
+        packed = None if packer is None else packer(value)
+        return None if packed is None else self._placed(packed)
 
     def _placed(self, packed: Packed) -> Typed:
         if self._threshold is None or packed.nbytes < self._threshold:

@@ -1,21 +1,21 @@
 """MessagePack, by msgspec where it is installed, else by the msgpack package: the same bytes from either.
 
 An integer beyond 64 bits is an extension of type 1: its bytes in two's complement, big-endian. A typed binary value is one of type 2:
-an array of its kind, of what is known of it, and of its buffers, or their numbers where they lie beside the value. Moments are the
-timestamps that MessagePack itself defines. Any other extension is not ours.
+an array of its kind, of what is known of it, and of its buffers, or their numbers where they lie beside the value. The types of `rich`
+are extensions whose type is their letter, and whose bytes are their content in MessagePack. Older versions wrote moments as the
+timestamps that MessagePack itself defines: they are still read. Any other extension is not ours.
 """
 
-import datetime
-import enum
 import sys
-import types
-from typing import Any, Callable, NamedTuple, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
+from . import rich
 from .attachments import Encoded, parcel
-from .coding import Codec, Malformed, fits_64_bits, with_hashable_keys, with_room
+from .coding import Codec, Malformed, with_hashable_keys, with_room
 from .installed import install_command, is_installed
 from .lifting import Lift, Typed, typed_value
-from .plain import FINE, TYPED, find_culprit, look, to_plain
+from .marking import Marking
+from .plain import FINE, MAX_LEVELS, find_culprit, look, to_plain
 
 try:
     import msgspec
@@ -29,11 +29,6 @@ WIDE_INT = 1
 #: That of typed binary values.
 TYPED_VALUE = 2
 
-#: What the msgpack package packs by itself, beside None.
-_PACKED = (str, int, float, bytes, list, tuple, dict)
-
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-
 
 class MsgpackCodec(Codec):
     """MessagePack by whichever library there is."""
@@ -46,17 +41,22 @@ class MsgpackCodec(Codec):
         self._unpack = self._library.decoder(())
 
     def encode(self, value: Any) -> bytes:
-        found = look(value)
-        return self._written(value, Lift(None).lifted(value) if found & TYPED else value)
+        return self.encode_value(list(value) if type(value) is tuple else value)
+
+    def encode_value(self, value: Any) -> bytes:
+        return self._direct(value) if look(value) else self._marked(value, Lift(None))
 
     def pack(self, value: Any) -> Encoded:
+        return self.pack_value(list(value) if type(value) is tuple else value)
+
+    def pack_value(self, value: Any) -> Encoded:
         if look(value) == FINE:  # on the path of every chunk: no call more than must be
             try:
                 return self._pack(value)
             except Exception:
-                return self._written(value, value)
+                return self._direct(value)
         lift = Lift(self.threshold)
-        return parcel(self._written(value, lift.lifted(value)), lift.buffers)
+        return parcel(self._marked(value, lift), lift.buffers)
 
     def decode(self, data: bytes) -> Any:
         try:
@@ -77,18 +77,17 @@ class MsgpackCodec(Codec):
             head = b"\xdd" + count.to_bytes(4, "big")
         return head + b"".join(items)
 
-    def _written(self, value: Any, lifted: Any) -> bytes:
+    def _direct(self, value: Any) -> bytes:
         try:
-            return self._pack(lifted)
-        except OverflowError:
-            return self._encode_wide(lifted)
+            return self._pack(value)
+        except OverflowError:  # an integer beyond 64 bits
+            return self._marked(value, Lift(None))
         except Exception as error:  # Every library has its own family of errors; what matters is which value it was.
             raise find_culprit(value, error) from error
 
-    def _encode_wide(self, value: Any) -> bytes:
-        """Encode what overflowed: the only values that are copied for it."""
+    def _marked(self, value: Any, lift: Lift) -> bytes:
         try:
-            return self._pack(_marked(value))
+            return self._pack(_Marking(self._pack, lift).value(value, MAX_LEVELS))
         except Exception as error:
             raise find_culprit(value, error) from error
 
@@ -105,39 +104,45 @@ def is_available() -> bool:
     return msgspec is not None or is_installed("msgpack")
 
 
-# Integers beyond 64 bits ------------------------------------------------------------------------------------------------
+# What MessagePack has no type of ----------------------------------------------------------------------------------------
 
 
-class _Wide:
-    """Stands for such an integer until the library asks what it is; can be a key, which the libraries' own extensions cannot."""
+class _Mark:
+    """Stands for an extension until the library asks what it is; can be a key, which the libraries' own extensions cannot."""
 
-    __slots__ = ("data",)
+    __slots__ = ("code", "data")
 
-    def __init__(self, value: int) -> None:
-        self.data = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-
-
-def _marked(value: Any) -> Any:
-    """The value with a `_Wide` for each integer that needs one. Tuples stay tuples: they may be keys."""
-    if isinstance(value, enum.Enum):
-        return _marked(value.value)
-    if isinstance(value, int):
-        return value if fits_64_bits(value) else _Wide(int.__int__(value))
-    if isinstance(value, (dict, types.MappingProxyType)):
-        return {_marked(key): _marked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_marked(item) for item in value]
-    if isinstance(value, (tuple, set, frozenset)):
-        return tuple(map(_marked, value))
-    if hasattr(type(value), "__dataclass_fields__"):
-        return _marked(to_plain(value))
-    return value
+    def __init__(self, code: int, data: bytes) -> None:
+        self.code = code
+        self.data = data
 
 
-def _wide_int(data: Any) -> int:
-    if not data:
-        raise ValueError("an integer without bytes")
-    return int.from_bytes(data, "big", signed=True)
+class _Marking(Marking):
+    """With an extension for each mark."""
+
+    __slots__ = ("_pack",)
+
+    def __init__(self, pack: Callable[[Any], bytes], lift: Lift) -> None:
+        super().__init__(lift)
+        self._pack = pack
+
+    def mark(self, letter: str, content: Any) -> Any:
+        return _Mark(ord(letter), self._pack(content))
+
+    def wide(self, value: int) -> Any:
+        return _Mark(WIDE_INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+    def pairs(self, pairs: List[Any]) -> Any:
+        return dict(pairs)
+
+    def binary(self, value: bytes) -> Any:
+        return value
+
+    def typed(self, value: Typed) -> Any:
+        return _Mark(TYPED_VALUE, self._pack(value.parts))
+
+    def array_key(self, parts: List[Any]) -> Any:
+        return tuple(parts)
 
 
 # The libraries ----------------------------------------------------------------------------------------------------------
@@ -163,60 +168,58 @@ def _library() -> _Library:
     raise ImportError("MessagePack needs msgspec or msgpack: %s" % command)
 
 
-def _msgspec() -> _Library:
-    extension, decoder_of = msgspec.msgpack.Ext, msgspec.msgpack.Decoder
-
-    def plain(value: Any) -> Any:
-        if type(value) is _Wide:
-            return extension(WIDE_INT, value.data)
-        return extension(TYPED_VALUE, encode(value.parts)) if type(value) is Typed else to_plain(value)
-
-    encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
-    return _Library(encode, lambda buffers: decoder_of(ext_hook=_extensions(buffers, decoder_of().decode)).decode)
-
-
-def _extensions(buffers: "Sequence[memoryview]", decode: Callable[[Any], Any]) -> Callable[[int, Any], Any]:
+class _Extensions:
     """Reads extensions, with the attachments of one value; `decode` reads what is in them."""
 
-    def extension(code: int, data: Any) -> Any:
-        if code == WIDE_INT:
-            return _wide_int(data)
-        if code == TYPED_VALUE:
-            return typed_value(decode(data), buffers)
-        raise ValueError("extension type %d with %d bytes is not ours" % (code, len(data)))
+    def __init__(self, buffers: "Sequence[memoryview]") -> None:
+        self._buffers = buffers
+        self.decode: Callable[[Any], Any] = bytes
 
-    return extension
+    def read(self, code: int, data: Any) -> Any:
+        """What an extension stands for."""
+        if code == WIDE_INT and data:
+            return int.from_bytes(data, "big", signed=True)
+        if code == TYPED_VALUE:
+            return typed_value(self.decode(data), self._buffers)
+        if code <= TYPED_VALUE:
+            raise ValueError("extension type %d with %d bytes is not ours" % (code, len(data)))
+        return rich.put_together(chr(code), self.decode(data))
+
+
+def _msgspec() -> _Library:
+    extension = msgspec.msgpack.Ext
+
+    def plain(value: Any) -> Any:
+        return extension(value.code, value.data) if type(value) is _Mark else to_plain(value)
+
+    def decoder(buffers: "Sequence[memoryview]") -> Callable[[bytes], Any]:
+        extensions = _Extensions(buffers)
+        extensions.decode = msgspec.msgpack.Decoder(ext_hook=extensions.read).decode
+        return extensions.decode
+
+    return _Library(msgspec.msgpack.Encoder(enc_hook=plain).encode, decoder)
 
 
 def _msgpack() -> _Library:
     import msgpack
 
     def plain(value: Any) -> Any:
-        """At once: this library asks once per value, and not again about the answer."""
-        if type(value) is _Wide:
-            return msgpack.ExtType(WIDE_INT, value.data)
-        if type(value) is Typed:
-            return msgpack.ExtType(TYPED_VALUE, pack(value.parts))
-        if type(value) is datetime.datetime and value.tzinfo is not None:
-            # Not the library's `datetime=True`: it writes moments outside of the years 1 to 9999 (UTC), and none can read them.
-            since = value.astimezone(datetime.timezone.utc) - _EPOCH
-            return msgpack.Timestamp(since.days * 86400 + since.seconds, since.microseconds * 1000)
-        found = to_plain(value)
-        return found if found is None or isinstance(found, _PACKED) else plain(found)
+        return msgpack.ExtType(value.code, value.data) if type(value) is _Mark else to_plain(value)
 
     def pack(value: Any) -> bytes:
         return msgpack.packb(value, use_bin_type=True, default=plain)  # type: ignore[no-any-return,unused-ignore]
 
     def decoder(buffers: "Sequence[memoryview]") -> Callable[[bytes], Any]:
-        options = {"raw": False, "strict_map_key": False, "timestamp": 3}
-        extension = _extensions(buffers, lambda data: msgpack.unpackb(data, **options))
+        extensions = _Extensions(buffers)
+        options: Dict[str, Any] = {"raw": False, "strict_map_key": False, "timestamp": 3, "ext_hook": extensions.read}
 
         def unpack(data: bytes) -> Any:
             try:
-                return msgpack.unpackb(data, ext_hook=extension, **options)
+                return msgpack.unpackb(data, **options)
             except TypeError:  # a key that is an array
-                return msgpack.unpackb(data, ext_hook=extension, object_pairs_hook=with_hashable_keys, **options)
+                return msgpack.unpackb(data, object_pairs_hook=with_hashable_keys, **options)
 
+        extensions.decode = unpack
         return unpack
 
     return _Library(pack, decoder)

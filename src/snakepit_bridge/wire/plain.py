@@ -13,6 +13,7 @@ import types
 import uuid
 from typing import Any, Dict, Iterator, Optional, Set, Tuple
 
+from . import rich
 from .typed import is_long_floats, packer_of
 
 #: How deep a value may be nested, as JSON counts: a dict that has other keys than texts is three levels there. Any decoder has room
@@ -20,32 +21,34 @@ from .typed import is_long_floats, packer_of
 #: a level. Newer Pythons encode far more, so the encoders of all codecs keep to it.
 MAX_LEVELS = 300
 
+#: How many of them a tuple or set takes: each is a value of its own where it is decoded.
+MARKED_LEVELS = 3
+
 #: The same for a key by itself: of the innermost dict, these come on top.
-_KEY_LEVELS = 30
+KEY_LEVELS = 30
 
 #: What a one-key dict begins with that JSON would take for a mark of ours.
 MARK = "\x00"
 
-#: What a look at a value finds: it can travel; arrays and their like are in it; bytes or floats that are many are in it.
-FINE, TYPED, LARGE = 1, 2, 4
+#: What a look at a value finds: it can be written as it is; bytes or floats that are many are in it.
+FINE, LARGE = 1, 2
 #: As many bytes are many.
 MANY_BYTES = 4096
 
 _SCALARS = (str, int, float, bytes, bytearray, memoryview, type(None))
 _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, uuid.UUID, decimal.Decimal)
-_BYTES = (bytes, bytearray, memoryview)
-_KEY_LEAVES = frozenset((bool, datetime.timedelta, *_SCALARS, *_AS_TEXT))
-#: What need not be looked into.
-LEAVES = _KEY_LEAVES.difference(_BYTES)
-_NUMERIC = frozenset("biufSUmM")  # kinds of arrays whose items are numbers, texts, bytes and times
+#: What need not be looked into, and is written as it is.
+_DIRECT = frozenset((bool, str, int, float, type(None)))
+_LEAVES = frozenset((bool, *_SCALARS)) | rich.LEAVES
+_NUMERIC = frozenset("biufSU")  # kinds of arrays whose items are numbers, texts and bytes
 _EXACT = ((str, str.__str__), (float, float.__float__), (int, int.__int__), (bytes, bytes))  # type: Any
 
-_TOO_DEEP = (
+TOO_DEEP = (
     "it is nested too deeply or contains itself; allowed are %d levels, of which a dict with other keys than texts is three" % MAX_LEVELS
 )
-_NO_KEY = (
+NO_KEY = (
     "as a key it would arrive as a dict, or with one inside, which no dict takes as a key; "
-    "use a text, a number or a tuple of such (at most %d in each other)" % _KEY_LEVELS
+    "use a text, a number or a tuple of such (at most %d in each other)" % KEY_LEVELS
 )
 
 
@@ -83,7 +86,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, _AS_TEXT):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
     if isinstance(value, datetime.timedelta):
-        return _duration(value)
+        return duration(value)
     if isinstance(value, pathlib.PurePath):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -98,23 +101,6 @@ def _field_names(kind: type) -> Tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))  # takes longer than all else about a small dataclass
 
 
-def look(value: Any) -> int:
-    """What is in a value: `FINE`, and with it `TYPED` and `LARGE`.
-
-    An encoder takes more than a decoder would, or than only one of them would: the channel would break.
-
-    Raises:
-        Unserialisable: it is nested too deeply, a key of it arrives as a dict, or only one codec's library knows a type of it.
-    """
-    try:
-        found = _look(value, MAX_LEVELS)
-    except Exception as error:
-        raise find_culprit(value, error) from error
-    if not found:
-        raise find_culprit(value, TypeError(_TOO_DEEP))
-    return found
-
-
 def has_text_keys(value: Dict[Any, Any]) -> bool:
     """Are all keys text, and does the dict not look like a mark? Then it is one object in JSON."""
     for key in value:
@@ -123,61 +109,58 @@ def has_text_keys(value: Dict[Any, Any]) -> bool:
     return len(value) != 1 or not key.startswith(MARK)
 
 
-def _look(value: Any, room: int) -> int:
-    """Asked about every value that is sent: exact types first, and a call per container only. 0: it cannot travel."""
-    if isinstance(value, dict):
+def look(value: Any, room: int = MAX_LEVELS) -> int:
+    """What is in a value: `FINE`, and with it `LARGE`. 0: not only what a library writes as it must be, it has to be marked.
+
+    Asked about every value that is sent: a call per container only. Exact types only: of subclasses and enums a library writes what it
+    likes, and more than a decoder would read.
+    """
+    kind = type(value)
+    if kind is dict:
         room -= 1
         if not has_text_keys(value):
             room -= 2
-            if not all(type(key) in _KEY_LEAVES or _is_key(key, _KEY_LEVELS) for key in value):
+            if not _DIRECT.issuperset(map(type, value)):
                 return 0
         value = value.values()
-    elif isinstance(value, (list, tuple)):
+    elif kind is list:
         room -= 1
-        if _is_extension(value):
-            return 0
-        if len(value) > 20 and LEAVES.issuperset(map(type, value)):
+        if len(value) > 20 and _DIRECT.issuperset(map(type, value)):
             return 0 if room < 0 else FINE | LARGE if is_long_floats(value) else FINE
+    elif kind is bytes:
+        return FINE if len(value) < MANY_BYTES else FINE | LARGE
     else:
-        return _look_at_leaf(value, room)
+        return FINE if kind in _DIRECT else 0
     if room < 0:
         return 0
     found = FINE
     for item in value:
-        if type(item) not in LEAVES:
-            inner = _look(item, room)
+        if type(item) not in _DIRECT:
+            inner = look(item, room)
             if not inner:
                 return 0
             found |= inner
     return found
 
 
-def _look_at_leaf(value: Any, room: int) -> int:
-    if type(value) is bytes:
-        return FINE if len(value) < MANY_BYTES else FINE | LARGE
-    if packer_of(type(value)) is not None:
-        return FINE | TYPED
-    if isinstance(value, _SCALARS) or _is_numeric(value) or type(value) in LEAVES:
-        return FINE
-    return _look(to_plain(value), room)
-
-
 def _is_key(key: Any, room: int) -> bool:
     """Can it be a key where it arrives? Lists become tuples again there; nothing becomes of dicts."""
-    if type(key) in _KEY_LEAVES:
+    if type(key) in _LEAVES:
         return True
     if isinstance(key, dict) or room <= 0:
         return False
-    parts = key if isinstance(key, (list, tuple)) else (to_plain(key),)
+    if rich.taken(key) is not None:
+        return True
+    parts = key if isinstance(key, (list, tuple, frozenset)) else (to_plain(key),)
     return all(_is_key(part, room - 1) for part in parts)
 
 
-def _is_numeric(value: Any) -> bool:
+def is_numeric(value: Any) -> bool:
     """Is it an array that need not be looked through? To make a list of it takes as long as to encode it."""
     return hasattr(value, "tolist") and getattr(getattr(value, "dtype", None), "kind", "") in _NUMERIC
 
 
-def _is_extension(value: Any) -> bool:
+def is_extension(value: Any) -> bool:
     """Is it the msgpack package's own ExtType? A tuple for everybody else; that package writes what nobody here reads."""
     return type(value) not in (list, tuple) and type(value).__module__ == "msgpack.ext"
 
@@ -190,7 +173,7 @@ def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
             if problem is not None:
                 return Unserialisable(path, _type_name(part), problem)
     except RecursionError:
-        return Unserialisable("", _type_name(value), _TOO_DEEP)
+        return Unserialisable("", _type_name(value), TOO_DEEP)
     except Exception as error:  # a key whose repr() raises
         return Unserialisable("", _type_name(value), "%s; looking for the part at fault raised %s" % (cause, type(error).__name__))
     return Unserialisable("", _type_name(value), str(cause) or type(cause).__name__)
@@ -205,17 +188,20 @@ def _walk(value: Any, path: str, above: Set[int], room: int, *, as_key: bool = F
         room -= 1 if has_text_keys(value) else 3
         children = [("[%s]" % _shown(key), item) for key, item in value.items()]
         for key in value:
-            yield from _walk(key, path + " key %s" % _shown(key), above, _KEY_LEVELS, as_key=True)
-    elif isinstance(value, (list, tuple)):
+            yield from _walk(key, path + " key %s" % _shown(key), above, KEY_LEVELS, as_key=True)
+    elif isinstance(value, tuple) and hasattr(value, "_fields") and not as_key:
         room -= 1
         children = [("[%d]" % index, item) for index, item in enumerate(value)]
+    elif isinstance(value, (list, tuple)):
+        room -= 1 if as_key or isinstance(value, list) else MARKED_LEVELS
+        children = [("[%d]" % index, item) for index, item in enumerate(value)]
     elif isinstance(value, (set, frozenset)):
-        room -= 1
+        room -= MARKED_LEVELS
         children = [("{%r}" % (item,), item) for item in value]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         room -= 1
         children = [("." + name, getattr(value, name)) for name in _field_names(type(value))]
-    elif isinstance(value, _SCALARS):
+    elif isinstance(value, _SCALARS) or type(value) in rich.LEAVES or packer_of(type(value)) is not None:
         return
     else:
         try:
@@ -238,22 +224,22 @@ def _shown(key: Any) -> str:
 def _problem(part: Any, *, as_key: bool) -> Optional[str]:
     if isinstance(part, str):
         return None if _is_unicode(part) else "it holds a lone surrogate, which is no Unicode text; send bytes instead"
-    if isinstance(part, tuple) and _is_extension(part):
+    if isinstance(part, tuple) and is_extension(part):
         return "it is an extension of MessagePack, which no other protocol has; send its bytes instead"
     try:
-        if isinstance(part, datetime.datetime) and part.tzinfo is not None:
-            part.astimezone(datetime.timezone.utc)  # in the year 1 or 9999 that may be outside of all years
-        if not isinstance(part, (dict, list, tuple, *_SCALARS)):
+        if not isinstance(part, (dict, list, tuple, set, frozenset, *_SCALARS)) and rich.taken(part) is None and not _is_typed(part):
             to_plain(part)
+        if isinstance(part, pathlib.PurePath) and not _is_unicode(str(part)):
+            return "its name is no Unicode text; send os.fsencode(path) instead"
     except Exception as error:
         return str(error)
     try:
-        return _NO_KEY if as_key and not _is_key(part, _KEY_LEVELS) else None
+        return NO_KEY if as_key and not _is_key(part, KEY_LEVELS) else None
     except Exception:
         return None  # a part of the key is at fault, and comes next
 
 
-def _duration(value: datetime.timedelta) -> str:
+def duration(value: datetime.timedelta) -> str:
     """As ISO 8601 has it, and as msgspec writes it: `P1DT2.5S`."""
     sign, value = ("-", -value) if value < datetime.timedelta(0) else ("", value)
     seconds = ("%d.%06d" % (value.seconds, value.microseconds)).rstrip("0").rstrip(".") if value.microseconds else "%d" % value.seconds
@@ -267,6 +253,11 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_typed(value: Any) -> bool:
+    packer = packer_of(type(value))
+    return packer is not None and packer(value) is not None
 
 
 def _type_name(value: Any) -> str:

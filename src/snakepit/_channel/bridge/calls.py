@@ -128,7 +128,7 @@ class BridgeCalls:
             final = bool(extra and extra.get("final"))
             if final and extra is not None:
                 extra["metadata"] = {**extra.get("metadata", {}), "execution_time_ms": _since(began), "chunks": outflow.sent + 1}
-            item = self._mux.codec.encode(payload)
+            item = self._mux.codec.encode_value(payload)
             while not outflow.offer(item, extra):
                 run.credit.clear()
                 await run.credit.wait()

@@ -1,0 +1,150 @@
+"""The walk that makes of any value one that a codec's library writes as it must be: containers along the way are copied.
+
+Only values that hold something else than plain types are walked; a codec looks first. What a mark is, and how dicts and
+bytes are written, the codecs say.
+"""
+
+import contextlib
+import types
+from typing import Any, Collection, List
+
+from . import rich
+from .coding import fits_64_bits
+from .lifting import Lift, Typed
+from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_numeric, to_plain
+
+_AS_IT_IS = frozenset((str, float, bool, type(None)))
+
+#: How often a value may say that it is another one, such as an enum's member its value.
+_TURNS = 16
+
+
+class NoKey(TypeError):
+    """It would arrive as something that no key, and nothing in a set, can be."""
+
+
+class Marking:
+    """One value on its way. Subclasses are the codecs' own."""
+
+    __slots__ = ("lift",)
+
+    def __init__(self, lift: Lift) -> None:
+        self.lift = lift
+
+    def mark(self, letter: str, content: Any) -> Any:
+        """What stands for a value that was taken apart; `content` is marked already."""
+        raise NotImplementedError
+
+    def wide(self, value: int) -> Any:
+        """What stands for an integer beyond 64 bits."""
+        raise NotImplementedError
+
+    def pairs(self, pairs: List[Any]) -> Any:
+        """What stands for a dict with other keys than texts: pairs of marked keys and items."""
+        raise NotImplementedError
+
+    def binary(self, value: bytes) -> Any:
+        """What stands for bytes."""
+        raise NotImplementedError
+
+    def typed(self, value: Typed) -> Any:
+        """What stands for a typed binary value."""
+        raise NotImplementedError
+
+    def array_key(self, parts: List[Any]) -> Any:
+        """What stands for a tuple where it is a key, or in one."""
+        raise NotImplementedError
+
+    def value(self, value: Any, room: int) -> Any:  # noqa: C901, PLR0912 - one frame of the stack a level, which deep values are short of
+        """The value, marked.
+
+        Raises:
+            RecursionError: it is nested too deeply. TypeError: a part of it cannot travel.
+        """
+        for _turn in range(_TURNS):
+            kind = type(value)
+            if kind in _AS_IT_IS:
+                return value
+            if kind is int:
+                return value if fits_64_bits(value) else self.wide(value)
+            if isinstance(value, dict):
+                if has_text_keys(value):
+                    room = _below(room, 1)
+                    return {key: self.value(item, room) for key, item in value.items()}
+                room = _below(room, 3)
+                return self.pairs([(self.key(key), self.value(item, room)) for key, item in value.items()])
+            if kind is list and len(value) > 20:
+                lifted = self.lift.floats(value)
+                if lifted is not None:
+                    return self.typed(lifted)
+            if isinstance(value, list):
+                room = _below(room, 1)
+                return [self.value(item, room) for item in value]
+            if isinstance(value, tuple):
+                if is_extension(value):
+                    raise TypeError("an extension of MessagePack")
+                if hasattr(value, "_fields") and kind is not tuple:
+                    value = dict(zip(value._fields, value))
+                    continue
+                room = _below(room, MARKED_LEVELS)
+                return self.mark(rich.TUPLE, [self.value(item, room) for item in value])
+            if isinstance(value, (set, frozenset)):
+                return self._set(value, _below(room, MARKED_LEVELS))
+            lifted = self.lift.bytes(value) if kind is bytes else self.lift.typed(value)
+            if lifted is not None:
+                return self.typed(lifted)
+            if isinstance(value, bytes):
+                return self.binary(bytes(value))
+            taken = rich.taken(value)
+            if taken is not None:
+                return self.mark(*taken)
+            if is_numeric(value):
+                return to_plain(value)  # to walk through it takes as long as to encode it
+            value = to_plain(value)
+        raise RecursionError(TOO_DEEP)  # it says of itself that it is something else, again and again
+
+    def _set(self, value: Collection[Any], room: int) -> Any:
+        """A set whose items would arrive as what no set can hold arrives as a list."""
+        letter = rich.SET if isinstance(value, set) else rich.FROZENSET
+        try:
+            return self.mark(letter, [self.key(item, in_set=True) for item in _in_order(value)])
+        except NoKey:
+            return [self.value(item, room) for item in value]
+
+    def key(self, value: Any, room: int = KEY_LEVELS, *, in_set: bool = False) -> Any:
+        """A value that must be fit for a key where it arrives."""
+        for _turn in range(_TURNS):
+            kind = type(value)
+            if kind in _AS_IT_IS or kind is int or kind in rich.LEAVES:
+                return self.value(value, 0)
+            if isinstance(value, (dict, types.MappingProxyType)) or room <= 0:
+                raise NoKey(NO_KEY)
+            if isinstance(value, (tuple, list)):  # a list is an enum's value
+                if is_extension(value):
+                    raise TypeError("an extension of MessagePack")
+                parts = [self.key(part, room - 1, in_set=in_set) for part in value]
+                return self.mark(rich.TUPLE, parts) if in_set else self.array_key(parts)
+            if isinstance(value, (set, frozenset)):
+                return self.mark(rich.FROZENSET, [self.key(part, room - 1, in_set=True) for part in _in_order(value)])
+            if isinstance(value, (bytes, memoryview)):  # a byte array can be no key, a read-only view can
+                return self.binary(bytes(value))
+            taken = rich.taken(value)
+            if taken is not None:
+                return self.mark(*taken)
+            value = to_plain(value)
+        raise RecursionError(TOO_DEEP)  # it says of itself that it is something else, again and again
+
+
+def _in_order(items: Collection[Any]) -> List[Any]:
+    """What is in a set, the same way each time where that can be had: stores compare what they hold."""
+    with contextlib.suppress(Exception):  # items that do not compare
+        return sorted(items)
+    with contextlib.suppress(Exception):  # and some that cannot be shown
+        return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
+    return list(items)
+
+
+def _below(room: int, levels: int) -> int:
+    if room < levels:
+        raise RecursionError(TOO_DEEP)
+    return room - levels
