@@ -413,7 +413,7 @@ def test_argument_habits(pool: snakepit.Pool, args: dict[str, Any], seen: str) -
 def test_integers_of_any_size(pool: snakepit.Pool, number: int) -> None:
     """As arguments, results and keys, nested too, and as an integer that is annotated as one."""
     value = {"n": number, "deep": [{number: (number,)}]}
-    assert pool.execute("echo", {"value": value}) == {"n": number, "deep": [{number: [number]}]}
+    assert pool.execute("echo", {"value": value}) == value
     assert pool.execute("add", {"a": number, "b": 1}) == number + 1
 
 

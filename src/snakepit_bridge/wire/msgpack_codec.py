@@ -65,7 +65,11 @@ class MsgpackCodec(Codec):
             return self._read(self._unpack, data)
 
     def unpack(self, data: bytes, buffers: "Sequence[memoryview]") -> Any:
-        return self._read(self._library.decoder(buffers), data)
+        lent = list(buffers)
+        try:
+            return self._read(self._library.decoder(lent), data)
+        finally:
+            lent.clear()  # a decoder is in a cycle with what it calls for extensions: it would hold them until the next collection
 
     def array(self, items: Sequence[bytes]) -> bytes:
         count = len(items)
