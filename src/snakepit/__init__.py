@@ -23,6 +23,8 @@ if sys.version_info < (3, 11):
         "its worker side, snakepit_bridge, runs on 3.8 or newer"
     )
 
+from snakepit_bridge.wire.markers import is_unserializable
+
 from . import adapters
 from ._api.async_pool import AsyncPool
 from ._api.async_session import AsyncSession
@@ -185,6 +187,7 @@ __all__ = [
     "execute_in_session",
     "execute_in_session_stream",
     "execute_stream",
+    "is_unserializable",
     "run_as_script",
     "shutdown",
     "stats",

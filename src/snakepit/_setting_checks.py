@@ -37,6 +37,17 @@ def check_ttl(name: str, value: Any, error: type[ConfigurationError | InvalidPar
     return float(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """True or False.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} is {value!r}; allowed are True and False", field=name, value=value)
+    return value
+
+
 def check_texts(name: str, value: Any) -> tuple[str, ...]:
     """A list of texts, none of them empty.
 

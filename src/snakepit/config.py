@@ -24,6 +24,7 @@ from ._setting_checks import (
     check_command,
     check_directory,
     check_environment,
+    check_flag,
     check_instance_name,
     check_interpreter,
     check_patterns,
@@ -90,6 +91,7 @@ class PoolSettings(TypedDict, total=False):
     circuit_breaker: a `CircuitBreaker`, its fields as a dict, or True: refuse calls of tools that keep failing; None: do not.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     binary_threshold: from so many bytes on, arrays, frames, bytes and lists of floats travel beside their call or result.
+    strict_serialization: a result or chunk that holds what cannot travel is an error; else a marker that names its type stands there.
     shared_memory_limit: how much memory a worker and the host may share for that, in either direction (bytes); 0: none.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
     on_event: called with each `TelemetryEvent` that a tool emits; None: none is sent.
@@ -136,6 +138,7 @@ class PoolSettings(TypedDict, total=False):
     window_chunks: int
     window_bytes: int
     binary_threshold: int
+    strict_serialization: bool
     shared_memory_limit: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
     on_event: Callable[[TelemetryEvent], Any] | None
@@ -191,6 +194,7 @@ class PoolConfig:
     window_chunks: int = 1024
     window_bytes: int = 4 * 1024 * 1024
     binary_threshold: int = BINARY_THRESHOLD
+    strict_serialization: bool = False
     shared_memory_limit: int = 1024 * 1024 * 1024
     worker_output: Any = "auto"
     on_event: Callable[[TelemetryEvent], Any] | None = None
@@ -363,6 +367,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_chunks": _whole(1),
     "window_bytes": _whole(1),
     "binary_threshold": _whole(MANY_BYTES, unit="bytes"),
+    "strict_serialization": check_flag,
     "shared_memory_limit": _whole(0, unit="bytes"),
     "worker_output": _output,
     "on_event": check_on_event,

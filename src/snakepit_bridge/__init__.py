@@ -16,6 +16,7 @@ from .base_adapter import (
     progress,
     tool,
 )
+from .wire.markers import is_unserializable
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "__version__",
     "current_call",
     "is_importing_adapter",
+    "is_unserializable",
     "progress",
     "tool",
 ]

@@ -7,13 +7,12 @@ import json
 from typing import Any, Optional, Tuple
 
 from .bridge import values
-from .bridge.plain import MARKER, dumps, plain
+from .bridge.plain import dumps, plain
+from .wire.markers import MARKER, REPR_KEY, TYPE_KEY, is_unserializable
 
 __all__ = ["REPR_KEY", "TYPE_KEY", "UNSERIALIZABLE_KEY", "GracefulJSONEncoder", "TypeSerializer", "is_unserializable"]
 
 UNSERIALIZABLE_KEY = MARKER
-TYPE_KEY = "__type__"
-REPR_KEY = "__repr__"
 
 
 class GracefulJSONEncoder(json.JSONEncoder):
@@ -57,11 +56,6 @@ class TypeSerializer:
                 )
             return binary_data
         return values.argument("value", any_msg.type_url, any_msg.value)
-
-
-def is_unserializable(value: Any) -> bool:
-    """Is it the marker of a value that had no plain form?"""
-    return isinstance(value, dict) and value.get(MARKER) is True
 
 
 def _normal(value: Any, var_type: str) -> Any:

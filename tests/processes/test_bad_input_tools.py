@@ -28,7 +28,7 @@ def leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module", params=["sync", "async"])
 def nasty(request: pytest.FixtureRequest) -> Iterator[Face]:
     """Nasty tools behind either face; workers that do not stop are killed soon."""
-    with face_of(request.param, NASTY, cancel_timeout=0.2, close_timeout=1.0) as face:
+    with face_of(request.param, NASTY, cancel_timeout=0.2, close_timeout=1.0, strict_serialization=True) as face:
         yield face
 
 
@@ -369,7 +369,7 @@ def test_the_interpreter_is_turned_upside_down(tool: str) -> None:
         assert face.execute("echo", {"value": [1, {"a": b"x"}]}, timeout=20) == [1, {"a": b"x"}]
         assert [chunk["is_final"] for chunk in face.stream("odd_keys_stream", timeout=20)] == [False, True]
         with pytest.raises(snakepit.SerializationError):
-            face.execute("thing", {"name": "object"}, timeout=20)
+            face.execute("thing", {"name": "key"}, timeout=20)
         assert same_worker(face) == pid
     assert not is_alive(pid)
 

@@ -20,6 +20,7 @@ class ApartCodec(Codec):
     """
 
     def __init__(self, codec: Codec, least: int) -> None:
+        super().__init__()
         self.name = f"apart over {codec.name}"
         self._least = least
         self._codec = codec
@@ -27,7 +28,7 @@ class ApartCodec(Codec):
         self.decode = codec.decode  # type: ignore[method-assign]
         self.array = codec.array  # type: ignore[method-assign]
 
-    def pack(self, value: Any) -> Encoded:
+    def pack(self, value: Any, facts: dict[str, Any] | None = None) -> Encoded:
         """Lift what is long."""
         buffers: list[memoryview] = []
 

@@ -90,6 +90,7 @@ def test_a_part_that_cannot_be_shown(value: Any) -> None:
 def test_paths_begin_at_the_value(name: str) -> None:
     """Results, reports and arguments travel inside of frames; the path in an error is the user's."""
     codec = codec_named(name)
+    codec.terms.strict = True
     worker = WorkerMultiplexer(codec)
     worker.receive(codec.encode([[CALL, 1, "tool", {}, {"window": [10, 1000]}]]))
     for send in (lambda: worker.result(1, {"a": [object()]}, {}), lambda: worker.progress(1, {"a": [object()]})):

@@ -360,8 +360,9 @@ def test_credit_for_a_call_that_has_ended_is_ignored(pair: Pair):
 # ---- what cannot travel ----
 
 
-def test_what_cannot_travel_is_refused_before_it_is_sent(pair: Pair):
-    """The one who says it hears it at once; nothing is sent, and the call goes on."""
+def test_what_cannot_travel_is_refused_before_it_is_sent(pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    """The one who says it hears it at once, where strictness is wanted of answers too; nothing is sent, and the call goes on."""
+    monkeypatch.setattr(pair.codec.terms, "strict", True)
     with pytest.raises(Unserialisable):
         pair.host.call(1, "tool", {"x": object()}, {}, WIDE)
     assert pair.host.open_calls == []

@@ -110,7 +110,7 @@ def test_small_values_arrive_as_they_were(codec: Codec, value: Any) -> None:
 def test_large_values_arrive_as_they_were(codec: Codec, value: Any) -> None:
     """The same value beside the encoding, as it would travel if it were large."""
     codec_of_all = type(codec)()
-    codec_of_all.threshold = 1
+    codec_of_all.terms.threshold = 1
     assert same(sent(codec_of_all, {"deep": (value, {"x": value})}), {"deep": (value, {"x": value})})
 
 

@@ -205,6 +205,7 @@ def sessions_and_host_tools() -> None:
         return 1.25
 
     assert_type(rate("EUR"), float)
+    assert_type(snakepit.is_unserializable(rate("EUR")), bool)
     pool.register_tool(rate, name="other", session_id="user-1")
 
 

@@ -50,16 +50,20 @@ class Connection:
         """Begin to read and write; `create_task` is the owner's."""
         self._carrier.start(self, create_task, name)
 
-    def set_up(self, threshold: int, shared_memory: int) -> None:
+    def set_up(self, threshold: int, shared_memory: int, *, strict: bool) -> None:
         """Agree with the worker on how what is large travels.
 
         Args:
             threshold: from so many bytes on, what is binary lies beside the rest.
+            strict: answers that hold what cannot travel are errors.
             shared_memory: how much may be shared in either direction (bytes), once both see each other's; 0: none.
         """
         if threshold != BINARY_THRESHOLD:
-            self._codec.threshold = threshold
+            self._codec.terms.threshold = threshold
             self._mux.setup({"threshold": threshold})
+        if strict:
+            self._codec.terms.strict = True
+            self._mux.setup({"strict": True})
         if shared_memory:
             self._share(shared_memory)
         self._carrier.wake()

@@ -126,6 +126,7 @@ class PoolSetup:
                 silence=config.heartbeat.longest_silence,
                 shared_memory=0 if config.command or self._inside is not None else config.shared_memory_limit,
                 binary_threshold=config.binary_threshold,
+                strict=config.strict_serialization,
                 title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
 

@@ -47,8 +47,9 @@ class Link:
 
     def __init__(self, codec: Codec, writer: Writer) -> None:
         self._codec = codec
-        self.encode = codec.encode
-        self.pack = codec.pack_value
+        answers = codec.for_answers()
+        self.encode = answers.encode
+        self.pack = answers.pack_value
         self._writer = writer
         self._wake = writer.wake
         self._mux = WorkerMultiplexer(codec)
@@ -96,7 +97,9 @@ class Link:
         """Do what the host wants; share memory with it, step by step as `shared.store` has it. True: there is something to say."""
         probe, store = settings.get("shared"), self._store
         if type(settings.get("threshold")) is int:
-            self._codec.threshold = settings["threshold"]
+            self._codec.terms.threshold = settings["threshold"]
+        if settings.get("strict") is True:
+            self._codec.terms.strict = True
         if isinstance(probe, dict) and store is None:
             store = self._store = Store(int(probe.get("limit", 0)), self._wake_for_event)
             answer = (store.probe() if store.reads(probe) else None) or {"reason": store.reason}
@@ -140,7 +143,7 @@ class Link:
     def carry(self, events: Events) -> None:
         """Send what tools emit, when the host wants it."""
         queue = self._mux.events = EventQueue(self._wake_for_event)
-        events.open(self.encode, queue)
+        events.open(self._codec.encode, queue)
 
     def _wake_for_event(self) -> None:
         """Takes no lock that this very thread may hold."""

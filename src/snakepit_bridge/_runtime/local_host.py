@@ -27,6 +27,7 @@ class PlainerCodec(Codec):
     """A codec that takes any value: what the channel does not carry goes in its plainer form, as these servers tell it anyway."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._codec = codec_named(available_codecs()[0])
         self.name = self._codec.name
         self.decode = self._codec.decode  # type: ignore[method-assign]

@@ -5,8 +5,6 @@ marker that names its type, so that one odd value does not cost the rest.
 """
 
 import base64
-import contextlib
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -14,15 +12,16 @@ import json
 import math
 import pathlib
 import uuid
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, List, Mapping, Set
 
+from ..wire.markers import marker
+from ..wire.own_words import own_words
 from ..wire.plain import duration
-from . import detail
 
-#: The marker of a value that has no plain form.
-MARKER = "__ffi_unserializable__"
 #: Deeper than this nothing is looked at: it may contain itself.
 _DEEPEST = 200
+#: One that is cut off there so often branches without end: nothing of it is told.
+_MOST_CUT = 1000
 #: Some 4,300 decimal digits.
 _MOST_BITS = 14_000
 
@@ -37,74 +36,61 @@ def dumps(value: Any) -> bytes:
         return json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any) -> Any:
     """The same in None, bool, int, float, str, list and dict alone. Numbers that are none (NaN, the infinities) become text."""
-    if value is None or isinstance(value, (bool, str)):
-        return str(value) if isinstance(value, str) else value
-    if isinstance(value, enum.Enum):
-        return plain(value.value, depth + 1)
-    if isinstance(value, int):  # interpreters refuse to write more digits than this
-        return int(value) if value.bit_length() <= _MOST_BITS else hex(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _NO_NUMBERS[str(float(value))]
-    if depth > _DEEPEST:
+    try:
+        return _Walk().plain(value, 0)
+    except RecursionError:
         return marker(value)
-    if isinstance(value, Mapping):
-        return {_key(key): plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
-        return [plain(item, depth + 1) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return [plain(item, depth + 1) for item in _sorted(value)]
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(bytes(value)).decode("ascii")
-    if isinstance(value, _AS_TEXT):
-        return value.isoformat() if hasattr(value, "isoformat") else str(value)
-    if isinstance(value, datetime.timedelta):
-        return duration(value)
-    return _by_its_own_word(value, depth)
 
 
-def marker(value: Any) -> Dict[str, Any]:
-    """What stands for a value without a plain form: its type, and what `detail` allows beyond."""
-    kind = type(value)
-    told = {MARKER: True, "__type__": "%s.%s" % (kind.__module__, kind.__qualname__)}
-    text = detail.shown(value)
-    return told if text is None else {**told, "__repr__": text}
+class _Walk:
+    """Through one value. What contains itself has a marker there."""
 
+    def __init__(self) -> None:
+        self._above: Set[int] = set()
+        self._cut = 0  # how often it was too deep
 
-def _by_its_own_word(value: Any, depth: int) -> Any:
-    """What an object gives when it is asked; in the order in which the libraries that have these methods mean them."""
-    for ask in _ASKED:
-        answer = None
-        with contextlib.suppress(Exception):  # the object's own code
-            answer = ask(value)
-        if answer is not None and answer is not value:
-            return plain(answer, depth + 1)
-    return marker(value)
+    def plain(self, value: Any, depth: int) -> Any:
+        """A part of it, so deep in it."""
+        if value is None or isinstance(value, (bool, str)):
+            return str.__str__(value) if isinstance(value, str) else value  # `str` of an enum's member is its name
+        if isinstance(value, int) and not isinstance(value, enum.Enum):  # interpreters refuse to write more digits than this
+            return int(value) if value.bit_length() <= _MOST_BITS else hex(value)
+        if isinstance(value, float) and not isinstance(value, enum.Enum):
+            return float(value) if math.isfinite(value) else _NO_NUMBERS[str(float(value))]
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return base64.b64encode(bytes(value)).decode("ascii")
+        if isinstance(value, _AS_TEXT):
+            return value.isoformat() if hasattr(value, "isoformat") else str(value)
+        if isinstance(value, datetime.timedelta):
+            return duration(value)
+        if depth > _DEEPEST:
+            self._cut += 1
+            if self._cut > _MOST_CUT:
+                raise RecursionError
+        if depth > _DEEPEST or id(value) in self._above:
+            return marker(value)
+        self._above.add(id(value))
+        try:
+            return self._inside(value, depth + 1)
+        finally:
+            self._above.discard(id(value))
 
-
-def _asked(name: str) -> Callable[[Any], Any]:
-    def ask(value: Any) -> Any:
-        method = None if isinstance(value, type) else getattr(value, name, None)
-        return method() if callable(method) else None
-
-    return ask
-
-
-def _to_list(value: Any) -> Optional[List[Any]]:
-    size = getattr(value, "size", 0)
-    if isinstance(size, int) and size > detail.most_elements():
-        return None
-    return _asked("tolist")(value)  # type: ignore[no-any-return]
-
-
-def _fields(value: Any) -> Optional[Dict[str, Any]]:
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        return None
-    return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
-
-
-_ASKED = (_asked("model_dump"), _asked("to_dict"), _asked("_asdict"), _fields, _to_list, _asked("isoformat"))
+    def _inside(self, value: Any, depth: int) -> Any:
+        if isinstance(value, enum.Enum):
+            return self.plain(value.value, depth)
+        if isinstance(value, Mapping):
+            return {_key(key): self.plain(item, depth) for key, item in value.items()}
+        if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
+            return [self.plain(item, depth) for item in value]
+        if isinstance(value, (set, frozenset)):
+            return [self.plain(item, depth) for item in _sorted(value)]
+        try:
+            answer = own_words(value)
+        except Exception:  # it has none, or its own code raised
+            return marker(value)
+        return self.plain(answer, depth)
 
 
 def _key(key: Any) -> str:

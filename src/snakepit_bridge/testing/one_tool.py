@@ -71,7 +71,8 @@ def run_tool(
     Raises:
         LookupError: the adapter has no such tool.
         ValueError: an argument cannot become what it is annotated with.
-        TypeError: what the tool gave cannot travel; or the arguments do not fit.
+        TypeError: what the tool gave cannot travel (a pool would put a marker there; a test had better hear of it); or the arguments
+            do not fit.
         Exception: whatever the tool raises.
     """
     play = _Play(adapter, tool, args, session, metadata, host_tools, chunks, timeout)

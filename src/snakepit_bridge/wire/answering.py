@@ -4,7 +4,7 @@ A worker answers the host's calls, the host those of host tools: both by this. N
 credit is told so (`offer_chunk` gives False); it never piles chunks up here beyond its window.
 """
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .attachments import Encoded
 from .codecs import Codec
@@ -97,7 +97,7 @@ class Answerer:
     """The calls that the other side has asked for."""
 
     def __init__(self, codec: Codec, outbox: Outbox) -> None:
-        self.codec = codec
+        self.codec = codec.for_answers()
         self._outbox = outbox
         self._calls: Dict[int, Outflow] = {}
         self._reporting: Dict[int, Outflow] = {}  # calls whose `report` is to be sent
@@ -157,7 +157,7 @@ class Answerer:
         """
         call = self._calls.get(call_id)
         if call is not None and not call.cancelled:
-            call.report = self._frame(PROGRESS, call_id, payload)
+            call.report = self._frame((PROGRESS, call_id, payload))
             self._reporting[call_id] = call
 
     def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:
@@ -179,10 +179,11 @@ class Answerer:
         call = self._calls.get(call_id)
         if call is None:
             return None
+        metadata = dict(metadata)  # what became of the value is told in it
         if metadata.get("streamed"):  # counted now: a thread of the tool's may have reported until here
-            metadata = {**metadata, "chunks": call.sent}
+            metadata["chunks"] = call.sent
         # Nobody reads the value of a cancelled call.
-        return self._frame(RESULT, call_id, None if call.cancelled else value, metadata)
+        return self._frame((RESULT, call_id, None if call.cancelled else value, metadata), metadata)
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error: plain values only."""
@@ -220,12 +221,13 @@ class Answerer:
                 del self._reporting[call.call_id]
                 self._send_report(call)
 
-    def _frame(self, kind: int, call_id: int, value: Any, *rest: Any) -> Encoded:
+    def _frame(self, frame: Tuple[Any, ...], facts: Optional[Dict[str, Any]] = None) -> Encoded:
         """With bytes of its own: whoever has given the value may go on using it."""
         try:
-            return self._outbox.own(self.codec.pack((kind, call_id, value, *rest)))
+            return self._outbox.own(self.codec.pack(frame, facts))
         except Unserialisable as error:
-            raise find_culprit(value, error.__cause__ or error) from error  # its path begins at the value, not at the frame
+            found = find_culprit(frame[2], error.__cause__ or error, forgiving=self.codec.forgiving)
+            raise found from error  # its path begins at the value, not at the frame
 
     def end(self, call_id: int, frame: Encoded) -> None:
         """End an open call by its last frame; harmless when it has ended."""

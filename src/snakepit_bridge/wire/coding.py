@@ -1,22 +1,62 @@
 """What every codec is: `encode`, `decode`, `array`, and the errors of each. `codecs` finds one by its name."""
 
+import copy
 import threading
-from typing import Any, Callable, Dict, Iterable, List, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
 
-from .attachments import Encoded
+from .attachments import Encoded, parcel
+from .lifting import Lift
 from .malformed import Malformed
+from .plain import find_culprit
 
-__all__ = ["Codec", "Malformed", "fits_64_bits", "with_hashable_keys", "with_room"]
+__all__ = ["Codec", "Malformed", "Terms", "fits_64_bits", "with_hashable_keys", "with_room"]
 
 #: From this size on (bytes), what is binary lies beside the rest, where a channel carries attachments.
 BINARY_THRESHOLD = 10 * 1024
 
 
+class Terms:
+    """What both ends of a channel have agreed on.
+
+    Attributes:
+        threshold: from this size (bytes) on, what is binary lies beside the rest.
+        strict: an answer that holds what cannot travel is an error, instead of having a marker in its place.
+    """
+
+    __slots__ = ("strict", "threshold")
+
+    def __init__(self) -> None:
+        self.threshold = BINARY_THRESHOLD
+        self.strict = False
+
+
 class Codec:
-    """One encoding of values; `array` joins values that are already encoded."""
+    """One encoding of values; `array` joins values that are already encoded.
+
+    Attributes:
+        terms: of its channel.
+    """
 
     name = ""
-    threshold = BINARY_THRESHOLD
+
+    def __init__(self) -> None:
+        self.terms = Terms()
+        self._answers = False
+
+    @property
+    def forgiving(self) -> bool:
+        """Does a marker stand for what cannot travel?"""
+        return self._answers and not self.terms.strict
+
+    def for_answers(self) -> "Codec":
+        """The same for results, chunks and reports: work has been done for them, which one odd part must not cost.
+
+        Where it stands, a marker that names its type does, unless the terms are strict. What is asked raises `Unserialisable`
+        at once: nothing is lost yet, and whoever asks can mend it.
+        """
+        twin = copy.copy(self)
+        twin._answers = True
+        return twin
 
     def encode(self, value: Any) -> bytes:
         """Encode a frame, or any supported value: an outermost tuple is an array, as frames are; see `encode_value`.
@@ -42,21 +82,50 @@ class Codec:
         """
         raise NotImplementedError
 
-    def pack(self, value: Any) -> Encoded:
-        """Encode a value for a channel that carries attachments: large buffers in it are not copied, but lie beside it.
+    def pack(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        """Encode a frame for a channel that carries attachments: large buffers in it are not copied, but lie beside it.
+
+        Args:
+            facts: a dict in the frame, after the values: under `types` it is told which types became what.
 
         Raises:
             Unserialisable: as `encode`.
         """
         return self.encode(value)
 
-    def pack_value(self, value: Any) -> Encoded:
+    def pack_value(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
         """`pack` for a value that is by itself, and no frame: a tuple stays one.
 
         Raises:
             Unserialisable: as `encode`.
         """
         return self.encode_value(value)
+
+    def _walked(self, value: Any, threshold: Optional[int], facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        """Encode a value of which parts have to be marked.
+
+        Args:
+            threshold: from this size on (bytes) what is binary lies beside the rest; None: nothing does.
+
+        Raises:
+            Unserialisable: as `encode`.
+        """
+        forgiving = self.forgiving
+        lift = Lift(threshold, facts, forgiving=forgiving)
+        try:
+            try:
+                return parcel(self._written(value, lift), lift.buffers)
+            except UnicodeError:
+                if not forgiving:
+                    raise
+                lift = Lift(threshold, facts, forgiving=True, careful=True)  # rare: most values need no look at each of their texts
+                return parcel(self._written(value, lift), lift.buffers)
+        except Exception as error:  # every library has its own family of errors; what matters is which value it was
+            raise find_culprit(value, error, forgiving=forgiving) from error
+
+    def _written(self, value: Any, lift: Lift) -> bytes:
+        """Mark a value, and encode it."""
+        raise NotImplementedError
 
     def unpack(self, data: bytes, buffers: Sequence[memoryview]) -> Any:
         """The value of a parcel: its head, and the buffers beside it.

@@ -12,14 +12,14 @@ import datetime
 import functools
 import json
 import re
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from . import rich
-from .attachments import Encoded, parcel
+from .attachments import Encoded
 from .coding import Codec, Malformed, with_hashable_keys, with_room
 from .lifting import Lift, Typed, typed_value
 from .marking import Marking
-from .plain import FINE, MANY_BYTES, MARK, MAX_LEVELS, find_culprit, has_text_keys, look
+from .plain import FINE, MANY_BYTES, MARK, MAX_LEVELS, has_text_keys, look
 
 _BYTES, _INT, _MOMENT, _DICT, _TYPED = (MARK + letter for letter in "bitdy")
 _TEXTS = frozenset((_BYTES, _INT, _MOMENT))
@@ -44,6 +44,7 @@ class JsonCodec(Codec):
     name = "json"
 
     def __init__(self) -> None:
+        super().__init__()
         # Cycles end in a RecursionError before the library sees them.
         options: Any = {"separators": (",", ":"), "ensure_ascii": False, "check_circular": False}
         self._dumps = json.JSONEncoder(default=_bytes_mark, **options).encode
@@ -54,18 +55,17 @@ class JsonCodec(Codec):
         return self.encode_value(list(value) if type(value) is tuple else value)
 
     def encode_value(self, value: Any) -> bytes:
-        return self._direct(value) if self._is_direct(value) else self._marked_value(value, Lift(None))
+        data = self._direct(value)
+        return self._walked(value, None) if data is None else data  # type: ignore[return-value]
 
-    def pack(self, value: Any) -> Encoded:
-        return self.pack_value(list(value) if type(value) is tuple else value)
+    def pack(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        return self.pack_value(list(value) if type(value) is tuple else value, facts)
 
-    def pack_value(self, value: Any) -> Encoded:
-        if self._is_direct(value):
-            data = self._direct(value)
-            if len(data) < MANY_BYTES or look(value) == FINE:  # no list of floats in it is long
-                return data
-        lift = Lift(self.threshold)
-        return parcel(self._marked_value(value, lift), lift.buffers)
+    def pack_value(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        data = self._direct(value)
+        if data is not None and (len(data) < MANY_BYTES or look(value) == FINE):  # no list of floats in it is long
+            return data
+        return self._walked(value, self.terms.threshold, facts)
 
     def decode(self, data: bytes) -> Any:
         return self._read(self._marked, data)
@@ -76,25 +76,16 @@ class JsonCodec(Codec):
     def array(self, items: Sequence[bytes]) -> bytes:
         return b"[" + b",".join(items) + b"]"
 
-    @staticmethod
-    def _is_direct(value: Any) -> bool:
+    def _direct(self, value: Any) -> Optional[bytes]:
+        """As the library writes it; None: not all of it can be, or there is a text that is none."""
         try:
-            return _is_direct(value, MAX_LEVELS)
-        except Exception as error:
-            raise find_culprit(value, error) from error
+            return self._dumps(value).encode("utf-8") if _is_direct(value, MAX_LEVELS) else None
+        except Exception:  # walking through it finds out which part it is
+            return None
 
-    def _direct(self, value: Any) -> bytes:
-        try:
-            return self._dumps(value).encode("utf-8")
-        except Exception as error:
-            raise find_culprit(value, error) from error
-
-    def _marked_value(self, value: Any, lift: Lift) -> bytes:
+    def _written(self, value: Any, lift: Lift) -> bytes:
         marks = _Marks(lift)
-        try:
-            return marks.filled(self._dumps(marks.value(value, MAX_LEVELS)).encode("utf-8"))
-        except Exception as error:
-            raise find_culprit(value, error) from error
+        return marks.filled(self._dumps(marks.value(value, MAX_LEVELS)).encode("utf-8"))
 
     def _read(self, marked: Callable[[str], Any], data: bytes) -> Any:
         try:

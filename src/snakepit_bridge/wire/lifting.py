@@ -1,8 +1,9 @@
 """Takes typed binary values out of a value before it is encoded: the small ones stay in their place, the large ones lie beside it."""
 
-from typing import Any, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, Union
 
 from .malformed import Malformed
+from .markers import name_of
 from .typed import Packed, is_long_floats, pack_floats, packer_of, unpack
 
 
@@ -26,19 +27,44 @@ class Typed:
         return [self.kind, self.meta, self.items]
 
 
+#: Under which key a result's metadata tell which types became what: `attachment` or `inline`, a plain type, or `unserializable`.
+TYPES, UNSERIALIZABLE = "types", "unserializable"
+#: So many types are told of.
+_MOST_TYPES = 32
+
+
 class Lift:
-    """One value's typed ones.
+    """One value's typed ones, and what else became of its parts.
 
     Args:
         threshold: from this size on (bytes) they lie beside it; None: none does, and bytes and lists of floats stay what they are.
+        facts: where it is told which types became what.
 
     Attributes:
-        buffers: those that do.
+        buffers: those that lie beside it.
+        forgiving: a marker stands for what cannot travel.
+        careful: so for texts that are not Unicode.
     """
 
-    def __init__(self, threshold: Optional[int]) -> None:
+    __slots__ = ("_facts", "_threshold", "_told", "buffers", "careful", "forgiving")
+
+    def __init__(
+        self, threshold: Optional[int], facts: "Optional[Dict[str, Any]]" = None, *, forgiving: bool = False, careful: bool = False
+    ) -> None:
         self._threshold = threshold
+        self._facts = facts
+        self._told: Set[type] = set()
+        self.forgiving = forgiving
+        self.careful = careful
         self.buffers: List[memoryview] = []
+
+    def became(self, kind: type, form: str) -> None:
+        """Tell what has become of values of a type."""
+        if self._facts is not None and kind not in self._told:
+            self._told.add(kind)
+            told = self._facts.setdefault(TYPES, {})
+            if len(told) < _MOST_TYPES:
+                told[name_of(kind)] = form
 
     def bytes(self, value: bytes) -> Optional[Typed]:
         """Bytes that are to lie beside the value; None: they stay in it."""
@@ -56,10 +82,16 @@ class Lift:
         """A value of a type of `typed`; None: it is none, or has contents that no buffer holds."""
         packer = packer_of(type(value))
         packed = None if packer is None else packer(value)
-        return None if packed is None else self._placed(packed)
+        if packed is None:
+            return None
+        self.became(type(value), "attachment" if self._is_beside(packed) else "inline")
+        return self._placed(packed)
+
+    def _is_beside(self, packed: Packed) -> bool:
+        return self._threshold is not None and packed.nbytes >= self._threshold
 
     def _placed(self, packed: Packed) -> Typed:
-        if self._threshold is None or packed.nbytes < self._threshold:
+        if not self._is_beside(packed):
             return Typed(packed.kind, packed.meta, list(packed.pieces))
         first = len(self.buffers)
         self.buffers += packed.pieces

@@ -5,13 +5,15 @@ bytes are written, the codecs say.
 """
 
 import contextlib
+import pathlib
 import types
-from typing import Any, Collection, List
+from typing import Any, Collection, List, Tuple
 
 from . import rich
 from .coding import fits_64_bits
-from .lifting import Lift, Typed
-from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_numeric, to_plain
+from .lifting import UNSERIALIZABLE, Lift, Typed
+from .markers import marker
+from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_forgivable, is_numeric, to_plain
 
 _AS_IT_IS = frozenset((str, float, bool, type(None)))
 
@@ -61,10 +63,11 @@ class Marking:
         Raises:
             RecursionError: it is nested too deeply. TypeError: a part of it cannot travel.
         """
+        first = value
         for _turn in range(_TURNS):
             kind = type(value)
             if kind in _AS_IT_IS:
-                return value
+                return self._text(value) if self.lift.careful and kind is str else value
             if kind is int:
                 return value if fits_64_bits(value) else self.wide(value)
             if isinstance(value, dict):
@@ -80,10 +83,9 @@ class Marking:
             if isinstance(value, list):
                 room = _below(room, 1)
                 return [self.value(item, room) for item in value]
-            if isinstance(value, tuple):
-                if is_extension(value):
-                    raise TypeError("an extension of MessagePack")
+            if isinstance(value, tuple) and not is_extension(value):
                 if hasattr(value, "_fields") and kind is not tuple:
+                    self.lift.became(kind, "dict")
                     value = dict(zip(value._fields, value))
                     continue
                 room = _below(room, MARKED_LEVELS)
@@ -95,20 +97,53 @@ class Marking:
                 return self.typed(lifted)
             if isinstance(value, bytes):
                 return self.binary(bytes(value))
-            taken = rich.taken(value)
-            if taken is not None:
-                return self.mark(*taken)
-            if is_numeric(value):
-                return to_plain(value)  # to walk through it takes as long as to encode it
-            value = to_plain(value)
+            try:
+                marked, value = self._other(value)
+            except RecursionError:
+                raise
+            except Exception:  # there is no other form of it, or its own code has failed
+                return self._marker(value)
+            if marked:
+                return value
+        if self.lift.forgiving:
+            return self._marker(first)
         raise RecursionError(TOO_DEEP)  # it says of itself that it is something else, again and again
 
+    def _other(self, value: Any) -> Tuple[bool, Any]:
+        """(True, what stands for a value of another type), or (False, a plainer form of it)."""
+        if isinstance(value, tuple):
+            raise TypeError("an extension of MessagePack")
+        taken = rich.taken(value)
+        if taken is not None:
+            if self.lift.careful and isinstance(value, pathlib.PurePath):
+                str(value).encode("utf-8")
+            return True, self.mark(*taken)
+        plainer = to_plain(value)
+        self.lift.became(type(value), type(plainer).__name__)
+        return is_numeric(value), plainer  # to walk through an array's items takes as long as to encode them
+
+    def _text(self, value: str) -> Any:
+        try:
+            value.encode("utf-8")
+        except UnicodeError:
+            return self._marker(value)
+        return value
+
+    def _marker(self, value: Any) -> Any:
+        """What stands for a value that cannot travel: called where something has been raised."""
+        if not self.lift.forgiving or not is_forgivable(value):
+            raise  # noqa: PLE0704 - what made it so
+        self.lift.became(type(value), UNSERIALIZABLE)
+        return marker(value)
+
     def _set(self, value: Collection[Any], room: int) -> Any:
-        """A set whose items would arrive as what no set can hold arrives as a list."""
+        """A set whose items would arrive as what no set can hold, as markers are, arrives as a list."""
         letter = rich.SET if isinstance(value, set) else rich.FROZENSET
         try:
             return self.mark(letter, [self.key(item, in_set=True) for item in _in_order(value)])
-        except NoKey:
+        except Exception as error:
+            if not isinstance(error, NoKey) and not self.lift.forgiving:
+                raise
             return [self.value(item, room) for item in value]
 
     def key(self, value: Any, room: int = KEY_LEVELS, *, in_set: bool = False) -> Any:

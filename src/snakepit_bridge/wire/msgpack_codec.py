@@ -6,16 +6,17 @@ are extensions whose type is their letter, and whose bytes are their content in 
 timestamps that MessagePack itself defines: they are still read. Any other extension is not ours.
 """
 
+import contextlib
 import sys
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from . import rich
-from .attachments import Encoded, parcel
+from .attachments import Encoded
 from .coding import Codec, Malformed, with_hashable_keys, with_room
 from .installed import install_command, is_installed
 from .lifting import Lift, Typed, typed_value
 from .marking import Marking
-from .plain import FINE, MAX_LEVELS, find_culprit, look, to_plain
+from .plain import FINE, MAX_LEVELS, look, to_plain
 
 try:
     import msgspec
@@ -36,6 +37,7 @@ class MsgpackCodec(Codec):
     name = "msgpack"
 
     def __init__(self) -> None:
+        super().__init__()
         self._library = _library()
         self._pack = self._library.encode
         self._unpack = self._library.decoder(())
@@ -44,19 +46,21 @@ class MsgpackCodec(Codec):
         return self.encode_value(list(value) if type(value) is tuple else value)
 
     def encode_value(self, value: Any) -> bytes:
-        return self._direct(value) if look(value) else self._marked(value, Lift(None))
+        if look(value):
+            with contextlib.suppress(Exception):  # an integer beyond 64 bits, or a text that is none: it is walked through
+                return self._pack(value)
+        return self._walked(value, None)  # type: ignore[return-value]
 
-    def pack(self, value: Any) -> Encoded:
-        return self.pack_value(list(value) if type(value) is tuple else value)
+    def pack(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        return self.pack_value(list(value) if type(value) is tuple else value, facts)
 
-    def pack_value(self, value: Any) -> Encoded:
+    def pack_value(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
         if look(value) == FINE:  # on the path of every chunk: no call more than must be
             try:
                 return self._pack(value)
             except Exception:
-                return self._direct(value)
-        lift = Lift(self.threshold)
-        return parcel(self._marked(value, lift), lift.buffers)
+                return self._walked(value, None, facts)
+        return self._walked(value, self.terms.threshold, facts)
 
     def decode(self, data: bytes) -> Any:
         try:
@@ -81,19 +85,8 @@ class MsgpackCodec(Codec):
             head = b"\xdd" + count.to_bytes(4, "big")
         return head + b"".join(items)
 
-    def _direct(self, value: Any) -> bytes:
-        try:
-            return self._pack(value)
-        except OverflowError:  # an integer beyond 64 bits
-            return self._marked(value, Lift(None))
-        except Exception as error:  # Every library has its own family of errors; what matters is which value it was.
-            raise find_culprit(value, error) from error
-
-    def _marked(self, value: Any, lift: Lift) -> bytes:
-        try:
-            return self._pack(_Marking(self._pack, lift).value(value, MAX_LEVELS))
-        except Exception as error:
-            raise find_culprit(value, error) from error
+    def _written(self, value: Any, lift: Lift) -> bytes:
+        return self._pack(_Marking(self._pack, lift).value(value, MAX_LEVELS))
 
     @staticmethod
     def _read(decode: Callable[[bytes], Any], data: bytes) -> Any:

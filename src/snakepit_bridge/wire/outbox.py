@@ -66,7 +66,7 @@ class Outbox:
         self.store: Optional[Store] = None
         self.lends = False
         self._codec = codec
-        self.encode = codec.encode
+        self.encode = codec.for_answers().encode
         self._piece = piece_bytes
         self._control: Deque[bytes] = collections.deque()
         self._last: List[bytes] = []

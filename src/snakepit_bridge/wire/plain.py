@@ -3,17 +3,17 @@
 Used by every codec, so that one value means the same on each protocol.
 """
 
-import dataclasses
 import datetime
 import decimal
 import enum
-import functools
 import pathlib
 import types
 import uuid
 from typing import Any, Dict, Iterator, Optional, Set, Tuple
 
 from . import rich
+from .markers import name_of
+from .own_words import fields_of, own_words
 from .typed import is_long_floats, packer_of
 
 #: How deep a value may be nested, as JSON counts: a dict that has other keys than texts is three levels there. Any decoder has room
@@ -89,16 +89,12 @@ def to_plain(value: Any) -> Any:
         return duration(value)
     if isinstance(value, pathlib.PurePath):
         return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: getattr(value, name) for name in _field_names(type(value))}
-    if hasattr(value, "dtype") and hasattr(value, "tolist") and not str(value.dtype).startswith("object"):
-        return value.tolist()  # NumPy and its like: scalars become numbers, arrays nested lists.
-    raise TypeError("it is no plain value (None, bool, int, float, str, bytes, list, tuple, dict), and no plain form of it is known")
+    return own_words(value)
 
 
-@functools.lru_cache(maxsize=256)
-def _field_names(kind: type) -> Tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))  # takes longer than all else about a small dataclass
+def is_forgivable(value: Any) -> bool:
+    """May a marker stand for a value that cannot travel? Not for what has to be awaited first: what it would give was meant."""
+    return not hasattr(type(value), "__await__")
 
 
 def has_text_keys(value: Dict[Any, Any]) -> bool:
@@ -165,54 +161,59 @@ def is_extension(value: Any) -> bool:
     return type(value) not in (list, tuple) and type(value).__module__ == "msgpack.ext"
 
 
-def find_culprit(value: Any, cause: BaseException) -> Unserialisable:
-    """Name the part of `value` that made an encoder raise `cause`."""
+def find_culprit(value: Any, cause: BaseException, *, forgiving: bool = False) -> Unserialisable:
+    """Name the part of `value` that made an encoder raise `cause`; a forgiving one had markers for most."""
     try:
-        for path, part, as_key in _walk(value, "", set(), MAX_LEVELS):
-            problem = _problem(part, as_key=as_key)
+        for path, part, key in _walk(value, "", set(), MAX_LEVELS):
+            problem = _problem(part, as_key=key == _KEY) if key or not forgiving or not is_forgivable(part) else None
             if problem is not None:
-                return Unserialisable(path, _type_name(part), problem)
+                return Unserialisable(path, name_of(type(part)), problem)
     except RecursionError:
-        return Unserialisable("", _type_name(value), TOO_DEEP)
+        return Unserialisable("", name_of(type(value)), TOO_DEEP)
     except Exception as error:  # a key whose repr() raises
-        return Unserialisable("", _type_name(value), "%s; looking for the part at fault raised %s" % (cause, type(error).__name__))
-    return Unserialisable("", _type_name(value), str(cause) or type(cause).__name__)
+        return Unserialisable("", name_of(type(value)), "%s; looking for the part at fault raised %s" % (cause, type(error).__name__))
+    return Unserialisable("", name_of(type(value)), str(cause) or type(cause).__name__)
 
 
-def _walk(value: Any, path: str, above: Set[int], room: int, *, as_key: bool = False) -> Iterator[Tuple[str, Any, bool]]:
+#: What a part is: neither a key nor in one; a key; in one.
+_NO_KEY, _KEY, _IN_KEY = 0, 1, 2
+
+
+def _walk(value: Any, path: str, above: Set[int], room: int, key: int = _NO_KEY) -> Iterator[Tuple[str, Any, int]]:
     """(path, part, is it a key?)."""
-    yield path, value, as_key
+    yield path, value, key
     if id(value) in above or room < 0:
         raise RecursionError
     if isinstance(value, dict):
         room -= 1 if has_text_keys(value) else 3
-        children = [("[%s]" % _shown(key), item) for key, item in value.items()]
-        for key in value:
-            yield from _walk(key, path + " key %s" % _shown(key), above, KEY_LEVELS, as_key=True)
-    elif isinstance(value, tuple) and hasattr(value, "_fields") and not as_key:
+        children = [("[%s]" % _shown(name), item) for name, item in value.items()]
+        for part in value:
+            yield from _walk(part, path + " key %s" % _shown(part), above, KEY_LEVELS, _KEY)
+    elif isinstance(value, tuple) and hasattr(value, "_fields") and key != _KEY:
         room -= 1
         children = [("[%d]" % index, item) for index, item in enumerate(value)]
     elif isinstance(value, (list, tuple)):
-        room -= 1 if as_key or isinstance(value, list) else MARKED_LEVELS
+        room -= 1 if key == _KEY or isinstance(value, list) else MARKED_LEVELS
         children = [("[%d]" % index, item) for index, item in enumerate(value)]
     elif isinstance(value, (set, frozenset)):
         room -= MARKED_LEVELS
         children = [("{%r}" % (item,), item) for item in value]
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        room -= 1
-        children = [("." + name, getattr(value, name)) for name in _field_names(type(value))]
-    elif isinstance(value, _SCALARS) or type(value) in rich.LEAVES or packer_of(type(value)) is not None:
+    elif isinstance(value, _SCALARS) or type(value) in rich.LEAVES or (packer_of(type(value)) is not None and _is_typed(value)):
         return
     else:
         try:
-            children = [("", to_plain(value))]  # an enum's value, an array's items
+            plain = to_plain(value)  # an enum's value, an array's items, an object's fields
         except Exception:
             return  # `value` itself is at fault
+        children = [("", plain)]
+        if type(plain) is dict and tuple(plain) == fields_of(type(value)):
+            room -= 1
+            children = [("." + name, item) for name, item in plain.items()]
     if room < 0:
         raise RecursionError
     above.add(id(value))
     for step, item in children:
-        yield from _walk(item, path + step, above, room)
+        yield from _walk(item, path + step, above, room, _IN_KEY if key else _NO_KEY)
     above.discard(id(value))
 
 
@@ -258,8 +259,3 @@ def _is_unicode(text: str) -> bool:
 def _is_typed(value: Any) -> bool:
     packer = packer_of(type(value))
     return packer is not None and packer(value) is not None
-
-
-def _type_name(value: Any) -> str:
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else "%s.%s" % (kind.__module__, kind.__qualname__)

@@ -13,7 +13,6 @@ from typing import Any
 
 from snakepit._channel.connection import Connection
 from snakepit_bridge.wire.attachments import Encoded
-from snakepit_bridge.wire.plain import Unserialisable, find_culprit
 
 from .context import CURRENT, HostCallContext
 from .endings import End, cancelled, described, failure, raised
@@ -89,10 +88,7 @@ class Run:
 
     def _encoded(self, item: Any) -> Encoded:
         """From any thread."""
-        try:
-            return self._connection.encode(item)
-        except Unserialisable as error:
-            raise find_culprit(item, error) from None
+        return self._connection.encode(item)
 
     def _return(self, end: End) -> None:
         """The function has returned, or raised. What it has yielded goes first."""

@@ -32,6 +32,7 @@ class LaunchSpec:
         sdk: the directory in which another interpreter than the host's finds the worker's half.
         shared_memory: how much memory it and the host may share in either direction (bytes); 0: none.
         binary_threshold: from so many bytes on, what is binary travels as attachments.
+        strict: answers that hold what cannot travel are errors.
         command: starts a worker that speaks over its stdin and stdout, on this machine or another; empty: `python` is started.
     """
 
@@ -51,6 +52,7 @@ class LaunchSpec:
     silence: float = 0.0
     shared_memory: int = 0
     binary_threshold: int = BINARY_THRESHOLD
+    strict: bool = False
 
 
 class Channel(Carrier, Protocol):

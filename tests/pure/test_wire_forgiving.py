@@ -1,0 +1,297 @@
+"""Answers: what an object says of itself travels; for what says nothing a marker stands, and what the rest became is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import pathlib
+from typing import Any
+from unittest import mock
+
+import msgpack
+import msgspec
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snakepit_bridge.wire.codecs import Codec, Unserialisable
+from snakepit_bridge.wire.markers import is_unserializable
+from wire_samples import every_codec
+
+
+class Thing:
+    def __repr__(self) -> str:
+        return "Thing(token='s3cr3t-value')"
+
+
+class Model:
+    def __init__(self, **fields: Any) -> None:
+        self._fields_ = fields
+
+    def model_dump(self) -> dict[str, Any]:
+        return self._fields_
+
+    def to_dict(self) -> dict[str, Any]:
+        raise AssertionError("model_dump goes first")
+
+
+class Frame:
+    def to_dict(self) -> Any:
+        return {"rows": (1, 2)}
+
+
+class Moment:
+    def isoformat(self) -> str:
+        return "2026-01-02"
+
+
+class Endless:
+    def to_dict(self) -> Any:
+        return {"a": Endless(), "b": Endless()}
+
+
+class Selfish:
+    def to_dict(self) -> Any:
+        return {"me": self}
+
+
+class Attrs:
+    """As attrs makes them."""
+
+    __attrs_attrs__ = (mock.NonCallableMock(spec=["name"]),)
+    size = 3
+
+
+Attrs.__attrs_attrs__[0].name = "size"
+
+
+class Struct(msgspec.Struct):
+    x: Any
+
+
+@dataclasses.dataclass
+class Renamed:
+    inner: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"outer": self.inner}
+
+
+@dataclasses.dataclass
+class Fields:
+    inner: Any
+
+
+class Colour(enum.Enum):
+    ODD = Thing()
+    RED = "red"
+
+
+class Array:
+    """An array of some other library."""
+
+    def __init__(self, size: int) -> None:
+        self.shape = (size,)
+
+    def tolist(self) -> list[int]:
+        return list(range(self.shape[0]))
+
+
+class Failing:
+    @property
+    def to_dict(self) -> Any:
+        raise OSError("gone")
+
+
+def answered(codec: Codec, value: Any, facts: dict[str, Any] | None = None) -> Any:
+    """A value as it arrives that is an answer."""
+    sent = codec.for_answers().pack_value(value, facts)
+    return codec.decode(sent) if isinstance(sent, bytes) else codec.unpack(sent.head, sent.buffers)  # type: ignore[arg-type]
+
+
+def marked(name: str) -> dict[str, Any]:
+    """The marker of a class of this module."""
+    return {"__ffi_unserializable__": True, "__type__": f"{__name__}.{name}"}
+
+
+@every_codec
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        (Model(a=Model(b=(1,))), {"a": {"b": (1,)}}),
+        (Frame(), {"rows": (1, 2)}),
+        (Moment(), "2026-01-02"),
+        (Attrs(), {"size": 3}),
+        (Struct(Fields(1j)), {"x": {"inner": 1j}}),
+        (Renamed(), {"outer": 1}),
+        (Colour.RED, "red"),
+        (Array(3), [0, 1, 2]),
+        (numpy.array([1, "a", None], dtype=object), [1, "a", None]),
+        (numpy.datetime64("NaT"), None),
+        (numpy.float32(0.5), 0.5),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_objects_are_asked(codec: Codec, value: Any, arrives: Any, strict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where markers are not wanted, and in what is asked, such as arguments."""
+    monkeypatch.setattr(codec.terms, "strict", strict)
+    assert answered(codec, {"in": [value]}) == {"in": [arrives]}
+    assert codec.decode(codec.encode_value(value)) == arrives
+
+
+@every_codec
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        (Thing(), marked("Thing")),
+        ({"a": [1, (2, Thing())]}, {"a": [1, (2, marked("Thing"))]}),
+        ({"a": 2**70, 7: Thing()}, {"a": 2**70, 7: marked("Thing")}),
+        (Fields([Colour.ODD]), {"inner": [marked("Thing")]}),
+        (numpy.array([Thing(), 1]), [marked("Thing"), 1]),
+        ([Failing()], [marked("Failing")]),
+        (["a", "\ud800"], ["a", {"__ffi_unserializable__": True, "__type__": "builtins.str"}]),
+        ([pathlib.PurePosixPath("\udcff")], [{"__ffi_unserializable__": True, "__type__": "pathlib.PurePosixPath"}]),
+        ([len], [{"__ffi_unserializable__": True, "__type__": "builtins.builtin_function_or_method"}]),
+        ([msgpack.ExtType(5, b"")], [{"__ffi_unserializable__": True, "__type__": "msgpack.ext.ExtType"}]),
+    ],
+    ids=str,
+)
+def test_one_odd_part_does_not_cost_the_rest(codec: Codec, value: Any, arrives: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A marker that names the type stands in its place, and nowhere else."""
+    assert answered(codec, value) == arrives
+    with pytest.raises(Unserialisable):
+        codec.encode_value(value)
+    monkeypatch.setattr(codec.terms, "strict", True)
+    with pytest.raises(Unserialisable):
+        answered(codec, value)
+
+
+@every_codec
+def test_a_set_with_an_odd_item_is_a_list(codec: Codec) -> None:
+    """No set holds a marker."""
+    arrived = answered(codec, {1, Thing()})
+    assert sorted(map(str, arrived)) == sorted(map(str, [1, marked("Thing")]))
+
+
+@every_codec
+def test_a_stand_in_of_tests_is_a_marker(codec: Codec) -> None:
+    """It has every method, and all give more of its like."""
+    assert is_unserializable(answered(codec, mock.MagicMock()))
+
+
+@every_codec
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({Thing(): 1}, "key"),
+        ([Thing(), {(1, len): 2}], r"\[1\] key"),
+        ([Thing(), {"\ud800": 2}], r"\[1\] key"),
+        (Endless(), "nested too deeply"),
+        (Selfish(), "contains itself"),
+    ],
+    ids=["key", "key in a key", "text as a key", "endless", "itself"],
+)
+def test_what_no_marker_can_stand_for(codec: Codec, value: Any, said: str) -> None:
+    """A key, for which others could be taken, and what has no end: the error names that, and not what markers are for."""
+    with pytest.raises(Unserialisable, match=said):
+        answered(codec, value)
+
+
+@every_codec
+def test_what_has_to_be_awaited_is_an_error(codec: Codec) -> None:
+    """What it would have given was meant: nobody wants a marker for it."""
+
+    async def later() -> int:
+        return 1
+
+    waiting = later()
+    with pytest.raises(Unserialisable, match=r"\['x'\] is a coroutine"):
+        answered(codec, {"x": waiting, "y": Thing()})
+    waiting.close()
+
+
+@every_codec
+@pytest.mark.parametrize(("most", "is_marker"), [("2", True), ("3", False)])
+def test_a_long_array_is_no_list(codec: Codec, most: str, is_marker: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take a hundred times its memory: asked before anything is allocated."""
+    monkeypatch.setenv("SNAKEPIT_TOLIST_MAX_ELEMENTS", most)
+    value = Array(3)
+    if is_marker:
+        value.tolist = mock.Mock(side_effect=AssertionError("too long to be asked"))  # type: ignore[method-assign]
+        with pytest.raises(Unserialisable, match="a list of 3 elements, which is too many"):
+            codec.encode_value([value])
+    assert is_unserializable(answered(codec, [value])[0]) == is_marker
+
+
+@every_codec
+@pytest.mark.parametrize(
+    ("detail", "text"), [("type", None), ("repr_truncated", "Thing(token='s3cr3t-value')"), ("repr_redacted_truncated", "Thing(token=")]
+)
+def test_a_marker_tells_what_the_environment_allows(codec: Codec, detail: str, text: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than the type unless asked for."""
+    monkeypatch.setenv("SNAKEPIT_UNSERIALIZABLE_DETAIL", detail)
+    (found,) = answered(codec, [Thing()])
+    assert is_unserializable(found)
+    assert ("s3cr3t" in str(found)) == (detail == "repr_truncated")
+    assert found.get("__repr__", "").startswith(text or "")
+    assert ("__repr__" in found) == (text is not None)
+
+
+@every_codec
+def test_what_became_of_types_is_told(codec: Codec) -> None:
+    """Of each that did not go as the encoding has it; nothing of the others."""
+    facts: dict[str, Any] = {}
+    value = [numpy.zeros(5000), numpy.zeros(3)[0], bytearray(b"x"), Thing(), Fields(1), (1,), {2}, datetime.date(2026, 1, 2), "\ud800"]
+    answered(codec, value, facts)
+    here = f"{__name__}."
+    assert facts == {
+        "types": {
+            "numpy.ndarray": "attachment",
+            "numpy.float64": "float",
+            "bytearray": "inline",
+            f"{here}Thing": "unserializable",
+            f"{here}Fields": "dict",
+            "str": "unserializable",
+        }
+    }
+    facts.clear()
+    answered(codec, [1, "a", {"b": [2.0, b"c"]}, (3,)], facts)
+    assert facts == {}
+
+
+@every_codec
+def test_no_more_types_are_told_of_than_can_be_read(codec: Codec) -> None:
+    """A value of thousands of classes has a short account."""
+    facts: dict[str, Any] = {}
+    answered(codec, [type(f"Class{n}", (), {})() for n in range(100)], facts)
+    assert len(facts["types"]) == 32
+
+
+odd = st.sampled_from([Thing(), Failing(), len, "\ud800"])
+part = st.recursive(
+    odd | st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.binary(max_size=3) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3) | st.tuples(inner, inner),
+    max_leaves=8,
+)
+
+
+def cleaned(value: Any) -> Any:
+    """The value with markers in it, made without a codec."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(cleaned(item) for item in value)
+    if isinstance(value, dict):
+        return {key: cleaned(item) for key, item in value.items()}
+    if value == "\ud800" or isinstance(value, (Thing, Failing)) or value is len:
+        return {"__ffi_unserializable__": True, "__type__": f"{type(value).__module__}.{type(value).__qualname__}"}
+    return value
+
+
+@every_codec
+@settings(max_examples=100)
+@given(value=part)
+def test_any_value_arrives_with_markers_where_they_must_be(codec: Codec, value: Any) -> None:
+    """At any depth, and the rest as it was, types and all."""
+    assert repr(answered(codec, value)) == repr(cleaned(value))
