@@ -71,7 +71,9 @@ class BridgeCarrier:
 
     def begin(self, codec: str) -> None:
         """The server is ready at `address`."""
-        self._mux = ForeignMultiplexer(codec_named(codec))
+        values = codec_named(codec)
+        values.terms.strict = True  # what a server of another make says amiss is not to be taken for a marker of its own
+        self._mux = ForeignMultiplexer(values)
         self._channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
         self._stub = snakepit_pb2_grpc.BridgeServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._events = BridgeEvents(self._stub, self._mux, self.wake, self._begin)
