@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from snakepit_bridge.wire.coding import BINARY_THRESHOLD
+from snakepit_bridge.wire.payload import MAX_PAYLOAD, MIN_PAYLOAD
 from snakepit_bridge.wire.plain import MANY_BYTES
 
 from ._cpus import usable_cpus
@@ -92,6 +93,7 @@ class PoolSettings(TypedDict, total=False):
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     binary_threshold: from so many bytes on, arrays, frames, bytes and lists of floats travel beside their call or result.
     strict_serialization: a result or chunk that holds what cannot travel is an error; else a marker that names its type stands there.
+    max_payload: how many bytes a call's arguments, a result or a chunk may have, encoded; larger ones raise `PayloadTooLarge`.
     shared_memory_limit: how much memory a worker and the host may share for that, in either direction (bytes); 0: none.
     worker_output: "auto", "stderr", "log", "discard", or a function (worker_id, stream, line).
     on_event: called with each `TelemetryEvent` that a tool emits; None: none is sent.
@@ -139,6 +141,7 @@ class PoolSettings(TypedDict, total=False):
     window_bytes: int
     binary_threshold: int
     strict_serialization: bool
+    max_payload: int
     shared_memory_limit: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
     on_event: Callable[[TelemetryEvent], Any] | None
@@ -195,6 +198,7 @@ class PoolConfig:
     window_bytes: int = 4 * 1024 * 1024
     binary_threshold: int = BINARY_THRESHOLD
     strict_serialization: bool = False
+    max_payload: int = MAX_PAYLOAD
     shared_memory_limit: int = 1024 * 1024 * 1024
     worker_output: Any = "auto"
     on_event: Callable[[TelemetryEvent], Any] | None = None
@@ -368,6 +372,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_bytes": _whole(1),
     "binary_threshold": _whole(MANY_BYTES, unit="bytes"),
     "strict_serialization": check_flag,
+    "max_payload": _whole(MIN_PAYLOAD, unit="bytes"),
     "shared_memory_limit": _whole(0, unit="bytes"),
     "worker_output": _output,
     "on_event": check_on_event,

@@ -41,6 +41,7 @@ SnakepitError
 │   └── LimitExceeded                      more than one client may have at once               limit_exceeded
 ├── CallCancelled                          somebody cancelled the call                         call_cancelled
 ├── ToolError                              the tool itself raised, or a hook of its session    tool_error, session_hook_error
+├── PayloadTooLarge (ValueError)           more bytes at once than max_payload                 payload_too_large
 └── SerializationError (TypeError)         a value cannot travel                               unserializable
 """
 
@@ -296,10 +297,7 @@ class ChunkTimeout(WorkerTimeout):
 
 
 class HangTimeout(WorkerTimeout):
-    """The tool ran no line of Python, gave no chunk and no report for `hang_timeout`.
-
-    `details` holds `where`, the place where it hung, and `stacks`, where all threads of its worker were.
-    """
+    """The tool gave no sign for `hang_timeout`. `details` holds `where` it hung, and `stacks`: where all threads of its worker were."""
 
     code = "hang_timeout"
 
@@ -388,6 +386,12 @@ class ToolError(SnakepitError):
         self.traceback = redactor.mask(self.traceback, extra)
         if isinstance(self.__cause__, WorkerTraceback):
             self.__cause__ = WorkerTraceback(self.traceback)
+
+
+class PayloadTooLarge(SnakepitError, ValueError):
+    """Arguments, a result or a chunk has more bytes than `max_payload`. `details` holds `what`, `size`, `max_payload`, `tool`, `chunk`."""
+
+    code = "payload_too_large"
 
 
 class SerializationError(SnakepitError, TypeError):

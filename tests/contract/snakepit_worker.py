@@ -114,7 +114,7 @@ class Worker(grpc.GenericRpcHandler):
 
     def run(self, session_id: str, tool: str, args: dict[str, Any], binary: dict[str, bytes]) -> Any:
         if tool == "add":
-            return args["a"] + args["b"]
+            return (args["a"] + args["b"]) * args.get("times", 1)
         if tool == "fail":
             raise LookupError("not here")
         if tool == "size":
@@ -137,7 +137,15 @@ class Worker(grpc.GenericRpcHandler):
             request = message(
                 (1, session_id),
                 (2, args["name"]),
-                (3, entry("number", message((1, args.get("type_url", STRING_VALUE)), (2, json.dumps(args["number"]))))),
+                (
+                    3,
+                    entry(
+                        "number",
+                        message(
+                            (1, args.get("type_url", STRING_VALUE)), (2, json.dumps(args.get("letter", "") * 2_000_000 or args["number"]))
+                        ),
+                    ),
+                ),
             )
             offered = [text(item, 1) for item in fields(self.ask("GetExposedElixirTools", message((1, session_id)))).get(1, ())]
             answer = self.ask("ExecuteElixirTool", request)

@@ -57,6 +57,27 @@ def test_calls(pool: snakepit.Pool) -> None:
     assert (info.protocol, info.endpoint.startswith("127.0.0.1:")) == ("bridge", True)
 
 
+def test_what_is_too_large_is_refused_by_name() -> None:
+    """Arguments before they leave; results, chunks and what host tools take and give when they have come. The server serves on."""
+    limit = 1024 * 1024
+    with snakepit.Pool(protocol="bridge", command=FOREIGN, size=1, max_payload=limit) as pool:
+        pool.register_tool(lambda number: "y" * number if isinstance(number, int) else len(number), name="sized")
+        for what, call in (
+            ("the arguments of 'size' have", lambda: pool.execute("size", binary_parameters={"data": bytes(2 * limit)})),
+            ("the arguments of 'add' have", lambda: pool.execute("add", {"a": ["x"] * limit, "b": 1})),
+            ("the result of 'add' has", lambda: pool.execute("add", {"a": 1000 * "x", "b": "", "times": 2000})),
+            ("chunk 0 of 'count' has", lambda: list(pool.stream("count", {"count": 2, "pad": 2 * limit}))),
+        ):
+            with pytest.raises(snakepit.PayloadTooLarge, match=f"{what} [0-9]+ bytes, and max_payload is {limit}"):
+                call()
+        with pytest.raises(snakepit.ToolError, match=f"the arguments have [0-9]+ bytes, and max_payload is {limit}"):
+            pool.execute("ask", {"name": "sized", "letter": "x"})
+        with pytest.raises(snakepit.ToolError, match=f"the result has [0-9]+ bytes, and max_payload is {limit}"):
+            pool.execute("ask", {"name": "sized", "number": 2 * limit})
+        assert len(pool.execute("add", {"a": 1000 * "x", "b": "", "times": 1000})) == 1_000_000
+        assert (pool.stats().restarts, pool.workers()[0].id) == (0, "worker-1")
+
+
 def test_what_degrades_is_told(pool: snakepit.Pool) -> None:
     """The protocol, and what it cannot do, stand in the figures."""
     stats = pool.stats()

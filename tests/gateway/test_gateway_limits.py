@@ -186,7 +186,8 @@ def test_the_inside_stays_inside(kind: type[errors.SnakepitError]) -> None:
 _OF_THE_CALL = [
     errors.CallError, errors.PoolClosed, errors.NestingTooDeep, errors.PoolDeadlock, errors.WorkerBusy, errors.QueueFull,
     errors.QueueTimeout, errors.SessionLost, errors.SessionEnded, errors.SessionQuotaExceeded, errors.ProgramQuotaExceeded,
-    errors.WorkerTimeout, errors.GatewayError, errors.CallCancelled, errors.ToolError, errors.SerializationError,
+    errors.WorkerTimeout, errors.GatewayError, errors.CallCancelled, errors.ToolError, errors.PayloadTooLarge,
+    errors.SerializationError,
 ]  # fmt: skip
 
 

@@ -61,6 +61,7 @@ _WRONG: list[tuple[str, Any, str]] = [
     ("restart_window", 0, "seconds above 0"),
     ("window_chunks", 0, "whole number of at least 1"),
     ("window_bytes", 0, "whole number of at least 1"),
+    ("max_payload", 1024, "whole number of bytes of at least 1048576"),
     ("session_store", "sessions.db", "did you mean 'sqlite:///sessions.db' or pathlib.Path('sessions.db')"),
     ("session_store", "sqlite:///:memory:", "None keeps sessions in memory"),
     ("session_store", pathlib.Path(":memory:"), "None keeps sessions in memory"),

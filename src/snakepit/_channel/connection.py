@@ -19,6 +19,7 @@ from snakepit_bridge.wire.codecs import Codec
 from snakepit_bridge.wire.coding import BINARY_THRESHOLD
 from snakepit_bridge.wire.frames import Fault, HostEvent, Shared, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
+from snakepit_bridge.wire.payload import MAX_PAYLOAD
 
 from .carrier import Carrier
 
@@ -50,14 +51,18 @@ class Connection:
         """Begin to read and write; `create_task` is the owner's."""
         self._carrier.start(self, create_task, name)
 
-    def set_up(self, threshold: int, shared_memory: int, *, strict: bool) -> None:
+    def set_up(self, threshold: int, shared_memory: int, max_payload: int, *, strict: bool) -> None:
         """Agree with the worker on how what is large travels.
 
         Args:
             threshold: from so many bytes on, what is binary lies beside the rest.
             strict: answers that hold what cannot travel are errors.
             shared_memory: how much may be shared in either direction (bytes), once both see each other's; 0: none.
+            max_payload: how large a call's arguments, a result or a chunk may be (bytes), in either direction.
         """
+        if max_payload != MAX_PAYLOAD:
+            self._mux.limit(max_payload)
+            self._mux.setup({"max_payload": max_payload})
         if threshold != BINARY_THRESHOLD:
             self._codec.terms.threshold = threshold
             self._mux.setup({"threshold": threshold})

@@ -73,7 +73,7 @@ class Dispatcher:
         """Take a call in. Its mailbox gets whatever comes of it; refusals too."""
         self.ledger.enter(call)
         call.submitted = time.monotonic()
-        refusal = self.circuits.admit(call)
+        refusal = failures.plainly_too_large(call, self._config.max_payload) or self.circuits.admit(call)
         if refusal is not None:
             self._refuse(call, refusal)
             return

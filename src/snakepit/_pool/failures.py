@@ -17,6 +17,7 @@ from snakepit.errors import (
     HangTimeout,
     InvalidParameter,
     NestingTooDeep,
+    PayloadTooLarge,
     PoolBroken,
     PoolClosed,
     PoolDeadlock,
@@ -38,6 +39,7 @@ from snakepit.errors import (
     WrongCallStyle,
 )
 from snakepit_bridge import redaction
+from snakepit_bridge.wire.payload import CODE, TooLarge, at_least
 from snakepit_bridge.wire.plain import Unserialisable
 
 from .call import Call
@@ -60,6 +62,9 @@ def from_worker(
         what = f"tool {call.tool!r} gave something that cannot travel: {message}"
         hint = "convert it to None, bool, int, float, str, bytes, list or dict before returning it"
         return SerializationError(what, hint=hint, path=info.get("path", ""), value_type=info.get("type", ""), **where)
+    if code == CODE:
+        sizes = (int(info.get(key) or 0) for key in ("size", "max_payload"))
+        return payload_too_large(TooLarge(str(info.get("what", "")), *sizes, beside=bool(info.get("beside"))), **where)
     if code == "invalid_parameter":
         facts = {key: info.get(key, "") for key in ("parameter", "expected", "got")}
         return InvalidParameter(message, hint=str(info.get("hint", "")), **facts, **where)
@@ -103,13 +108,27 @@ def streams_error(tool: str) -> WrongCallStyle:
     return WrongCallStyle(f"tool {tool!r} gives a stream of chunks, not one result", hint=hint, tool=tool)
 
 
-def unsendable(call: Call, error: Unserialisable) -> SerializationError:
-    """An argument cannot travel; nothing was sent."""
+def unsendable(call: Call, error: Unserialisable) -> SnakepitError:
+    """An argument cannot travel, or all of them are too large; nothing was sent."""
+    if isinstance(error, TooLarge):
+        return payload_too_large(error, tool=call.tool)
     hint = "pass None, bool, int, float, str, bytes, list or dict"
     # The frame is [kind, id, tool, args, ...]: the path begins with the place of the arguments in it.
     path = error.path.removeprefix("[3]")
     message = f"an argument of {call.tool!r} cannot travel: args{path} is a {error.type_name}: {error.reason}"
     return SerializationError(message, hint=hint, path=path, value_type=error.type_name, tool=call.tool)
+
+
+def plainly_too_large(call: Call, limit: int) -> PayloadTooLarge | None:
+    """A call that need not wait for a worker to be told so. Others are measured when one takes them, as they are encoded."""
+    size = at_least(call.args.values()) + (at_least(call.binary.values()) if call.binary else 0)
+    return payload_too_large(TooLarge("arguments", size, limit), tool=call.tool) if size > limit else None
+
+
+def payload_too_large(error: TooLarge, *, tool: str, chunk: int | None = None, **where: Any) -> PayloadTooLarge:
+    """More at once than the pool allows: of a call to its worker, or of a worker's answer."""
+    facts = {"what": error.what, "size": error.size, "max_payload": error.limit, "tool": tool, "chunk": chunk, **where}
+    return PayloadTooLarge(error.told(f"of {tool!r}", chunk), hint=error.hint, **facts)
 
 
 def queue_full(waiting: int, size: int) -> QueueFull:

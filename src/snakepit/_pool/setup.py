@@ -127,6 +127,7 @@ class PoolSetup:
                 shared_memory=0 if config.command or self._inside is not None else config.shared_memory_limit,
                 binary_threshold=config.binary_threshold,
                 strict=config.strict_serialization,
+                max_payload=config.max_payload,
                 title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
 

@@ -191,7 +191,8 @@ class Worker:
         self._hello = asyncio.get_running_loop().create_future()
         self._connection = connect(self._trace, carrier, codec_named(self._codec), self._take, self._channel_closed)
         self._connection.start(create_task, self.id)
-        self._connection.set_up(self._spec.binary_threshold, self._spec.shared_memory, strict=self._spec.strict)
+        spec = self._spec
+        self._connection.set_up(spec.binary_threshold, spec.shared_memory, spec.max_payload, strict=spec.strict)
         hello: asyncio.Future[Any] = self._hello
         await asyncio.wait({hello, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         if not hello.done():

@@ -24,11 +24,11 @@ DETAILS = "grpc-status-details-bin"
 
 #: The facts of an error that clients are told.
 _TOLD = (
-    "allowed", "chunk", "chunks", "exit_code", "expected", "failures", "field", "got", "limit", "parameter", "path", "queue_size",
-    "retry_after", "rung", "scope", "session_id", "signal", "tool", "value_type", "waiting", "worker_id",
+    "allowed", "chunk", "chunks", "exit_code", "expected", "failures", "field", "got", "limit", "max_payload", "parameter", "path",
+    "queue_size", "retry_after", "rung", "scope", "session_id", "signal", "size", "tool", "value_type", "waiting", "what", "worker_id",
 )  # fmt: skip
 #: Those of them that are numbers.
-_NUMBERS = ("allowed", "chunk", "chunks", "exit_code", "failures", "queue_size", "retry_after", "waiting")
+_NUMBERS = ("allowed", "chunk", "chunks", "exit_code", "failures", "max_payload", "queue_size", "retry_after", "size", "waiting")
 _MOST_TRACEBACK = 2_000
 
 _Code = grpc.StatusCode
@@ -50,6 +50,7 @@ _STATUSES: tuple[tuple[type[SnakepitError], grpc.StatusCode], ...] = (
     (errors.SessionError, _Code.UNAVAILABLE),
     (errors.WorkerTimeout, _Code.DEADLINE_EXCEEDED),
     (errors.CallCancelled, _Code.CANCELLED),
+    (errors.PayloadTooLarge, _Code.RESOURCE_EXHAUSTED),
     (errors.ToolError, _Code.UNKNOWN),
     (errors.SnakepitError, _Code.INTERNAL),
 )

@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 from .. import call_context
 from ..binary_parameters import received
 from ..call_context import Cancelled
+from ..wire.payload import TooLarge
 from ..wire.plain import Unserialisable
 from . import failures, logs
 from .cancel import Knocker, async_border, border
@@ -103,7 +104,7 @@ class CallRunner:
                 self._begin_session(call)
                 value, metadata = self._run_tool(call, spec, instances)
             finally:
-                self._sessions.snapshots.keep(call, self._link.encode)
+                self._sessions.snapshots.keep(call, self._link.check_snapshot)
                 if not lifelong:
                     _complete_all(call, instances, "cleanup")
             self._end(call, value, metadata)
@@ -129,7 +130,7 @@ class CallRunner:
                     run = functools.partial(self._run_tool, call, spec, instances)
                     value, metadata = (await self._on_thread(call, self._threads, run)).result()
             finally:
-                await self._sessions.snapshots.keep_async(call, self._link.encode)
+                await self._sessions.snapshots.keep_async(call, self._link.check_snapshot)
                 if not lifelong:
                     await _await_all(call, instances, "cleanup")
             self._end(call, value, metadata)
@@ -285,6 +286,9 @@ class _Report:
         chunk = self._link.chunks_sent(call.call_id) if call.streaming else None
         if isinstance(error, (Cancelled, asyncio.CancelledError)) and call.context.cancelled:
             return failures.plain_failure("cancelled", "the call was cancelled", chunk)
+        cause = error.cause if isinstance(error, ChunkUnserialisable) else error
+        if isinstance(cause, TooLarge):
+            return failures.too_large(cause, chunk)
         if isinstance(error, ChunkUnserialisable):
             return failures.unserialisable(error.cause, "chunk %d" % (chunk or 0), chunk)
         if isinstance(error, Unserialisable):

@@ -4,6 +4,7 @@ import traceback
 from types import TracebackType
 from typing import Any, Dict, Optional
 
+from ..wire.payload import CODE, TooLarge
 from ..wire.plain import Unserialisable
 
 #: Longer texts are cut in the middle: an error must never be too large to send at once (characters).
@@ -44,6 +45,12 @@ def unserialisable(error: Unserialisable, what: str, chunk: Optional[int] = None
         "path": _shorten(error.path, 1024),
         "chunk": chunk,
     }
+
+
+def too_large(error: TooLarge, chunk: Optional[int] = None) -> Dict[str, Any]:
+    """The error frame's content for a result or chunk that is larger than the pool allows."""
+    chunk = chunk if error.what == "chunk" else None
+    return {**plain_failure(CODE, error.told("", chunk), chunk), **error.facts}
 
 
 def plain_failure(code: str, message: str, chunk: Optional[int] = None) -> Dict[str, Any]:

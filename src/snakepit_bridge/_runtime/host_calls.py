@@ -13,6 +13,7 @@ from .. import tracing
 from ..call_context import CallContext
 from ..host_tools import HostToolError, HostToolTimeout
 from ..wire.frames import Chunks, Failure, Result
+from ..wire.payload import CODE, TooLarge
 from ..wire.plain import Unserialisable
 from .asks import Ask
 from .cancel_threads import shielded
@@ -59,6 +60,8 @@ class HostCalls:
             sent["binary"] = options["binary_parameters"]
         try:
             ask = shielded(self._link.ask, context.call_id, name, {"args": list(args), "kwargs": kwargs}, sent)
+        except TooLarge as error:
+            raise HostToolError(name, "%s: %s" % (error, error.hint), code=CODE) from None
         except Unserialisable as error:
             raise TypeError("host tool %r: %s, which cannot travel: %s" % (name, _what(error), error.reason)) from None
         if context.ended:  # in a thread that outlived the call: nobody else would end it

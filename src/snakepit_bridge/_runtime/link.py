@@ -214,6 +214,14 @@ class Link:
             raise TypeError("a progress report cannot travel: %s" % error) from None
         self._tell()
 
+    def check_snapshot(self, data: Any) -> None:
+        """See whether something can go beside the end of a call.
+
+        Raises:
+            Unserialisable: it cannot.
+        """
+        self._mux.check("snapshot", self._codec.pack_value(data), data)
+
     def ask(self, parent: int, name: str, args: Dict[str, Any], options: Dict[str, Any]) -> Ask:
         """Call a host tool for an open call.
 

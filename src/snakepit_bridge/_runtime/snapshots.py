@@ -46,7 +46,7 @@ class Snapshots:
         held = call.session
         return bool(self.keepers) and held is not None and held.is_whole() and not call.context.cancelled
 
-    def keep(self, call: Any, encode: Callable[[Any], Any]) -> None:
+    def keep(self, call: Any, check: Callable[[Any], None]) -> None:
         """After a call's tool: put the snapshot among the call's facts. The next one waits until these have been told."""
         if not self.wanted(call):
             return
@@ -56,12 +56,12 @@ class Snapshots:
             found = {}
             for number, item in self.keepers.items():
                 hook = getattr(item, SNAPSHOT)
-                found[number] = _sendable(refuse_awaitable(border(call, hook, call.session.context), hook), encode)
-            _kept(call, found)
+                found[number] = _sendable(refuse_awaitable(border(call, hook, call.session.context), hook), check)
+            _kept(call, found, check)
         except Exception as error:
             _say_not_kept(call, error)
 
-    async def keep_async(self, call: Any, encode: Callable[[Any], Any]) -> None:
+    async def keep_async(self, call: Any, check: Callable[[Any], None]) -> None:
         """`keep` in a task."""
         if not self.wanted(call):
             return
@@ -69,8 +69,8 @@ class Snapshots:
             found = {}
             for number, item in self.keepers.items():
                 answer = border(call, getattr(item, SNAPSHOT), call.session.context)
-                found[number] = _sendable(await async_border(call, answer) if inspect.isawaitable(answer) else answer, encode)
-            _kept(call, found)
+                found[number] = _sendable(await async_border(call, answer) if inspect.isawaitable(answer) else answer, check)
+            _kept(call, found, check)
         except Exception as error:
             _say_not_kept(call, error)
 
@@ -87,15 +87,17 @@ def refuse_awaitable(answer: Any, hook: Callable[..., Any]) -> Any:
     return answer
 
 
-def _sendable(data: Any, encode: Callable[[Any], Any]) -> Any:
+def _sendable(data: Any, check: Callable[[Any], None]) -> Any:
     try:
-        encode(data)
+        check(data)
     except Unserialisable as error:
         raise _Unsendable(str(error)) from None
     return data
 
 
-def _kept(call: Any, found: Dict[str, Any]) -> None:
+def _kept(call: Any, found: Dict[str, Any], check: Callable[[Any], None]) -> None:
+    if len(found) > 1:
+        _sendable(found, check)  # together they are one payload
     call.facts["snapshot"] = found
     call.session.unkept = False
 

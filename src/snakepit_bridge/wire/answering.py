@@ -11,6 +11,7 @@ from .codecs import Codec
 from .frames import ERROR, PIECE, PROGRESS, RESULT, Cancel, Credit, Window
 from .inbox import Violation
 from .outbox import Lane, Outbox
+from .payload import BESIDE_BYTES, TooLarge
 from .plain import Unserialisable, find_culprit
 
 #: A stream that sends faster than this floods (seconds per chunk): it is better off in batches. Well above what a hand-over
@@ -24,7 +25,9 @@ class Outflow:
     `held` is a report that is to go as a chunk and lacks credit; `report` one that goes beside a unary call's result.
     """
 
-    __slots__ = ("_outbox", "bytes_left", "call_id", "cancelled", "chunks_left", "held", "lane", "marked", "report", "sent", "window")
+    __slots__ = (
+        "_outbox", "bytes_left", "call_id", "cancelled", "chunks_left", "held", "lane", "limit", "marked", "report", "sent", "window",
+    )  # fmt: skip
 
     def __init__(self, call_id: int, window: Window, outbox: Outbox) -> None:
         self.call_id = call_id
@@ -37,6 +40,7 @@ class Outflow:
         self.report: Optional[Encoded] = None
         self.held: Optional[Encoded] = None
         self.lane = Lane(call_id)
+        self.limit = outbox.max_payload
         self._outbox = outbox
 
     @classmethod
@@ -53,14 +57,18 @@ class Outflow:
         cancelled call are taken and dropped: nobody reads them.
 
         Raises:
-            Unserialisable: `extra` cannot travel; nothing was sent.
+            Unserialisable: `extra` cannot travel, or the chunk is too large (`TooLarge`); nothing was sent.
         """
         if self.cancelled:
             return True
         size, beside = len(item), None
+        if size > self.limit:
+            raise TooLarge("chunk", size, self.limit)
         if extra is not None:
             beside = self._outbox.encode(extra)
             size += len(beside)
+            if size > self.limit + BESIDE_BYTES:
+                raise TooLarge("chunk", size, self.limit, beside=True)
         if self.held is not None or self.chunks_left <= 0 or (size > self.bytes_left and self.chunks_left < self.window.chunks):
             return False
         self.chunks_left -= 1
@@ -118,16 +126,26 @@ class Answerer:
         self._calls[call_id] = Outflow(call_id, _window_of(options), self._outbox)
 
     def own(self, data: Encoded) -> Encoded:
-        """With bytes of its own: see `Parcel.own`."""
+        """A chunk with bytes of its own: see `Parcel.own`.
+
+        Raises:
+            TooLarge: it may not leave.
+        """
+        if len(data) > self._outbox.max_payload:
+            raise TooLarge("chunk", len(data), self._outbox.max_payload)
         return self._outbox.own(data)
 
+    def check(self, what: str, encoded: Encoded, *values: Any) -> None:
+        """See `Outbox.check`."""
+        self._outbox.check(what, encoded, self.codec, *values)
+
     def packed(self, value: Any) -> Encoded:
-        """A value as it travels, with bytes of its own.
+        """A chunk as it travels, with bytes of its own.
 
         Raises:
             Unserialisable: it cannot.
         """
-        return self._outbox.own(self.codec.pack_value(value))
+        return self.own(self.codec.pack_value(value))
 
     def outflow(self, call_id: int) -> Optional[Outflow]:
         """The sending side of an open call; for those who send many chunks."""
@@ -224,10 +242,12 @@ class Answerer:
     def _frame(self, frame: Tuple[Any, ...], facts: Optional[Dict[str, Any]] = None) -> Encoded:
         """With bytes of its own: whoever has given the value may go on using it."""
         try:
-            return self._outbox.own(self.codec.pack(frame, facts))
+            data = self.codec.pack(frame, facts)
         except Unserialisable as error:
             found = find_culprit(frame[2], error.__cause__ or error, forgiving=self.codec.forgiving)
             raise found from error  # its path begins at the value, not at the frame
+        self._outbox.check("result" if frame[0] == RESULT else "report", data, self.codec, frame[2])
+        return self._outbox.own(data)
 
     def end(self, call_id: int, frame: Encoded) -> None:
         """End an open call by its last frame; harmless when it has ended."""

@@ -48,9 +48,10 @@ class Asker:
         """Ask for one run.
 
         Raises:
-            Unserialisable: an argument cannot travel; nothing was sent.
+            Unserialisable: an argument cannot travel, or all of them are too large (`TooLarge`); nothing was sent.
         """
         frame = self._codec.pack((self._kind, call_id, name, args, {**options, "window": list(window)}))
+        self._outbox.check("arguments", frame, self._codec, args, *(options["binary"],) if "binary" in options else ())
         call = self.calls[call_id] = _OpenCall(window, Lane(call_id))
         self._outbox.put(call.lane, frame)
 

@@ -50,6 +50,7 @@ from .frames import (
 )
 from .inbox import Inbox, Violation
 from .outbox import Outbox
+from .payload import BESIDE_BYTES
 
 #: Calls of host tools that one worker may have open at once; further ones are refused.
 MAX_HOST_CALLS = 1024
@@ -120,6 +121,11 @@ class HostMultiplexer(Asker):
     def setup(self, settings: Dict[str, Any]) -> None:
         """Tell the worker's end of the channel what it may do."""
         self._outbox.put_control(self._codec.encode((SETUP, 0, settings)))
+
+    def limit(self, max_payload: int) -> None:
+        """No payload may be larger than this (bytes), in either direction."""
+        self._outbox.max_payload = max_payload
+        self._inbox.max_frame = max_payload + BESIDE_BYTES
 
     def more_events(self) -> None:
         """Its last events have been taken: others may come."""

@@ -8,9 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from .attachments import PART_HEAD, PART_MARK, Arrival, Store, is_table, part_of
 from .codecs import Codec
 from .frames import ATTACHED, PIECE, RETURNED, Fault
-
-#: A frame put together from pieces may not grow beyond this (bytes).
-MAX_FRAME_BYTES = 4 * 1024 * 1024 * 1024
+from .payload import BESIDE_BYTES, MAX_PAYLOAD
 
 #: Kinds and call ids stay below this: an integer may be as long as its message, and the numbers of frames are remembered.
 _NUMBERS_END = 2**64
@@ -28,9 +26,9 @@ class Inbox:
         handle: called with each well-formed frame; returns an event or None; raises `Violation` if it cannot be.
         unknown: called with a kind that is not in `shapes`.
         expects: may pieces of this call come? Others are dropped, so that nobody fills the memory with them.
-        max_frame: largest frame that pieces, or attachments, may build (bytes).
 
     Attributes:
+        max_frame: the largest frame of a call that may come, with its attachments (bytes).
         store: where attachments lie that need not travel; None: there is none yet.
     """
 
@@ -41,7 +39,7 @@ class Inbox:
         handle: Callable[[List[Any]], Any],
         unknown: Callable[[Any], Any],
         expects: Callable[[int], bool] = lambda _call_id: True,
-        max_frame: int = MAX_FRAME_BYTES,
+        max_frame: int = MAX_PAYLOAD + BESIDE_BYTES,
     ) -> None:
         self._codec = codec
         self._shapes = dict(shapes)
@@ -51,7 +49,7 @@ class Inbox:
         self._handle = handle
         self._unknown = unknown
         self._expects = expects
-        self._max_frame = max_frame
+        self.max_frame = max_frame
         self._parts: Dict[int, bytearray] = {}
         self._arrivals: Dict[int, Arrival] = {}
         self._seen_unknown: set[Any] = set()
@@ -70,6 +68,8 @@ class Inbox:
             frames = self._codec.decode(message)
             if not isinstance(frames, list):
                 raise Violation("a message is an array of frames, not %s" % type(frames).__name__)
+            if len(message) > self.max_frame:
+                self._check_sizes(frames)
             for frame in frames:
                 self._read_frame(frame, events)
         except Exception as error:  # Malformed and Violation say it in words; a RecursionError comes from what is nested too deeply.
@@ -123,13 +123,21 @@ class Inbox:
         if event is not None:
             events.append(event)
 
+    def _check_sizes(self, frames: List[Any]) -> None:
+        """Frames of a message of which one may be too large, though ours would have sent it in pieces."""
+        for frame in frames:
+            size = len(self._codec.encode(frame)) if isinstance(frame, list) and frame[1:2] != [0] else 0
+            if size > self.max_frame:
+                raise Violation("a frame of %d bytes came; max_payload allows %d" % (size, self.max_frame))
+
     def _announced(self, call_id: int, table: List[Any], inner: bytes, events: List[Any]) -> None:
         if not is_table(table):
             raise Violation("attachments are announced by their sizes, or by where they lie")
         found = [item if isinstance(item, int) else self._opened(item) for item in table]
-        size = sum(item if isinstance(item, int) else len(item) for item in found)
-        if size > self._max_frame:
-            raise Violation("attachments of %d bytes were announced; at most %d are allowed" % (size, self._max_frame))
+        size = len(inner) + sum(item if isinstance(item, int) else len(item) for item in found)
+        if size > self.max_frame:
+            told = (size, self.max_frame)
+            raise Violation("a frame of %d bytes with its attachments was announced; max_payload allows %d" % told)
         if not self._expects(call_id):
             return  # what lies in shared memory goes back by this
         if call_id in self._arrivals:
@@ -173,8 +181,8 @@ class Inbox:
             self.forget(call_id)  # the rest of that frame was dropped
             return
         parts = self._parts.setdefault(call_id, bytearray())
-        if len(parts) + len(part) > self._max_frame:
-            raise Violation("a frame in pieces grew beyond %d bytes" % self._max_frame)
+        if len(parts) + len(part) > self.max_frame:
+            raise Violation("a frame in pieces grew beyond %d bytes, which max_payload allows" % self.max_frame)
         parts += part
         if last:
             del self._parts[call_id]

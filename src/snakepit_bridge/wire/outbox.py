@@ -5,11 +5,12 @@ for more: a lone frame leaves at once, a flood leaves in batches.
 """
 
 import collections
-from typing import Deque, List, Optional, Tuple, Union
+from typing import Any, Deque, List, Optional, Tuple, Union
 
 from .attachments import Departure, Encoded, Lease, Parcel, Store
 from .codecs import Codec
 from .frames import ATTACHED, CHUNK, PIECE, PIECE_BYTES, RETURNED
+from .payload import MAX_PAYLOAD, too_large
 
 #: In the place of a message: nothing leaves yet, as some of it is being copied. Ask again, but let others have their turn first.
 AGAIN = b""
@@ -60,11 +61,13 @@ class Outbox:
 
     Attributes:
         store: where attachments may lie that need not travel then; None: there is none. lends: those that leave may.
+        max_payload: how large a call's arguments, a result or a chunk may be that leaves here (bytes).
     """
 
     def __init__(self, codec: Codec, piece_bytes: int = PIECE_BYTES) -> None:
         self.store: Optional[Store] = None
         self.lends = False
+        self.max_payload = MAX_PAYLOAD
         self._codec = codec
         self.encode = codec.for_answers().encode
         self._piece = piece_bytes
@@ -78,6 +81,17 @@ class Outbox:
     def own(self, data: Encoded) -> Encoded:
         """With bytes of its own; see `Parcel.own`."""
         return data.own(self._lender) if isinstance(data, Parcel) else data
+
+    def check(self, what: str, frame: Encoded, codec: Codec, *values: Any) -> None:
+        """Before a frame is put here that carries values, or is copied for that.
+
+        Raises:
+            TooLarge: they are larger than `max_payload`.
+        """
+        if len(frame) > self.max_payload:
+            error = too_large(what, frame, self.max_payload, codec, *values)
+            if error is not None:
+                raise error
 
     @property
     def _lender(self) -> Optional[Store]:

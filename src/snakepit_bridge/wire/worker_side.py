@@ -44,6 +44,7 @@ from .frames import (
 )
 from .inbox import Inbox
 from .outbox import Lane, Outbox
+from .payload import BESIDE_BYTES
 
 __all__ = ["Outflow", "WorkerMultiplexer"]
 
@@ -135,6 +136,12 @@ class WorkerMultiplexer(Answerer):
             self._events_lane.frames.append(array((encode(EVENTS), encode(0), array(batch.items), encode(batch.dropped))))
             self._outbox.enqueue(self._events_lane)
 
+    def _limit(self, max_payload: Any) -> None:
+        """At once: what comes in the same message is held to it."""
+        if type(max_payload) is int and max_payload > 0:
+            self._outbox.max_payload = max_payload
+            self._inbox.max_frame = max_payload + BESIDE_BYTES
+
     def _handle(self, frame: List[Any]) -> Optional[WorkerEvent]:
         kind, call_id = frame[0], frame[1]
         if kind == CALL:
@@ -157,6 +164,7 @@ class WorkerMultiplexer(Answerer):
         if kind == TELEMETRY:
             return Telemetry(frame[2])
         if kind == SETUP:
+            self._limit(frame[2].get("max_payload"))
             return Setup(frame[2])
         if kind == MORE_EVENTS:
             if self.events is not None:

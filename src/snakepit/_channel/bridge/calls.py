@@ -16,6 +16,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from snakepit_bridge.bridge import failures, values
 from snakepit_bridge.grpc import snakepit_pb2 as pb
 from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.payload import CODE, TooLarge
 
 from .frames import ForeignMultiplexer
 
@@ -98,7 +99,10 @@ class BridgeCalls:
             if run.rpc is not None:
                 run.rpc.cancel()
             told = not run.cancelled
-            if told:
+            if told and isinstance(error, TooLarge):
+                chunk = self._mux.chunks_sent(call.call_id) if error.what == "chunk" else None
+                self._mux.error(call.call_id, {**_failure(CODE, "", str(error)), **error.facts, "chunk": chunk})
+            elif told:
                 reason = f"what goes to the server, or comes from it, cannot be carried: {type(error).__name__}: {error}"
                 self._mux.error(call.call_id, _failure("protocol_error", "", failures.sound(reason)))
         finally:

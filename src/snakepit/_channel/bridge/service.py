@@ -21,6 +21,7 @@ from snakepit_bridge.bridge.plain import dumps
 from snakepit_bridge.grpc import snakepit_pb2 as pb
 from snakepit_bridge.grpc import snakepit_pb2_grpc
 from snakepit_bridge.wire.frames import HOST_CALL_BASE, Chunks, Failure, Result
+from snakepit_bridge.wire.payload import TooLarge
 
 from .specs import specs_of
 
@@ -114,7 +115,10 @@ class HostHalf(snakepit_pb2_grpc.BridgeServiceServicer):
             arguments = values.arguments(request.parameters)
         except values.BadParameter as error:
             return pb.ExecuteElixirToolResponse(success=False, error_message=str(error))
-        end = await self._ask(request.session_id, request.tool_name, arguments, context)
+        try:
+            end = await self._ask(request.session_id, request.tool_name, arguments, context)
+        except TooLarge as error:
+            return pb.ExecuteElixirToolResponse(success=False, error_message=f"{error}: {error.hint}")
         if isinstance(end, Failure):
             return pb.ExecuteElixirToolResponse(success=False, error_message=str(end.info.get("message", "")))
         result = AnyMessage(type_url=values.STRING_VALUE, value=dumps(end.value))

@@ -8,6 +8,7 @@ from typing import Any
 
 from snakepit.errors import SnakepitError
 from snakepit_bridge import redaction
+from snakepit_bridge.wire.payload import CODE, TooLarge
 from snakepit_bridge.wire.plain import Unserialisable
 
 from .threads import TooManyParked
@@ -54,6 +55,8 @@ def described(error: BaseException) -> dict[str, Any]:
 
 
 def _described(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, TooLarge):
+        return failure(CODE, f"{error}: {error.hint}")
     if isinstance(error, Unserialisable):
         return failure("unserializable", f"its result{error.path} is a {error.type_name}: {error.reason}")
     if isinstance(error, TooManyParked):

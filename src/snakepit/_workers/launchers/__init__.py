@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from snakepit._channel.carrier import Carrier
 from snakepit._workers.ends import StartFailure
 from snakepit_bridge.wire.coding import BINARY_THRESHOLD
+from snakepit_bridge.wire.payload import MAX_PAYLOAD
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class LaunchSpec:
         shared_memory: how much memory it and the host may share in either direction (bytes); 0: none.
         binary_threshold: from so many bytes on, what is binary travels as attachments.
         strict: answers that hold what cannot travel are errors.
+        max_payload: how large a call's arguments, a result or a chunk may be (bytes).
         command: starts a worker that speaks over its stdin and stdout, on this machine or another; empty: `python` is started.
     """
 
@@ -53,6 +55,7 @@ class LaunchSpec:
     shared_memory: int = 0
     binary_threshold: int = BINARY_THRESHOLD
     strict: bool = False
+    max_payload: int = MAX_PAYLOAD
 
 
 class Channel(Carrier, Protocol):
