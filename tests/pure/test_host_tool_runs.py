@@ -15,25 +15,32 @@ from snakepit._channel.connection import Connection
 from snakepit._pool.host_tools.run import AsyncRun, Run
 from snakepit._pool.host_tools.thread_run import ThreadRun
 from snakepit._pool.host_tools.threads import HostThreads
+from snakepit_bridge.wire.answering import Outflow
+from snakepit_bridge.wire.codecs import JsonCodec
+from snakepit_bridge.wire.frames import Window
+from snakepit_bridge.wire.outbox import Outbox
+
+_WINDOW = Window(1024, 1_000_000)
 
 
 class Channel:
     """Takes so many items, and remembers the answers; `fails` is raised instead of a result's being sent."""
 
-    def __init__(self, room: int = 10_000, fails: BaseException | None = None, breaks: bool = False) -> None:
+    def __init__(self, room: int = 10_000, fails: BaseException | None = None, breaks: bool = False, window: Window = _WINDOW) -> None:
         self.room = room
+        self.window = window
         self.fails = fails
         self.breaks = breaks
         self.items: list[bytes] = []
         self.answers: list[Any] = []
 
-    def outflow(self, call_id: int) -> int:
-        return call_id
+    def outflow(self, call_id: int) -> Outflow:
+        return Outflow(call_id, self.window, Outbox(JsonCodec()))
 
     def encode(self, value: Any) -> bytes:
         return repr(value).encode()
 
-    def offer(self, _outflow: int, item: bytes) -> bool:
+    def offer(self, _outflow: Outflow, item: bytes) -> bool:
         if len(self.items) >= self.room:
             return False
         self.items.append(item)
@@ -181,6 +188,34 @@ async def test_a_cancel_ends_it_at_once(target: Callable[[], Any], kind: type[Ru
     run.credit()
     assert channel.answers == ["cancelled"]
     assert len(channel.items) == room
+
+
+@pytest.mark.parametrize("kind", [ThreadRun, AsyncRun])
+@pytest.mark.parametrize(("size", "ahead"), [(1, 64), (40_000, 3), (1_000_000, 1)])
+async def test_it_is_not_far_ahead_of_its_reader(kind: type[Run], size: int, ahead: int) -> None:
+    """So many items wait, or as many bytes as the window has and the item with which they are that many; then it goes on, item by item."""
+    yielded = []
+
+    def items() -> Iterator[str]:
+        for number in range(70):
+            yielded.append(number)
+            yield "x" * size
+
+    async def async_items() -> AsyncIterator[str]:
+        for item in items():
+            yield item
+
+    channel = Channel(room=0, window=Window(1024, 100_000))
+    stage = Stage(channel)
+    run = stage.begin(items if kind is ThreadRun else async_items, kind)
+    for taken in range(4):
+        channel.room = taken
+        run.credit()
+        await asyncio.sleep(0.05)
+        assert len(channel.items) == taken
+        assert len(yielded) == min(70, taken + ahead + (kind is ThreadRun))  # a thread finds with an item in its hand that there is no room
+    run.cancel()
+    await stage.end()
 
 
 async def test_a_task_that_is_cancelled_before_it_begins() -> None:

@@ -6,6 +6,8 @@ by themselves that no codec looks into: a byte that none of them begins with, th
 bytes. Parts of one call come in order; frames and parts of other calls may come between them.
 """
 
+import contextlib
+import mmap
 import struct
 from typing import Any, List, Optional, Protocol, Sequence, Union
 
@@ -14,6 +16,8 @@ PART_MARK = b"\xc1"
 _HEAD = struct.Struct(">cQ")
 #: How long it is before the bytes begin.
 PART_HEAD = _HEAD.size
+#: From this size on (bytes) an attachment that comes in parts lies in pages of its own, which are given back with it.
+_OWN_PAGES = 1024 * 1024
 
 
 class Lease(Protocol):
@@ -172,20 +176,20 @@ class Departure:
 
 
 class Arrival:
-    """A frame of which attachments are still on their way. Its buffers grow with what comes, not with what is announced.
+    """A frame of which attachments are still on their way. What was announced of one takes up memory only as it comes.
 
     Args:
         inner: the frame, encoded.
         table: of its attachments: how large those are that come in parts, and views of the others.
     """
 
-    __slots__ = ("_buffers", "_size", "_table", "inner")
+    __slots__ = ("_at", "_buffers", "_table", "inner")
 
     def __init__(self, inner: bytes, table: "Sequence[Union[int, memoryview]]") -> None:
         self.inner = inner
         self._table = table
-        self._buffers: List[Union[bytearray, memoryview]] = []
-        self._size = 0  # of the last of these, when it is whole
+        self._buffers: List[Union[bytearray, mmap.mmap, memoryview]] = []
+        self._at = 0  # so much of the last of these has come
         self._skip()
 
     @property
@@ -195,11 +199,12 @@ class Arrival:
 
     def take(self, part: memoryview) -> bool:
         """The next bytes; False: they are more than were announced."""
-        buffer = self._buffers[-1]
-        if len(buffer) + len(part) > self._size or isinstance(buffer, memoryview):
+        buffer, end = self._buffers[-1], self._at + len(part)
+        if end > len(buffer) or isinstance(buffer, memoryview):
             return False
-        buffer += part
-        if len(buffer) == self._size:
+        buffer[self._at : end] = part
+        self._at = end
+        if end == len(buffer):
             self._skip()
         return True
 
@@ -212,10 +217,27 @@ class Arrival:
         while not self.complete:
             at = len(self._buffers)
             item = self._table[at] if at < len(self._table) else 0
-            self._buffers.append(item if isinstance(item, memoryview) else bytearray())
-            self._size = 0 if isinstance(item, memoryview) else item
-            if self._size:
+            self._buffers.append(item if isinstance(item, memoryview) else _room(item))
+            self._at = 0
+            if not isinstance(item, memoryview) and item:
                 return
+
+
+def _room(nbytes: int) -> "Union[bytearray, mmap.mmap]":
+    """Zeroes, which take up memory as they are overwritten.
+
+    Large ones lie by themselves: between the pieces that a carrier reads, the allocator's heaps get holes that none fits, and grow.
+    """
+    if nbytes >= _OWN_PAGES:
+        try:
+            found = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except (OSError, ValueError, OverflowError):
+            return bytearray(nbytes)
+        if hasattr(mmap, "MADV_HUGEPAGE"):  # a page at a time would take longer than to copy what comes
+            with contextlib.suppress(OSError):  # a kernel without them
+                found.madvise(mmap.MADV_HUGEPAGE)
+        return found
+    return bytearray(nbytes)
 
 
 def part_of(message: bytes) -> Optional[int]:

@@ -17,9 +17,7 @@ from snakepit_bridge.wire.attachments import Encoded
 from .context import CURRENT, HostCallContext
 from .endings import End, cancelled, described, failure, raised
 from .masking import Masking
-
-#: How far a host tool may yield ahead of what the channel takes, beside the window (items).
-AHEAD = 64
+from .room import Room
 
 
 class Run:
@@ -50,6 +48,7 @@ class Run:
         self._told_ended = ended
         self._loop = asyncio.get_running_loop()
         self._outflow = connection.outflow(call_id)
+        self._room = Room(self._outflow.window.bytes)
         # The mutable state.
         self._items: collections.deque[Encoded] = collections.deque()  # yielded, and not taken for want of credit
         self._last: End | None = None  # how it ends, once those have been taken
@@ -59,7 +58,7 @@ class Run:
     def credit(self) -> None:
         """The worker has taken items: as many more may go."""
         while self._items and self._connection.offer(self._outflow, self._items[0]):
-            self._items.popleft()
+            self._room.give_back(len(self._items.popleft()))
             self._item_left()
         if self._last is not None and not self._items:
             self._answer(self._last)
@@ -75,14 +74,12 @@ class Run:
         """Stop the function, as far as that can be."""
 
     def _item_left(self) -> None:
-        """An item has been taken: there is room for another."""
+        """There is more room than before."""
 
     def _put(self, item: Encoded, found: tuple[str, ...]) -> None:
-        """Send an item as soon as there is credit; `found` are the secrets in it."""
+        """Send an item, which has taken its room, as soon as there is credit; `found` are the secrets in it."""
         self._masking.learn(found)
-        if self._answered:
-            self._item_left()
-        else:
+        if not self._answered:
             self._items.append(item)
             self.credit()
 
@@ -106,6 +103,8 @@ class Run:
             return
         self._answered = True
         self._items.clear()
+        self._room.close()
+        self._item_left()
         self._last = None
         try:
             self._send(end)
@@ -168,8 +167,10 @@ class AsyncRun(Run):
     async def _send_all(self, items: AsyncIterator[Any]) -> None:
         try:
             async for item in items:
-                self._put(self._encoded(item), self._masking.find(item))
-                while len(self._items) >= AHEAD and not self._answered:
+                encoded = self._encoded(item)
+                self._room.take(len(encoded))
+                self._put(encoded, self._masking.find(item))
+                while not self._room.is_there:
                     self._drained.clear()
                     await self._drained.wait()
         finally:
@@ -180,8 +181,7 @@ class AsyncRun(Run):
             self._return(cancelled())
 
     def _item_left(self) -> None:
-        if len(self._items) < AHEAD // 2:
-            self._drained.set()
+        self._drained.set()
 
     def _stop(self) -> None:
         if self.task is not None:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from .context import CURRENT
 from .endings import End, cancelled, raised
-from .run import AHEAD, Run
+from .run import Run
 from .threads import LOOK_SECONDS, Level, Work
 
 
 class ThreadRun(Run):
     """Runs a function on a thread of `HostThreads`. A generator whose reader is slow lets others run meanwhile."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._room = threading.Semaphore(AHEAD)
 
     def work(self) -> Work:
         """What the thread is to do: the function in a context of its own."""
@@ -46,15 +41,17 @@ class ThreadRun(Run):
         try:
             for item in items:
                 self._wait_for_room(level)
-                self._post(self._put, self._encoded(item), self._masking.find(item))
+                encoded = self._encoded(item)
+                self._room.take(len(encoded))
+                self._post(self._put, encoded, self._masking.find(item))
         finally:
             items.close()  # type: ignore[attr-defined]
 
     def _wait_for_room(self, level: Level) -> None:
-        if not self._room.acquire(blocking=False):
+        if not self._room.is_there:
             level.park()
             try:
-                while not self._room.acquire(timeout=LOOK_SECONDS):
+                while not self._room.wait(LOOK_SECONDS):
                     if self._loop.is_closed():  # and the worker has gone with it
                         self.context.mark_cancelled()
                         break
@@ -73,11 +70,8 @@ class ThreadRun(Run):
             self.context.mark_cancelled()
             self._stop()
 
-    def _item_left(self) -> None:
-        self._room.release()
-
     def _stop(self) -> None:
-        self._room.release()  # a thread that waits for room sees that it is over
+        self._room.close()  # a thread that waits for room sees that it is over
 
 
 class _NobodyWaits(BaseException):
