@@ -138,6 +138,20 @@ def test_errors_are_those_of_a_pool() -> None:
         assert future.cancel()
 
 
+async def test_what_is_too_large_for_the_pool_is_told_with_both_sizes() -> None:
+    """Beyond the pool's `max_payload`, not the gateway's own limit: a client has the same error as a caller beside the pool."""
+    limit = 1024 * 1024
+    async with served(pool_settings={"max_payload": limit}) as it, snakepit.connect_async(it.gateway.address) as pool:
+        for value, size in (("x" * limit, limit), ([["x" * limit]], limit + 10)):
+            with pytest.raises(errors.PayloadTooLarge, match=f"and max_payload is {limit}") as caught:
+                await pool.execute("echo", {"value": value})
+            facts = caught.value.details
+            assert (facts["what"], facts["max_payload"], facts["tool"]) == ("arguments", limit, "echo")
+            assert size <= facts["size"] <= size + 20
+            assert isinstance(caught.value, ValueError)
+        assert await pool.execute("echo", {"value": "x"}) == "x"
+
+
 def test_leaving_a_stream_early_frees_the_worker() -> None:
     """After `break`, and after a stream was dropped, both workers serve."""
     with gateway_in_thread() as address, snakepit.connect(address) as pool:
