@@ -92,6 +92,7 @@ class PoolSettings(TypedDict, total=False):
     circuit_breaker: a `CircuitBreaker`, its fields as a dict, or True: refuse calls of tools that keep failing; None: do not.
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     binary_threshold: from so many bytes on, arrays, frames, bytes and lists of floats travel beside their call or result.
+    allow_pickle: give arguments as pickles to tools that say so, each for its own parameters; tools then run what callers give.
     strict_serialization: a result or chunk that holds what cannot travel is an error; else a marker that names its type stands there.
     max_payload: how many bytes a call's arguments, a result or a chunk may have, encoded; larger ones raise `PayloadTooLarge`.
     shared_memory_limit: how much memory a worker and the host may share for that, in either direction (bytes); 0: none.
@@ -142,6 +143,7 @@ class PoolSettings(TypedDict, total=False):
     binary_threshold: int
     strict_serialization: bool
     max_payload: int
+    allow_pickle: bool
     shared_memory_limit: int
     worker_output: Literal["auto", "stderr", "log", "discard"] | Callable[[str, str, str], None]
     on_event: Callable[[TelemetryEvent], Any] | None
@@ -199,6 +201,7 @@ class PoolConfig:
     binary_threshold: int = BINARY_THRESHOLD
     strict_serialization: bool = False
     max_payload: int = MAX_PAYLOAD
+    allow_pickle: bool = False
     shared_memory_limit: int = 1024 * 1024 * 1024
     worker_output: Any = "auto"
     on_event: Callable[[TelemetryEvent], Any] | None = None
@@ -373,6 +376,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "binary_threshold": _whole(MANY_BYTES, unit="bytes"),
     "strict_serialization": check_flag,
     "max_payload": _whole(MIN_PAYLOAD, unit="bytes"),
+    "allow_pickle": check_flag,
     "shared_memory_limit": _whole(0, unit="bytes"),
     "worker_output": _output,
     "on_event": check_on_event,

@@ -8,7 +8,7 @@
 A module of `@tool` functions is an adapter too.
 """
 
-from typing import Any, Callable, Dict, Optional, TypeVar, overload
+from typing import Any, Callable, Dict, Optional, Sequence, TypeVar, overload
 
 from .call_context import CallContext, Cancelled, current_call, progress
 from .host_tools import HostToolError, HostTools, HostToolTimeout
@@ -47,6 +47,7 @@ def tool(
     supports_streaming: Optional[bool] = ...,
     idempotent: bool = ...,
     metadata: Optional[Dict[str, str]] = ...,
+    pickled: Sequence[str] = ...,
 ) -> Callable[[F], F]: ...
 
 
@@ -58,6 +59,7 @@ def tool(
     supports_streaming: Optional[bool] = None,
     idempotent: bool = False,
     metadata: Optional[Dict[str, str]] = None,
+    pickled: Sequence[str] = (),
 ) -> Any:
     """Mark a function or method as a tool. Works with and without parentheses; the function stays as it is.
 
@@ -68,6 +70,8 @@ def tool(
         supports_streaming: does it give chunks? None: yes exactly if it is a generator function.
         idempotent: may a call that a crash cut off be run again?
         metadata: further facts for callers, text by name.
+        pickled: parameters that may come as pickles, where the pool says `allow_pickle=True` too. To read one is to run whatever
+            its sender wants: say so only of what trusted callers give.
     """
 
     def mark(target: F) -> F:
@@ -82,6 +86,7 @@ def tool(
                 "supports_streaming": supports_streaming,
                 "idempotent": bool(idempotent),
                 "metadata": dict(metadata or {}),
+                "pickled": pickled,
             },
         )
         return target

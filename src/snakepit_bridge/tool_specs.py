@@ -46,8 +46,10 @@ def describe(
         if _starts_with_self(function, listed, method):
             del listed[0]
         parameters = [_parameter(item, hints) for item in listed]
+    named = str(name or mark.get("name") or getattr(function, "__name__", type(function).__name__))
+    _mark_pickled(named, parameters, mark.get("pickled", ()))
     return {
-        "name": name or mark.get("name") or getattr(function, "__name__", type(function).__name__),
+        "name": named,
         "description": _text(mark.get("description") or doc.strip().partition("\n")[0]),
         "doc": _text(doc),
         "streaming": bool(mark.get("supports_streaming")) or kind in ("generator", "async_generator"),
@@ -57,6 +59,18 @@ def describe(
         "parameters": parameters,
         "returns": schema_of(hints["return"]) if "return" in hints else {},
     }
+
+
+def _mark_pickled(tool: str, parameters: List[Dict[str, Any]], names: Any) -> None:
+    if isinstance(names, str) or not isinstance(names, (list, tuple, set, frozenset)):
+        raise TypeError("tool %r: pickled is %r; allowed is a list of names of its parameters" % (tool, names))
+    known = [item["name"] for item in parameters if not item["kind"].startswith("var_")]
+    for name in names:
+        if name not in known:
+            raise ValueError("tool %r: pickled names %r; its parameters are %s" % (tool, name, ", ".join(known) or "none"))
+    for item in parameters:
+        if item["name"] in names:
+            item["pickled"] = True
 
 
 def mark_of(function: Any) -> Optional[Dict[str, Any]]:

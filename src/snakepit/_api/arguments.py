@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from snakepit._pool.arguments import check
@@ -17,9 +17,18 @@ POOL_DEFAULT: Any = type("_PoolDefault", (), {"__repr__": lambda _: "300.0"})()
 
 
 def checked_call(
-    tools: Mapping[str, ToolSpec], tool: str, args: Mapping[str, Any] | None, binary: Any, *, streaming: bool
+    tools: Mapping[str, ToolSpec],
+    tool: str,
+    args: Mapping[str, Any] | None,
+    binary: Any,
+    *,
+    streaming: bool,
+    others: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """(the arguments to send, the binary parameters to send).
+
+    Args:
+        others: names of arguments that are given beside them.
 
     Raises:
         UnknownTool: no worker offers it.
@@ -33,9 +42,9 @@ def checked_call(
     if spec.streaming and not streaming:
         raise streams_error(tool)
     if binary is None:
-        return check(spec, args), {}
+        return check(spec, args, others), {}
     sent = check_binary(spec, args, binary)
-    return check(spec, args, sent), sent
+    return check(spec, args, {*others, *sent} if others else sent), sent
 
 
 def call_timeout(name: str, value: float | None) -> float | None:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from snakepit._pool.call import Opening
+from snakepit._pool.pickling import pickled_arguments, refusal
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import check_session_id
 from snakepit.config import PoolConfig, check_affinity
 from snakepit.errors import CallError, InvalidParameter
 from snakepit.retries import RetryPolicy, check_retry
 from snakepit_bridge.redaction import Redactor
+from snakepit_bridge.wire.typed import Pickled
 
 from .arguments import checked_call
 
@@ -77,12 +79,22 @@ def prepare(
 def _prepared(
     tools: Mapping[str, ToolSpec], config: PoolConfig, tool: str, args: Mapping[str, Any] | None, options: CallOptions, *, streaming: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    if not options:  # nearly every call
+    spec = tools.get(tool) if isinstance(tool, str) else None
+    if not options and (spec is None or not (spec.pickled or config.allow_pickle)):  # nearly every call
         sent, _ = checked_call(tools, tool, args, None, streaming=streaming)
         return sent, {}
     check_option_names(options, streaming=streaming)
-    sent, binary = checked_call(tools, tool, args, options.get("binary_parameters"), streaming=streaming)
-    extra: dict[str, Any] = {"binary": binary} if binary else {}
+    extra: dict[str, Any] = {}
+    pickles: dict[str, Pickled] = {}
+    if spec is not None and (spec.pickled or config.allow_pickle):
+        extra["no_pickle"] = refusal(spec, allowed=config.allow_pickle)
+        if config.allow_pickle and isinstance(args, Mapping):
+            pickles = pickled_arguments(spec, args)
+            extra["pickles"], args = tuple(pickles), {name: value for name, value in args.items() if name not in pickles}
+    sent, binary = checked_call(tools, tool, args, options.get("binary_parameters"), streaming=streaming, others=pickles)
+    sent.update(pickles)
+    if binary:
+        extra["binary"] = binary
     if options.get("retry") not in (None, True):
         extra["retry"] = check_retry("retry", options["retry"], InvalidParameter)
     session, affinity = options.get("session_id"), options.get("affinity")

@@ -70,6 +70,7 @@ class Call:
             how far that is. worker_asked: its worker has been asked to end itself for it.
         progress: the newest report of a unary call that its caller has not seen; at most one.
         binary: arguments that travel untouched, as bytes.
+        pickles: names of those that go as pickles. no_pickle: why others do not, where either side speaks of pickles.
         session_id: the session it belongs to; empty: none. session_must_exist: it was opened before, and is not opened by this call.
         opening: how it opens its session, where a `Session` says so.
         affinity: how it sticks to its session's worker.
@@ -105,6 +106,8 @@ class Call:
     progress: collections.deque[dict[str, Any]] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=1))
     progress_told: bool = False
     binary: Mapping[str, bytes] | None = None
+    pickles: tuple[str, ...] = ()
+    no_pickle: str = ""
     session_id: str = ""
     session_must_exist: bool = False
     opening: Opening | None = None

@@ -302,6 +302,8 @@ class Dispatcher:
             options["hang_timeout"] = self._config.hang_timeout
         if call.binary:
             options["binary"] = call.binary
+        if call.pickles:
+            options["pickles"] = list(call.pickles)
         if call.span is not None and call.span.trace is not None:
             options["trace"] = call.span.trace
         return options

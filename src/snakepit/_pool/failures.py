@@ -112,7 +112,7 @@ def unsendable(call: Call, error: Unserialisable) -> SnakepitError:
     """An argument cannot travel, or all of them are too large; nothing was sent."""
     if isinstance(error, TooLarge):
         return payload_too_large(error, tool=call.tool)
-    hint = "pass None, bool, int, float, str, bytes, list or dict"
+    hint = call.no_pickle or "pass None, bool, int, float, str, bytes, list or dict"
     # The frame is [kind, id, tool, args, ...]: the path begins with the place of the arguments in it.
     path = error.path.removeprefix("[3]")
     message = f"an argument of {call.tool!r} cannot travel: args{path} is a {error.type_name}: {error.reason}"

@@ -51,6 +51,7 @@ class ParameterSpec:
         default: the default value; `inspect.Parameter.empty` if there is none, or none that travels.
         annotation: the annotation as text, or an empty string.
         schema: what values are allowed, as a part of JSON Schema; empty allows anything.
+        pickled: may what is given come as a pickle, if the pool allows that too?
     """
 
     name: str
@@ -59,6 +60,7 @@ class ParameterSpec:
     default: Any = inspect.Parameter.empty
     annotation: str = ""
     schema: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    pickled: bool = False
 
     @property
     def json_schema(self) -> dict[str, Any]:
@@ -71,13 +73,13 @@ class ParameterSpec:
         """A plain copy; without `default` where there is none that travels."""
         told = {"name": self.name, "kind": self.kind, "required": self.required, "annotation": self.annotation}
         default = {} if self.default is inspect.Parameter.empty else {"default": copy.deepcopy(self.default)}
-        return {**told, "schema": copy.deepcopy(self.schema), **default}
+        return {**told, "schema": copy.deepcopy(self.schema), **default, **({"pickled": True} if self.pickled else {})}
 
 
 class _Computed:
     """What is computed of a spec once, beside its fields: not compared, copied or pickled with it."""
 
-    __slots__ = ("_plan", "_signature")
+    __slots__ = ("_pickled", "_plan", "_signature")
 
 
 @dataclass(frozen=True, slots=True)  # slots: `vars(spec)` would be a way to change it
@@ -135,6 +137,15 @@ class ToolSpec(_Computed):
         if known is None:
             known = inspect.Signature([_signature_parameter(item) for item in self.parameters])
             object.__setattr__(self, "_signature", known)
+        return known
+
+    @property
+    def pickled(self) -> frozenset[str]:
+        """The names of the parameters that may come as pickles."""
+        known: frozenset[str] | None = getattr(self, "_pickled", None)
+        if known is None:
+            known = frozenset(item.name for item in self.parameters if item.pickled)
+            object.__setattr__(self, "_pickled", known)
         return known
 
     def picture(self) -> ToolSpec:
@@ -239,6 +250,7 @@ def _parameter(raw: Any, where: str) -> ParameterSpec:
         default=freeze(raw.get("default", inspect.Parameter.empty)),
         annotation=_field(raw, "annotation", str, where, ""),
         schema=freeze(_field(raw, "schema", dict, where, {})),
+        pickled=_field(raw, "pickled", bool, where, False),
     )
 
 

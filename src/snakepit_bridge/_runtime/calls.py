@@ -32,6 +32,7 @@ from .running import RunningCall
 from .sessions import HookFailed, Sessions
 from .streams import ChunkUnserialisable, stream, stream_async
 from .tool_threads import Job, ToolThreads
+from .unpickling import RefusedPickle, has_pickles, unpickled
 
 
 class WrongStyle(Exception):
@@ -166,7 +167,11 @@ class CallRunner:
         function = self._adapter.bound(call.tool, instances)
         tool = self._adapter.tool(call.tool)
         conversion = None if tool is None else tool.conversion
-        given = call.args if conversion is None else border(call, conversion, call.args)
+        given = call.args
+        if has_pickles(given):
+            given = border(call, unpickled, spec, given, call.pickles)
+        if conversion is not None:
+            given = border(call, conversion, given)
         if call.binary:
             given = {**given, **received(call.binary, function)}
         args, kwargs = arguments_for(spec, given)
@@ -293,7 +298,7 @@ class _Report:
             return failures.unserialisable(error.cause, "chunk %d" % (chunk or 0), chunk)
         if isinstance(error, Unserialisable):
             return failures.unserialisable(error, "result")
-        if isinstance(error, InvalidArgument):
+        if isinstance(error, (InvalidArgument, RefusedPickle)):
             return failures.invalid_argument(str(error), error.facts)
         if isinstance(error, HookFailed):
             return failures.hook_failure(error.__cause__ or error, error.hook)

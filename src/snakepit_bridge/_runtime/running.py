@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .. import tracing
 from ..call_context import CallContext, Cancelled
@@ -53,6 +53,7 @@ class RunningCall:
         "leaving",
         "on_loop",
         "on_thread",
+        "pickles",
         "ran",
         "reports",
         "rung",
@@ -73,6 +74,7 @@ class RunningCall:
         self.tool = call.tool
         self.args: Dict[str, Any] = call.args
         self.binary: Optional[Dict[str, bytes]] = call.options.get("binary")
+        self.pickles: List[str] = call.options.get("pickles") or []
         self.session = session
         self.facts: Dict[str, Any] = {}
         self.streaming = bool(call.options.get("stream"))

@@ -12,9 +12,22 @@ from ..malformed import Malformed
 from .builtin import is_long_floats, pack_floats
 from .kinds import PACKERS, unpacker
 from .packed import Packed
+from .pickled import Pickled
 from .standin import Standin
 
-__all__ = ["THRESHOLD", "Malformed", "Packed", "Standin", "is_long_floats", "is_typed", "pack", "pack_floats", "packer_of", "unpack"]
+__all__ = [
+    "THRESHOLD",
+    "Malformed",
+    "Packed",
+    "Pickled",
+    "Standin",
+    "is_long_floats",
+    "is_typed",
+    "pack",
+    "pack_floats",
+    "packer_of",
+    "unpack",
+]
 
 #: From this size (bytes) on, `bytes` and lists of floats are packed; smaller ones stay readable in the frame.
 THRESHOLD = 10 * 1024

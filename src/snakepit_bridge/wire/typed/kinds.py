@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 from ..installed import is_installed
 from . import builtin
 from .packed import Packed
+from .pickled import KIND, Pickled, pack_pickled, unpack_pickled
 from .standin import Standin, pack_standin
 
 Packer = Callable[..., Optional[Packed]]
@@ -47,7 +48,7 @@ class _Packers(Dict[type, Optional[Packer]]):
     def __init__(self) -> None:
         super().__init__(dict.fromkeys((dict, str, int, float, bool, tuple, set, frozenset, complex, type(None))))
         self.update({bytes: builtin.pack_bytes, bytearray: builtin.pack_bytearray, memoryview: builtin.pack_memoryview})
-        self.update({list: builtin.pack_list, Standin: pack_standin})
+        self.update({list: builtin.pack_list, Standin: pack_standin, Pickled: pack_pickled})
         self._known: Set[str] = set()
 
     def __missing__(self, kind: type) -> Optional[Packer]:
@@ -81,6 +82,7 @@ _UNPACKERS: Dict[str, Unpacker] = {
     "bytearray": builtin.unpack_bytearray,
     "memoryview": builtin.unpack_memoryview,
     "floats": builtin.unpack_floats,
+    KIND: unpack_pickled,
 }
 
 

@@ -4,6 +4,9 @@ from typing import Any, List, NamedTuple, Optional, Sequence
 
 from ..malformed import Malformed
 
+#: Kinds of which each buffer is read by itself.
+_BY_PARTS = ("numpy.", "pickle")
+
 #: No array of any library has more dimensions.
 _MOST_DIMENSIONS = 64
 
@@ -30,7 +33,7 @@ class Packed(NamedTuple):
     @property
     def pieces(self) -> List[memoryview]:
         """The buffers as they should travel where each travels by itself: a stream in one, since its reader needs it so to copy nothing."""
-        return self.buffers if len(self.buffers) < 2 or self.kind.startswith("numpy.") else [joined(self.buffers)]
+        return self.buffers if len(self.buffers) < 2 or self.kind.startswith(_BY_PARTS) else [joined(self.buffers)]
 
 
 def joined(buffers: Sequence[memoryview]) -> memoryview:
