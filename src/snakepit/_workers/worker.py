@@ -283,9 +283,10 @@ class Worker:
         assert self._process is not None
         exited: asyncio.Future[Any] = self._process.exited
         await asyncio.wait({exited, self._closed}, return_when=asyncio.FIRST_COMPLETED)
-        if not exited.done() and not (self._connection is not None and self._connection.fault):
+        fault = self._connection is not None and self._connection.fault
+        if not exited.done() and not fault:
             await asyncio.wait([exited], timeout=_STATUS_WITHIN)
-        if exited.done():
+        if exited.done() and not (fault and exited.result() == 0):  # it may have left by now because what it sent was refused
             return self._death_of(exited.result())
         self._stacks = self._stacks or await self.stacks()
         return self._death(f"its channel broke: {self._closed.result()}", None, None)

@@ -111,8 +111,9 @@ class Knocker:
         """
         self._targets.setdefault(call, Target(ended, kill_after))
         if self._thread is None:
-            self._thread = threading.Thread(target=self._knock, name="snakepit-interrupter", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._knock, name="snakepit-interrupter", daemon=True)
+            thread.start()
+            self._thread = thread  # not before: as a channel ends, its calls are interrupted, and the main thread may stop this already
         self._asked.set()
 
     def call_ended(self, call: Any) -> None:
