@@ -27,8 +27,8 @@ demo: $(VENV)/.has-examples ## live streams, a cancel, a killed worker: the prod
 test: $(VENV)/.has-dev ## all tests
 	$(PY) -m pytest $(ARGS)
 
-test-slow: $(VENV)/.has-dev ## what takes minutes: the promises of SPECIFICATION.md in full, a million spoiled inputs at the wire
-	PROMISES=full WIRE_INPUTS=1000000 $(PY) -m pytest tests/promises tests/pure/test_wire_mutated.py $(ARGS)
+test-slow: $(VENV)/.has-dev ## what takes minutes: the promises of SPECIFICATION.md in full, thousands of nested values, a million spoiled inputs at the wire
+	PROMISES=full WIRE_INPUTS=1000000 $(PY) -m pytest tests/promises tests/contract/test_nested_values.py tests/pure/test_wire_mutated.py $(ARGS)
 
 check: lint format types api-types layers stubs ## lint, format, types, layers, stubs
 

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
-from snakepit._pool.argument_scalars import FORMATS, PLAIN, SIMPLE, Accept, Refused, enumeration, formatted, scalar
+from snakepit._pool.argument_scalars import FORMATS, PLAIN, SIMPLE, Accept, Refused, anything, enumeration, formatted
 
 #: How many items of a list or dict are checked against the annotation of its items; of a list in a list a tenth of it, and so on.
 ITEMS_CHECKED = 1000
@@ -49,7 +49,7 @@ def accepting(schema: Schema, depth: int = 0) -> Accept:
     """The function that accepts what a schema allows. A schema this host does not know accepts anything."""
     if "anyOf" in schema:
         options = schema["anyOf"]
-        return _any_of(exact_types(schema), [accepting(item, depth) for item in options]) if _are_schemas(options) else scalar
+        return _any_of(exact_types(schema), [accepting(item, depth) for item in options]) if _are_schemas(options) else anything
     if isinstance(schema.get("enum"), list):
         return enumeration(schema["enum"], _part(schema, "names"))
     kind = kind_of(schema)
@@ -59,7 +59,7 @@ def accepting(schema: Schema, depth: int = 0) -> Accept:
         return _object(_part(schema, "additionalProperties"), depth, dataclass=schema.get("format") == "dataclass")
     if kind in FORMATS:
         return formatted(FORMATS[kind])
-    return SIMPLE.get(kind, scalar)
+    return SIMPLE.get(kind, anything)
 
 
 def kind_of(schema: Schema) -> str:

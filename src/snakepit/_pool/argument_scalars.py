@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from snakepit_bridge.wire.typed import is_typed
+
 #: Values of exactly these types travel as they are; all others are looked at for NumPy scalars.
 PLAIN: frozenset[type] = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 
@@ -47,6 +49,11 @@ def scalar(value: Any) -> Any:
     if type(value) not in PLAIN and hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     return value
+
+
+def anything(value: Any) -> Any:
+    """What no kind is asked of: an array arrives as one, without dimensions too; a NumPy scalar as what it holds."""
+    return value if is_typed(type(value)) else scalar(value)
 
 
 def _integer(value: Any) -> Any:

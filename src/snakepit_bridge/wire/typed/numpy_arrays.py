@@ -78,9 +78,11 @@ def pack_masked(value: Any, threshold: int = 0) -> Optional[Packed]:
         return None
     data = pack(value.data)
     mask = None if value.mask is numpy.ma.nomask else pack(numpy.asarray(value.mask))
-    # Only what was chosen: the default belongs to the dtype, and is made when it is asked for.
-    fill = None if value._fill_value is None else pack(numpy.asarray(value._fill_value))
-    if data is None or (mask is None) != (value.mask is numpy.ma.nomask) or (fill is None) != (value._fill_value is None):
+    # Only what was chosen: the default belongs to the dtype, and is made when it is asked for, then with a dtype of its own.
+    chosen = None if value._fill_value is None else numpy.asarray(value._fill_value)
+    chosen = None if chosen is None or (chosen.dtype != value.dtype and chosen == numpy.ma.default_fill_value(value.dtype)) else chosen
+    fill = None if chosen is None else pack(chosen)
+    if data is None or (mask is None) != (value.mask is numpy.ma.nomask) or (fill is None) != (chosen is None):
         return None
     parts = [part for part in (data, mask, fill) if part is not None]
     meta = [[part and part.meta, part.nbytes if part else 0] for part in (data, mask, fill)]
