@@ -8,6 +8,7 @@ only mapped it. Memory that is shared without a name counts whole for whoever ha
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 
 _PARTS = ("Pss_Anon:", "Pss_File:")
@@ -31,4 +32,28 @@ def segments(pid: int) -> dict[str, int]:
             continue
         if name.startswith("/memfd:snakepit"):
             found[f"{name.split(maxsplit=1)[0]} {facts.st_ino}"] = facts.st_blocks * 512
+    return found
+
+
+def mapped(pid: int) -> int:
+    """How much shared memory of others it has mapped (bytes)."""
+    return sum(size for _, size in _mappings(pid))
+
+
+def everywhere() -> set[str]:
+    """The pieces of shared memory, by name and number, that any process has open or mapped."""
+    found: set[str] = set()
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            found.update(segments(int(folder.name)), (name for name, _ in _mappings(int(folder.name))))
+    return found
+
+
+def _mappings(pid: int) -> list[tuple[str, int]]:
+    found = []
+    for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+        fields = line.split()
+        if len(fields) > 5 and fields[5].startswith("/memfd:snakepit"):
+            begin, end = fields[0].split("-")
+            found.append((f"{fields[5]} {fields[4]}", int(end, 16) - int(begin, 16)))
     return found
