@@ -133,6 +133,10 @@ class Contract(BaseAdapter):
         return [self.session.id, dict(self.session.metadata), seen]
 
     @tool
+    def told(self):
+        return self.session.metadata["value"]
+
+    @tool
     def ask(self, name: str, args: list):
         return self.host_tools[name](*args)
 

@@ -44,7 +44,7 @@ def _twice(value: Any) -> Iterator[Any]:
 @settings(max_examples=_EXAMPLES, suppress_health_check=list(HealthCheck), deadline=None)
 @given(value=VALUES)
 def test_any_value_comes_back_as_it_went(pool: snakepit.Pool, value: Any) -> None:
-    """As an argument and a result, as chunks and a stream's result, to and from a host tool and its stream, and kept with a session."""
+    """As an argument and a result, as chunks and a stream's result, to and from a host tool and its stream, and with a session."""
     wanted = form(value)
     assert form(pool.execute("echo", {"value": value})) == wanted
     stream = pool.stream("yields", {"values": [value, (value,)], "result": value})
@@ -53,6 +53,7 @@ def test_any_value_comes_back_as_it_went(pool: snakepit.Pool, value: Any) -> Non
     assert form(pool.execute("ask", {"name": "given", "args": [value]})) == wanted
     items = [item["item"] for item in pool.stream("ask_stream", {"name": "twice", "args": [value]}).values()]
     assert form(items) == form([value, [value]])
-    with pool.session() as session:
+    with pool.session(metadata={"value": value}) as session:
+        assert form(session.execute("told")) == wanted
         session.put_program("p", value)
         assert form(session.get_program("p")) == wanted

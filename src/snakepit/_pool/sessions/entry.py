@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from snakepit._pool.call import Call
+from snakepit._sessions.records import thaw
 from snakepit.errors import SessionLost
 
 #: Why a session has moved, where its worker is there still.
@@ -121,7 +122,7 @@ class Entry:
         self.told[call.id] = Told(holder, self.version, holder.visit, self.moved)
         telling: dict[str, Any] = {"id": self.id}
         if holder.version < self.version:
-            telling.update(metadata=_plain(self.metadata), version=self.version)
+            telling.update(metadata=thaw(self.metadata), version=self.version)
         if holder.visit:
             telling["visit"] = holder.visit
         if holder.restore is not None:
@@ -178,10 +179,3 @@ class Entry:
         if metadata != self.metadata:
             self.metadata = metadata
             self.version += 1
-
-
-def _plain(value: Any) -> Any:
-    """A frozen value in the form that travels."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
