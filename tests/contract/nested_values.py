@@ -143,11 +143,16 @@ _POLARS = parametric.dataframes(max_cols=3, max_size=4, excluded_dtypes=[polars.
     max_size=4, excluded_dtypes=[polars.Object]
 )
 
+_STRINGS = st.lists(st.text(st.characters(codec="utf-8"), max_size=20), max_size=4).map(
+    lambda items: numpy.array(items, numpy.dtypes.StringDType() if hasattr(numpy.dtypes, "StringDType") else None)  # since NumPy 2
+)
+
 TYPED = st.one_of(
     st.builds(lambda items, times: bytearray(items * times), st.binary(max_size=12), _REPEATED),
     st.builds(lambda items, times: items * times, st.binary(max_size=12), _REPEATED),
     st.builds(lambda items, times: items * times, st.lists(st.floats(), max_size=4), _REPEATED),
     _views(),
+    _STRINGS,
     _arrays(),
     _tables(),
     _PANDAS,
@@ -189,11 +194,16 @@ def form(value: Any) -> Any:
         return [kind, repr(value)]
     if isinstance(value, memoryview):
         return [kind, value.format.replace("l", "q").replace("L", "Q"), value.shape, value.tobytes()]
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return _form_of_array(kind, value)
+    return _form_of_frame(kind, value)
+
+
+def _form_of_array(kind: str, value: Any) -> Any:
     if isinstance(value, numpy.ma.MaskedArray):
         return [kind, form(value.data), form(value.mask), form(value.fill_value)]
-    if isinstance(value, (numpy.ndarray, numpy.generic)):
-        return [kind, repr(value.dtype), value.dtype.itemsize, value.shape, value.tobytes()]
-    return _form_of_frame(kind, value)
+    content = value.tolist() if value.dtype.kind == "T" else value.tobytes()  # the bytes of texts of any length are pointers
+    return [kind, repr(value.dtype), value.dtype.itemsize, value.shape, content]
 
 
 def _form_of_frame(kind: str, value: Any) -> Any:

@@ -48,7 +48,8 @@ def test_what_is_damaged_is_named_and_the_pool_serves_on(protocol: str, limit: i
     with snakepit.Pool(
         DamageTools, size=1, protocol=protocol, shared_memory_limit=limit, launcher="template", max_restarts=1000, worker_output="discard"
     ) as pool:
-        for how in [*(PLACES if limit else SIZES), *HEADS]:
+        every = [*(PLACES if limit else SIZES), *HEADS]
+        for how in every if protocol == "msgpack" else [every[0], *HEADS][:3]:  # what reads a table is the same on all
             for _ in range(2):  # memory is settled beside the first call
                 assert pool.execute("total", {"value": value}, timeout=20) == _COUNT
             assert (pool.stats().shared_transfers > 0) == (limit > 0)

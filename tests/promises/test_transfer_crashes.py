@@ -83,7 +83,7 @@ def test_workers_that_are_killed_in_transfers_leave_nothing(protocol: str, limit
 def test_a_host_that_is_killed_in_transfers_leaves_nothing(protocol: str, limit: int) -> None:
     """Its workers are gone in two seconds, and no process has a piece of their shared memory open or mapped."""
     seen = 0
-    for number in range(often(50, 2)):
+    for number in range(often(50, 1)):
         command = [sys.executable, _HOST, protocol, str(limit), str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as host:
             assert host.stdout is not None
