@@ -67,7 +67,7 @@ def _mark_pickled(tool: str, parameters: List[Dict[str, Any]], names: Any) -> No
     known = [item["name"] for item in parameters if not item["kind"].startswith("var_")]
     for name in names:
         if name not in known:
-            raise ValueError("tool %r: pickled names %r; its parameters are %s" % (tool, name, ", ".join(known) or "none"))
+            raise ValueError("tool %r: pickled names %r; its parameters by name are %s" % (tool, name, ", ".join(known) or "none"))
     for item in parameters:
         if item["name"] in names:
             item["pickled"] = True

@@ -19,6 +19,15 @@ class TableTools(BaseAdapter):
             yield pyarrow.record_batch({"n": [number] * rows, "s": [str(number)] * rows})
 
     @tool
+    def empty(self) -> Iterator[Any]:
+        for _ in range(2):
+            yield pyarrow.table({"n": pyarrow.array([], pyarrow.int64())})
+
+    @tool
+    def one(self) -> Any:
+        return pyarrow.table({"n": [1, 2]})
+
+    @tool
     def tables(self) -> Iterator[Any]:
         yield pyarrow.table({"n": [1]})
         yield pandas.DataFrame({"n": [2, 3]})

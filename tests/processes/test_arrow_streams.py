@@ -85,6 +85,26 @@ def test_an_empty_stream_needs_a_schema(pool: snakepit.Pool) -> None:
     assert pool.stream("batches", {"count": 0}).to_arrow(schema).read_all().equals(schema.empty_table())
 
 
+def test_tables_without_rows_have_columns(pool: snakepit.Pool) -> None:
+    """A filter that finds nothing is an empty table; a tool that returns one table is a stream of it."""
+    found = pool.stream("batches", {"count": 2, "rows": 0}).to_arrow().read_all()
+    assert (found.num_rows, found.schema.names) == (0, ["n", "s"])
+    assert pool.stream("empty").to_arrow().read_all().schema.names == ["n"]
+    assert pool.stream("one").to_arrow().read_all().to_pydict() == {"n": [1, 2]}
+
+
+def test_wrong_readers_are_told(pool: snakepit.Pool) -> None:
+    """A schema that is none, one that does not fit, and a stream that has been read."""
+    with pytest.raises(ConfigurationError, match="schema is a dict; allowed is a pyarrow.Schema, or None"):
+        pool.stream("one").to_arrow({"n": int})
+    with pytest.raises(SerializationError, match="chunk 0 of one has other columns than the schema that was given: n int64; not n double"):
+        pool.stream("one").to_arrow(pyarrow.schema({"n": pyarrow.float64()}))
+    stream = pool.stream("batches", {"count": 1})
+    stream.to_arrow().read_all()
+    with pytest.raises(SerializationError, match="has been read already"):
+        stream.to_arrow()
+
+
 def test_without_pyarrow_it_says_what_to_install(pool: snakepit.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command, for this interpreter."""
     stream = pool.stream("batches", {"count": 1})

@@ -172,7 +172,7 @@ def test_snapshots_of_sessions(caplog: pytest.LogCaptureFixture) -> None:
         session = pool.session("s")
         assert session.execute("keep", {"count": limit, "answer": 3}) == "xxx"
         assert f"and max_payload is {limit}" in caplog.text
-        with pytest.raises(PayloadTooLarge, match="the result of 'keep' has [0-9]+ bytes, with what goes along"):
+        with pytest.raises(PayloadTooLarge, match="the result of 'keep' has [0-9]+ bytes with what goes along"):
             session.execute("keep", {"count": limit - 100, "answer": limit - 100})
         first = pool.workers()[0]
         snakepit.testing.kill(first)

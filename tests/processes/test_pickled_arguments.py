@@ -49,7 +49,7 @@ def test_what_is_given_is_what_it_was() -> None:
     [
         (False, "predict", "'predict' takes model pickled, which this pool does not allow; Pool(..., allow_pickle=True) does"),
         (True, "takes", "a parameter must be named by its tool, of 'takes' too: @tool(pickled=[...])"),
-        (False, "takes", "pass None, bool, int"),
+        (False, "takes", "what travels: None, numbers"),
     ],
 )
 def test_one_word_is_not_enough(allowed: bool, tool: str, said: str) -> None:
@@ -96,7 +96,7 @@ def test_a_pickle_that_the_pool_has_not_made_is_not_read(tmp_path: pathlib.Path,
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [(["modell"], "pickled names 'modell'; its parameters are model"), ("model", "a list of names")]
+    ("names", "said"), [(["modell"], "pickled names 'modell'; its parameters by name are model"), ("model", "a list of names")]
 )
 def test_a_tool_that_names_what_it_has_not(names: Any, said: str, tmp_path: pathlib.Path) -> None:
     """The pool does not start, and says which."""

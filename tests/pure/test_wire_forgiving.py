@@ -12,6 +12,7 @@ from unittest import mock
 import msgpack
 import msgspec
 import numpy
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,6 +90,15 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+class Number(enum.Enum):
+    ONE = 1
+
+
+class Refusing:
+    def model_dump(self) -> Any:
+        raise ValueError("not now")
+
+
 class Array:
     """An array of some other library."""
 
@@ -129,7 +139,6 @@ def marked(name: str) -> dict[str, Any]:
         (Colour.RED, "red"),
         (Array(3), [0, 1, 2]),
         (numpy.array([1, "a", None], dtype=object), [1, "a", None]),
-        (numpy.datetime64("NaT"), None),
         (numpy.float32(0.5), 0.5),
     ],
     ids=lambda value: type(value).__name__,
@@ -221,7 +230,7 @@ def test_a_long_array_is_no_list(codec: Codec, most: str, is_marker: bool, monke
     value = Array(3)
     if is_marker:
         value.tolist = mock.Mock(side_effect=AssertionError("too long to be asked"))  # type: ignore[method-assign]
-        with pytest.raises(Unserialisable, match="a list of 3 elements, which is too many"):
+        with pytest.raises(Unserialisable, match="it would have 3 elements, which are too many"):
             codec.encode_value([value])
     assert is_unserializable(answered(codec, [value])[0]) == is_marker
 
@@ -295,3 +304,63 @@ def cleaned(value: Any) -> Any:
 def test_any_value_arrives_with_markers_where_they_must_be(codec: Codec, value: Any) -> None:
     """At any depth, and the rest as it was, types and all."""
     assert repr(answered(codec, value)) == repr(cleaned(value))
+
+
+@every_codec
+@pytest.mark.parametrize("missing", [pandas.NaT, pandas.NA, numpy.ma.masked], ids=["NaT", "NA", "masked"])
+def test_what_is_missing_is_none(codec: Codec, missing: Any) -> None:
+    """Also as a key, in an array of a library, and where nothing is forgiven."""
+    assert codec.decode(codec.encode_value([missing, {"a": missing}])) == [None, {"a": None}]
+    if missing is not numpy.ma.masked:  # that one is not hashable
+        assert codec.decode(codec.encode_value({missing: 1})) == {None: 1}
+    assert answered(codec, pandas.array([1, None], dtype="Int64")) == [1, None]
+
+
+@every_codec
+@pytest.mark.parametrize(
+    "value",
+    [numpy.datetime64("2026-01-02T03:04:05.123456789"), numpy.timedelta64(3, "M"), numpy.datetime64("2026-01-02"), numpy.longdouble(1) / 3],
+    ids=str,
+)
+def test_a_scalar_whose_number_does_not_say_all_stays_one(codec: Codec, value: Any) -> None:
+    """Its unit and its digits; as a key it is refused by name."""
+    arrived = codec.decode(codec.encode_value({"in": [value]}))["in"][0]
+    assert (type(arrived), arrived.dtype, arrived) == (type(value), value.dtype, value)
+    if not isinstance(value.tolist(), datetime.date):  # that one is what it means
+        with pytest.raises(Unserialisable, match=r"the value\['in'\] key "):
+            codec.encode_value({"in": {value: 1}})
+
+
+@every_codec
+@pytest.mark.parametrize(
+    "value", [pandas.Timestamp("2026-01-02T03:04:05.123456789"), pandas.Timedelta(1500, "ns")], ids=["moment", "duration"]
+)
+def test_nanoseconds_are_not_lost_in_silence(codec: Codec, value: Any) -> None:
+    """What Python's own types cannot hold is refused, with what to send instead; without any it arrives."""
+    with pytest.raises(Unserialisable, match="its nanoseconds would be lost; send value.to_"):
+        codec.encode_value([value])
+    assert codec.decode(codec.encode_value(value.floor("us"))) == value.floor("us")
+
+
+@every_codec
+def test_a_frame_that_cannot_be_packed_loses_no_rows(codec: Codec) -> None:
+    """Its own `to_dict` would: of rows with one label the last is left."""
+    frame = pandas.concat([pandas.DataFrame({"tags": [["a"]]})] * 3)
+    with pytest.raises(Unserialisable, match="what Arrow's format does not"):
+        codec.encode_value(frame)
+    assert is_unserializable(answered(codec, [frame])[0])
+
+
+@every_codec
+@pytest.mark.parametrize("value", [{Colour.RED: 1, "red": 2}, {1: {Number.ONE: 1, 1: 2}}], ids=["texts", "numbers"])
+def test_keys_that_would_become_one_are_refused(codec: Codec, value: Any) -> None:
+    """One of their items would be lost."""
+    with pytest.raises(Unserialisable, match="two of its keys would arrive as one and the same"):
+        answered(codec, value)
+
+
+@every_codec
+def test_what_an_object_said_when_it_was_asked_is_told(codec: Codec) -> None:
+    """A method of its own that raises is a mistake in it."""
+    with pytest.raises(Unserialisable, match=r"its model_dump\(\) raised ValueError: not now; it is no plain value"):
+        codec.encode_value([Refusing()])

@@ -29,10 +29,13 @@ def arrow_reader(values: Iterator[Any], tool: str, schema: Any = None) -> Any:
     except ImportError as error:
         hint = install_command(sys.executable, "'snakepit-bridge[arrow]'", has_pip=is_installed("pip"))
         raise ConfigurationError(f"to_arrow needs pyarrow: {error}", hint=hint) from error
+    if schema is not None and not isinstance(schema, pyarrow.Schema):
+        kind = type(schema).__name__
+        raise ConfigurationError(f"schema is a {kind}; allowed is a pyarrow.Schema, or None", hint="pyarrow.schema([...])", field="schema")
     batches = _batches(pyarrow, values, tool, schema)
     first = next(batches, None)
     if first is None and schema is None:
-        message = f"{tool} has yielded nothing, so that nobody knows its columns"
+        message = f"{tool} has yielded nothing, or has been read already, so that nobody knows its columns"
         raise SerializationError(message, hint="give them: stream.to_arrow(schema)", tool=tool)
     columns = schema if schema is not None else getattr(first, "schema", None)
     return pyarrow.RecordBatchReader.from_batches(columns, _with_first(first, batches))
@@ -45,14 +48,21 @@ def _with_first(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 
 
 def _batches(pyarrow: Any, values: Iterator[Any], tool: str, schema: Any) -> Iterator[Any]:
+    others = "those before" if schema is None else "the schema that was given"
     for number, value in enumerate(values):
-        found = [value] if isinstance(value, pyarrow.RecordBatch) else _table(pyarrow, value, tool, number).to_batches()
+        table = value if isinstance(value, pyarrow.RecordBatch) else _table(pyarrow, value, tool, number)
+        # A table without rows has no batches, and still has columns.
+        found = [table] if isinstance(table, pyarrow.RecordBatch) else table.to_batches() or [_empty(pyarrow, table.schema)]
         for batch in found:
             schema = batch.schema if schema is None else schema
             if not batch.schema.equals(schema):
-                message = f"chunk {number} of {tool} has other columns than those before: {_columns(batch.schema)}; not {_columns(schema)}"
+                message = f"chunk {number} of {tool} has other columns than {others}: {_columns(batch.schema)}; not {_columns(schema)}"
                 raise SerializationError(message, hint="let the tool give each batch the same schema", tool=tool)
             yield batch
+
+
+def _empty(pyarrow: Any, schema: Any) -> Any:
+    return pyarrow.RecordBatch.from_arrays([pyarrow.array([], field.type) for field in schema], schema=schema)
 
 
 def _table(pyarrow: Any, value: Any, tool: str, number: int) -> Any:

@@ -63,7 +63,15 @@ class Stream:
             ConfigurationError: pyarrow is not installed.
             SerializationError: a chunk is no table, or has other columns than those before; also while the reader is read.
         """
-        return arrow_reader(self.values(), self._call.tool, schema)
+        return arrow_reader(self._values_or_result(), self._call.tool, schema)
+
+    def _values_or_result(self) -> Iterator[Any]:
+        """What the tool yielded; of one that yields nothing what it returned."""
+        count = 0
+        for count, value in enumerate(self.values(), 1):  # noqa: B007 - counted
+            yield value
+        if not count and self.result is not None:
+            yield self.result
 
     def __next__(self) -> Chunk:
         for chunk in self._current:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from snakepit_bridge.wire.own_words import is_missing
 from snakepit_bridge.wire.typed import is_typed
 
 #: Values of exactly these types travel as they are; all others are looked at for NumPy scalars.
@@ -47,7 +48,7 @@ class Refused(Exception):
 def scalar(value: Any) -> Any:
     """What a NumPy scalar or an array without dimensions holds; anything else as it is."""
     if type(value) not in PLAIN and hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return value.item()
+        return None if is_missing(value) else value.item()
     return value
 
 

@@ -108,15 +108,22 @@ def streams_error(tool: str) -> WrongCallStyle:
     return WrongCallStyle(f"tool {tool!r} gives a stream of chunks, not one result", hint=hint, tool=tool)
 
 
+_SENDABLE = (
+    "what travels: None, numbers, text, bytes, lists, tuples, sets and dicts, dates, Decimal, UUID, paths, arrays, frames, dataclasses, "
+    "and objects with model_dump() or to_dict(); with allow_pickle=True others, where the tool asks for them"
+)
+
+
 def unsendable(call: Call, error: Unserialisable) -> SnakepitError:
     """An argument cannot travel, or all of them are too large; nothing was sent."""
     if isinstance(error, TooLarge):
         return payload_too_large(error, tool=call.tool)
-    hint = call.no_pickle or "pass None, bool, int, float, str, bytes, list or dict"
+    hint = call.no_pickle or _SENDABLE
     # The frame is [kind, id, tool, args, ...]: the path begins with the place of the arguments in it.
     path = error.path.removeprefix("[3]")
-    message = f"an argument of {call.tool!r} cannot travel: args{path} is a {error.type_name}: {error.reason}"
-    return SerializationError(message, hint=hint, path=path, value_type=error.type_name, tool=call.tool)
+    kind = error.type_name if error.path else "dict"  # of the frame as a whole something is said that is true of the arguments
+    message = f"an argument of {call.tool!r} cannot travel: args{path} is a {kind}: {error.reason}"
+    return SerializationError(message, hint=hint, path=path, value_type=kind, tool=call.tool)
 
 
 def plainly_too_large(call: Call, limit: int) -> PayloadTooLarge | None:

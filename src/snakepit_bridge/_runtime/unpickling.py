@@ -42,4 +42,6 @@ def _read(tool: str, name: str, value: Pickled, allowed: Sequence[str], named: "
         return pickle.loads(value.data, buffers=value.buffers)  # noqa: S301 - both sides have said so
     except Exception as error:  # whatever reading it runs raises
         hint = "what it is made of must be importable in the worker, under the name that it has at the host, in a fitting version"
+        if "__main__" in str(error):
+            hint = "a class of the script itself is not found in a worker: move it into a module that both import"
         raise RefusedPickle(tool, name, "which cannot be read here: %s: %s" % (type(error).__name__, error), hint) from error

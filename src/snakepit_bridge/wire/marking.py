@@ -13,6 +13,7 @@ from . import rich
 from .coding import fits_64_bits
 from .lifting import UNSERIALIZABLE, Lift, Typed
 from .markers import marker
+from .own_words import is_missing
 from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_forgivable, is_numeric, to_plain
 
 _AS_IT_IS = frozenset((str, float, bool, type(None)))
@@ -75,7 +76,7 @@ class Marking:
                     room = _below(room, 1)
                     return {key: self.value(item, room) for key, item in value.items()}
                 room = _below(room, 3)
-                return self.pairs([(self.key(key), self.value(item, room)) for key, item in value.items()])
+                return self.pairs(_apart([(self.key(key), self.value(item, room)) for key, item in value.items()]))
             if kind is list and len(value) > 20:
                 lifted = self.lift.floats(value)
                 if lifted is not None:
@@ -113,6 +114,8 @@ class Marking:
         """(True, what stands for a value of another type), or (False, a plainer form of it)."""
         if isinstance(value, tuple):
             raise TypeError("an extension of MessagePack")
+        if is_missing(value):
+            return True, None
         taken = rich.taken(value)
         if taken is not None:
             if self.lift.careful and isinstance(value, pathlib.PurePath):
@@ -163,6 +166,8 @@ class Marking:
                 return self.mark(rich.FROZENSET, [self.key(part, room - 1, in_set=True) for part in _in_order(value)])
             if isinstance(value, (bytes, memoryview)):  # a byte array can be no key, a read-only view can
                 return self.binary(bytes(value))
+            if is_missing(value):
+                return None
             taken = rich.taken(value)
             if taken is not None:
                 return self.mark(*taken)
@@ -177,6 +182,15 @@ def _in_order(items: Collection[Any]) -> List[Any]:
     with contextlib.suppress(Exception):  # and some that cannot be shown
         return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
     return list(items)
+
+
+def _apart(pairs: List[Any]) -> List[Any]:
+    """Pairs whose keys stay different: an enum's member and its value would arrive as one key, and one item would be lost."""
+    plain = [key for key, _item in pairs if type(key) in _AS_IT_IS or type(key) is int]
+    if len(set(plain)) < len(plain):
+        twice = next(key for key in plain if plain.count(key) > 1)
+        raise NoKey("two of its keys would arrive as one and the same, %.80r" % (twice,))
+    return pairs
 
 
 def _below(room: int, levels: int) -> int:

@@ -49,14 +49,14 @@ class TooLarge(Unserialisable):
             whose: such as `of 'train'`; may be empty. chunk: the number of the chunk that it is.
         """
         name = "chunk %d" % chunk if self.what == "chunk" and chunk is not None else "the %s" % self.what
-        along = ", with what goes along (of its session, perhaps)," if self.beside else ""
+        along = " with what goes along, such as its session's metadata or snapshot" if self.beside else ""
         verb = "have" if self.what == "arguments" else "has"
         return "%s %s %d bytes%s, and max_payload is %d" % (" ".join(filter(None, (name, whose))), verb, self.size, along, self.limit)
 
     @property
     def hint(self) -> str:
         """How to mend it."""
-        return _CURES.get(self.what, "raise max_payload")
+        return "keep less in the session, or raise max_payload" if self.beside else _CURES.get(self.what, "raise max_payload")
 
     @property
     def facts(self) -> Dict[str, Any]:

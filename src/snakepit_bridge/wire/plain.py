@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, Optional, Set, Tuple
 
 from . import rich
 from .markers import name_of
-from .own_words import fields_of, own_words
+from .own_words import fields_of, is_missing, own_words
 from .typed import is_long_floats, packer_of
 
 #: How deep a value may be nested, as JSON counts: a dict that has other keys than texts is three levels there. Any decoder has room
@@ -152,8 +152,9 @@ def _is_key(key: Any, room: int) -> bool:
 
 
 def is_numeric(value: Any) -> bool:
-    """Is it an array that need not be looked through? To make a list of it takes as long as to encode it."""
-    return hasattr(value, "tolist") and getattr(getattr(value, "dtype", None), "kind", "") in _NUMERIC
+    """Is it an array, or a scalar, that need not be looked through? To make a list of it takes as long as to encode it."""
+    dtype = getattr(value, "dtype", None)
+    return hasattr(value, "tolist") and getattr(dtype, "kind", "") in _NUMERIC and type(dtype).__module__.partition(".")[0] == "numpy"
 
 
 def is_extension(value: Any) -> bool:
@@ -228,7 +229,8 @@ def _problem(part: Any, *, as_key: bool) -> Optional[str]:
     if isinstance(part, tuple) and is_extension(part):
         return "it is an extension of MessagePack, which no other protocol has; send its bytes instead"
     try:
-        if not isinstance(part, (dict, list, tuple, set, frozenset, *_SCALARS)) and rich.taken(part) is None and not _is_typed(part):
+        other = not isinstance(part, (dict, list, tuple, set, frozenset, *_SCALARS)) and not is_missing(part)
+        if other and rich.taken(part) is None and (as_key or not _is_typed(part)):
             to_plain(part)
         if isinstance(part, pathlib.PurePath) and not _is_unicode(str(part)):
             return "its name is no Unicode text; send os.fsencode(path) instead"

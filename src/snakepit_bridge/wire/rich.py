@@ -37,6 +37,8 @@ def taken(value: Any) -> Optional[Taken]:
 
 
 def _datetime(value: datetime.datetime) -> Taken:
+    if type(value) is not datetime.datetime:
+        _refuse_nanoseconds(value, "nanosecond", "to_datetime64")
     day, time = datetime.date(value.year, value.month, value.day), datetime.time(value.hour, value.minute, value.second, value.microsecond)
     naive = datetime.datetime.combine(day, time)  # of exactly this class
     return "M", [naive.isoformat(), value.fold, _zone_taken(value.tzinfo, value)]
@@ -52,7 +54,15 @@ def _time(value: datetime.time) -> Taken:
 
 
 def _timedelta(value: datetime.timedelta) -> Taken:
+    if type(value) is not datetime.timedelta:
+        _refuse_nanoseconds(value, "nanoseconds", "to_timedelta64")
     return "L", [value.days, value.seconds, value.microseconds]
+
+
+def _refuse_nanoseconds(value: Any, name: str, cure: str) -> None:
+    """Of pandas' moments and durations, which are Python's and more."""
+    if getattr(value, name, 0):
+        raise TypeError("its nanoseconds would be lost; send value.%s(), or value.round('us')" % cure)
 
 
 def _zone(value: datetime.tzinfo) -> Taken:

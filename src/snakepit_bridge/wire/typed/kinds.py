@@ -29,6 +29,7 @@ _LIBRARIES: Dict[str, Tuple[str, str]] = {
 #: Kinds: what they need, our module, its function.
 _KINDS: Dict[str, Tuple[Tuple[str, ...], str, str]] = {
     "numpy.ndarray": (("numpy",), "numpy_arrays", "unpack"),
+    "numpy.generic": (("numpy",), "numpy_arrays", "unpack_scalar"),
     "numpy.ma.MaskedArray": (("numpy",), "numpy_arrays", "unpack_masked"),
     "numpy.StringDType": (("numpy",), "numpy_strings", "unpack_strings"),
     "pyarrow.Table": (("pyarrow",), "arrow", "unpack"),

@@ -24,7 +24,11 @@ _BYTE = numpy.dtype("u1")
 def types() -> Dict[type, Callable[[Any, int], Optional[Packed]]]:
     """What is packed here, by its type."""
     known = [getattr(numpy, name, None) for name in ("ndarray", "memmap", "recarray", "matrix")]
-    return {kind: pack for kind in known if kind is not None}
+    found: Dict[type, Callable[[Any, int], Optional[Packed]]] = {kind: pack for kind in known if kind is not None}
+    for scalar in (numpy.datetime64, numpy.timedelta64, numpy.longdouble):  # of others the number says all
+        if scalar is not numpy.float64:
+            found[scalar] = pack_scalar
+    return found
 
 
 def masked_types() -> Dict[type, Callable[[Any, int], Optional[Packed]]]:
@@ -70,6 +74,20 @@ def unpack(meta: Any, buffers: List[memoryview]) -> Any:
     if name is None or name == "memmap":
         return array
     return array.view(getattr(numpy, _CLASSES[name], numpy.ndarray))
+
+
+def pack_scalar(value: Any, threshold: int = 0) -> Optional[Packed]:
+    """A moment or a duration, whose unit no number tells, or a float that is longer than Python's."""
+    packed = pack(numpy.asarray(value))
+    return None if packed is None else packed._replace(kind="numpy.generic")
+
+
+def unpack_scalar(meta: Any, buffers: List[memoryview]) -> Any:
+    """The scalar again."""
+    array = unpack(meta, buffers)
+    if array.shape != ():
+        raise Malformed("a scalar with dimensions")
+    return array[()]
 
 
 def pack_masked(value: Any, threshold: int = 0) -> Optional[Packed]:
