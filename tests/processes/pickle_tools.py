@@ -45,6 +45,12 @@ class PickleTools(BaseAdapter):
         weights = getattr(model, "weights", model)
         return type(model).__name__, float(numpy.sum(weights)), type(x).__name__
 
+    @tool(pickled=["model"])
+    def train(self, model: Model) -> float:
+        """Writes to what it was given."""
+        model.weights += 1
+        return float(model.weights.sum())
+
     @tool(pickled=["models"])
     def each(self, models: Any) -> Iterator[Any]:
         """The same of several, as chunks."""

@@ -30,6 +30,8 @@ def test_objects_arrive(protocol: str, count: int) -> None:
         assert pool.execute("predict", {"model": [1.0, 2.0]}) == ("list", 3.0, "int")
         chunks = pool.stream("each", {"models": [model, Model(numpy.zeros(2))]}).values()
         assert [chunk["sum"] for chunk in chunks if "sum" in chunk] == [count, 0]
+        assert pool.execute("train", {"model": model}) == 2 * count
+        assert model.weights[0] == 1
         assert pool.tools.predict(model) == ("Model", count, "int")
         assert pool.stats().restarts == 0
 

@@ -39,7 +39,8 @@ def _read(tool: str, name: str, value: Pickled, allowed: Sequence[str], named: "
     if name not in allowed:
         raise RefusedPickle(tool, name, "which the pool has not made", "only what a pool with allow_pickle=True has pickled is read")
     try:
-        return pickle.loads(value.data, buffers=value.buffers)  # noqa: S301 - both sides have said so
+        # Copies: whoever gets an object whole may write to its arrays.
+        return pickle.loads(value.data, buffers=[bytearray(part) for part in value.buffers])  # noqa: S301 - both sides have said so
     except Exception as error:  # whatever reading it runs raises
         hint = "what it is made of must be importable in the worker, under the name that it has at the host, in a fitting version"
         if "__main__" in str(error):

@@ -14,9 +14,10 @@ import pathlib
 import uuid
 from typing import Any, List, Mapping, Set
 
-from ..wire.markers import marker
-from ..wire.own_words import own_words
+from ..wire.markers import marker, too_many_elements
+from ..wire.own_words import is_missing, own_words
 from ..wire.plain import duration
+from .tables import plain_table
 
 #: Deeper than this nothing is looked at: it may contain itself.
 _DEEPEST = 200
@@ -53,7 +54,9 @@ class _Walk:
 
     def plain(self, value: Any, depth: int) -> Any:
         """A part of it, so deep in it."""
-        if value is None or isinstance(value, (bool, str)):
+        if value is None or is_missing(value):
+            return None
+        if isinstance(value, (bool, str)):
             return str.__str__(value) if isinstance(value, str) else value  # `str` of an enum's member is its name
         if isinstance(value, int) and not isinstance(value, enum.Enum):  # interpreters refuse to write more digits than this
             return int(value) if value.bit_length() <= _MOST_BITS else hex(value)
@@ -87,10 +90,27 @@ class _Walk:
         if isinstance(value, (set, frozenset)):
             return [self.plain(item, depth) for item in _sorted(value)]
         try:
-            answer = own_words(value)
+            answer = _form_of(value)
         except Exception:  # it has none, or its own code raised
             return marker(value)
         return self.plain(answer, depth)
+
+
+def _form_of(value: Any) -> Any:
+    if too_many_elements(value):
+        return marker(value)
+    table = plain_table(value)
+    if table is not None:
+        return table
+    if getattr(getattr(value, "dtype", None), "kind", "") == "M":  # `tolist` gives numbers for what is finer than microseconds
+        return _moments(value.astype("U").tolist() if getattr(value, "shape", None) else str(value))
+    return own_words(value)
+
+
+def _moments(texts: Any) -> Any:
+    if isinstance(texts, list):
+        return [_moments(text) for text in texts]
+    return None if texts == "NaT" else texts
 
 
 def _key(key: Any) -> str:
