@@ -75,7 +75,7 @@ def _arrays(draw: st.DrawFn) -> Any:
         return found[::-2]
     if way == "masked" and found.dtype.names is None and found.dtype.kind in "biufc":
         return numpy.ma.array(found, mask=draw(st.booleans()) if not found.ndim else numpy.arange(found.size).reshape(found.shape) % 3 == 0)
-    return numpy.asmatrix(found) if way == "matrix" and found.ndim == 2 and found.dtype.names is None else found
+    return found.view(numpy.matrix) if way == "matrix" and found.ndim == 2 and found.dtype.names is None else found
 
 
 @st.composite
@@ -158,8 +158,9 @@ TYPED = st.one_of(
     _PANDAS,
     _POLARS,
 )
+_PLAIN = HASHABLE | st.sampled_from([decimal.Decimal("sNaN"), decimal.Decimal("-sNaN7")])
 VALUES = st.recursive(
-    HASHABLE | st.sampled_from([decimal.Decimal("sNaN"), decimal.Decimal("-sNaN7")]) | TYPED,
+    st.booleans().flatmap(lambda typed: TYPED if typed else _PLAIN),  # as often as one another: `|` would weigh them by their parts
     lambda part: (
         st.lists(part, max_size=4)
         | st.lists(part, max_size=3).map(tuple)

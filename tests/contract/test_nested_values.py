@@ -16,7 +16,7 @@ from nested_values import VALUES, form
 pytestmark = pytest.mark.slow
 
 #: How many values are sent each way; with PROMISES=full thousands.
-_EXAMPLES = 1_000 if os.environ.get("PROMISES") == "full" else 10
+_EXAMPLES = 1_000 if os.environ.get("PROMISES") == "full" else 30
 #: One way for each carrier and codec, and one without shared memory.
 _WAYS = {name: next(way for way in WAYS if way.name == name) for name in ("grpc-unix", "msgpack", "json", "memory")}
 _CASES = [*_WAYS, "grpc-alone"]
