@@ -26,12 +26,15 @@ if sys.version_info < (3, 11):
 from snakepit_bridge.wire.markers import is_unserializable
 
 from . import adapters
+from ._api.async_map_results import AsyncMapResults
 from ._api.async_pool import AsyncPool
 from ._api.async_session import AsyncSession
 from ._api.async_stream import AsyncStream
 from ._api.base import WorkerHandle
 from ._api.default import configure, execute, execute_in_session, execute_in_session_stream, execute_stream, shutdown, stats, with_adapter
 from ._api.future import CallFuture
+from ._api.map_results import MapResults
+from ._api.mapping import MapResult
 from ._api.options import CallOptions
 from ._api.pool import Pool
 from ._api.script import run_as_script
@@ -107,6 +110,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AccessDenied",
     "AdapterError",
+    "AsyncMapResults",
     "AsyncPool",
     "AsyncSession",
     "AsyncStream",
@@ -130,6 +134,8 @@ __all__ = [
     "InvalidParameter",
     "InvalidToolSpec",
     "LimitExceeded",
+    "MapResult",
+    "MapResults",
     "MemorySessionStore",
     "NestingTooDeep",
     "ParameterSpec",

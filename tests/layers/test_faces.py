@@ -82,7 +82,7 @@ def test_streams_have_the_same_names() -> None:
 
 def test_methods_return_alike() -> None:
     """What a method gives is annotated the same, but for streams, futures and `self`."""
-    own = {"session", "stream", "submit"}
+    own = {"session", "stream", "submit", "map", "stream_map"}
     for name, member in _public(snakepit.Pool).items():
         if inspect.isfunction(member) and name not in own:
             ours, theirs = inspect.signature(member), inspect.signature(getattr(snakepit.AsyncPool, name))
@@ -120,7 +120,7 @@ def test_each_face_has_its_own_protocols() -> None:
             assert not hasattr(other, ours)
 
 
-@pytest.mark.parametrize(("name", "cure"), [("map", "submit"), ("shutdown", r"close\(\)"), ("apply_async", "submit"), ("remote", "submit")])
+@pytest.mark.parametrize(("name", "cure"), [("imap", "map"), ("shutdown", r"close\(\)"), ("apply_async", "submit"), ("remote", "submit")])
 @pytest.mark.parametrize("pool", [snakepit.Pool, snakepit.AsyncPool])
 def test_names_of_other_pools_lead_to_ours(pool: type, name: str, cure: str) -> None:
     """The error says what to use; any other name that is not there is an ordinary one."""

@@ -47,6 +47,21 @@ def checked_call(
     return check(spec, args, {*others, *sent} if others else sent), sent
 
 
+def called(tools: Mapping[str, ToolSpec], tool: str) -> ToolSpec:
+    """The tool of a name, for one result.
+
+    Raises:
+        UnknownTool: no worker offers it.
+        WrongCallStyle: it streams.
+    """
+    spec = tools.get(tool) if isinstance(tool, str) else None
+    if spec is None:
+        raise unknown_tool(tool, tools)
+    if spec.streaming:
+        raise streams_error(tool)
+    return spec
+
+
 def call_timeout(name: str, value: float | None) -> float | None:
     """A call's time limit, checked: seconds above 0, or None."""
     return check_timeout(name, value, error=InvalidParameter)

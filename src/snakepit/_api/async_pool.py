@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
-from snakepit._pool.call import Ended, Failed, ProgressNews
+from snakepit._pool.call import Ended, Failed, Item, ProgressNews
 from snakepit._pool.draining import Drained
 from snakepit._pool.engine import Engine
 from snakepit._pool.setup import PoolSetup
@@ -22,6 +22,7 @@ from snakepit.errors import PoolError
 
 from . import open_pools
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
+from .async_map_results import AsyncMaps
 from .async_session import AsyncSession
 from .async_stream import AsyncMailbox, AsyncStream
 from .base import PoolBase
@@ -31,7 +32,7 @@ from .tools import AsyncTools
 T = TypeVar("T")
 
 
-class AsyncPool(PoolBase):
+class AsyncPool(AsyncMaps, PoolBase):
     """A pool of supervised worker processes, for asyncio.
 
         async with AsyncPool("my_app.tools:MyAdapter", size=2) as pool:
@@ -173,7 +174,7 @@ class AsyncPool(PoolBase):
         seconds = call_timeout("timeout", timeout)
         engine = await self._ready_engine()
         self._given_session(options)
-        mailbox = AsyncMailbox()
+        mailbox: AsyncMailbox[Item] = AsyncMailbox()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
         call = engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
         engine.submit(call)
@@ -224,7 +225,7 @@ class AsyncPool(PoolBase):
         session = self._given_session(options)
         if session is not None:
             session._opened_already()
-        mailbox = AsyncMailbox()
+        mailbox: AsyncMailbox[Item] = AsyncMailbox()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=True)
         call = engine.new_call(tool, sent, mailbox, streaming=True, timeout=seconds, **extra)
         engine.submit(call)

@@ -6,7 +6,7 @@ import asyncio
 import collections
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from snakepit._pool.call import Call, Item
 from snakepit._pool.engine import Engine
@@ -14,28 +14,36 @@ from snakepit._pool.engine import Engine
 from .chunks import Chunk
 from .cursor import Cursor
 
+T = TypeVar("T")
 
-class AsyncMailbox:
-    """A call's news, awaited on the loop it comes on."""
+
+class AsyncMailbox(Generic[T]):
+    """News of a call, or of several, awaited on the loop it comes on."""
 
     __slots__ = ("_items", "_waiter")
 
     def __init__(self) -> None:
-        self._items: collections.deque[Item] = collections.deque()
+        self._items: collections.deque[T] = collections.deque()
         self._waiter: asyncio.Future[None] | None = None
 
-    def put(self, item: Item) -> None:
+    def put(self, item: T) -> None:
         """On the loop's thread: something has come."""
         self._items.append(item)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def get(self) -> Item:
+    async def get(self) -> T:
         """The next item, waiting for it if need be."""
         while not self._items:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         return self._items.popleft()
+
+    async def get_all(self) -> list[T]:
+        """All items that are there, waiting for one if need be."""
+        found = [await self.get(), *self._items]
+        self._items.clear()
+        return found
 
 
 class AsyncStream:
@@ -45,7 +53,7 @@ class AsyncStream:
     dropping the stream or cancelling the task that reads it cancels the call.
     """
 
-    def __init__(self, engine: Engine, call: Call, mailbox: AsyncMailbox, chunk_timeout: float | None) -> None:
+    def __init__(self, engine: Engine, call: Call, mailbox: AsyncMailbox[Item], chunk_timeout: float | None) -> None:
         self._engine = engine
         self._call = call
         self._mailbox = mailbox

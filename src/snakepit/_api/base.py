@@ -33,7 +33,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: What those look for who come from other pools.
 _OF_EXECUTORS = {
-    **dict.fromkeys(("map", "imap", "imap_unordered", "starmap"), 'submit("tool", {...}) for each item, or one tool that streams'),
+    **dict.fromkeys(("imap", "starmap"), 'map("tool", items), with arguments by name in each item'),
+    "imap_unordered": 'stream_map("tool", items)',
     **dict.fromkeys(("shutdown", "terminate", "join"), "close() cancels what runs, and the end of `with` waits for it"),
     **dict.fromkeys(("apply", "run", "call"), 'execute("tool", {...})'),
     **dict.fromkeys(("apply_async", "delay", "remote"), 'submit("tool", {...})'),

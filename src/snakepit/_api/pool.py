@@ -27,6 +27,7 @@ from .base import PoolBase
 from .closing import OneClose, close_on
 from .future import CallFuture
 from .loop_thread import LoopThread
+from .map_results import Maps
 from .options import Affinity, CallOptions, SessionHandle, id_in, prepare
 from .session import Session
 from .stream import Stream
@@ -35,7 +36,7 @@ from .tools import Tools
 T = TypeVar("T")
 
 
-class Pool(PoolBase):
+class Pool(Maps, PoolBase):
     """A pool of supervised worker processes.
 
         with Pool("my_app.tools:MyAdapter", size=2) as pool:

@@ -1,0 +1,160 @@
+"""Many small calls of one tool: which are open, and in which order their outcomes are given. What both faces of `map` share; no I/O."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from snakepit._pool.call import Call, Ended, Failed, Item
+from snakepit._pool.tools import ToolSpec
+from snakepit.config import PoolConfig
+from snakepit.errors import InvalidParameter, SnakepitError
+
+#: Calls of a `map` at once, unless told otherwise: enough that no worker ever waits for this side.
+USUAL_WINDOW = 64
+_PER_WORKER = 4
+
+
+class MapResult(NamedTuple):
+    """How one call of `stream_map` has ended.
+
+    Attributes:
+        number: its item's, from 0.
+        value: what the tool returned; None where it failed.
+        error: what it raised; None where it ended well.
+    """
+
+    number: int
+    value: Any
+    error: SnakepitError | None
+
+    def get(self) -> Any:
+        """The value; raises the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+#: Makes the call of an item; its end is put where the face of the pool wants it, with the item's place.
+MakeCall = Callable[[int, Mapping[str, Any]], Call]
+
+
+class Calls:
+    """The calls of one `map`, of which no more than `window` are ahead of their reader.
+
+    Args:
+        items: what is to be done; taken one by one, and only as far as the window reaches.
+        make: makes the call of one.
+        ordered: outcomes are given in the order of the items.
+    """
+
+    def __init__(self, items: Iterable[Any], spec: ToolSpec, make: MakeCall, window: int, *, ordered: bool) -> None:
+        self._items = enumerate(items)
+        self._spec = spec
+        self._make = make
+        self._window = window
+        self._ordered = ordered
+        self._open: dict[int, Call] = {}
+        self._ended: dict[int, MapResult] = {}  # in order: those that have to wait for one before them
+        self._ready: collections.deque[MapResult] = collections.deque()
+        self._next = 0  # in order: whose turn it is
+        self._ahead = 0  # submitted, and not given to the reader
+        self._exhausted = False
+
+    @property
+    def open(self) -> list[Call]:
+        """Those that have not ended."""
+        return list(self._open.values())
+
+    @property
+    def done(self) -> bool:
+        """Has all been given?"""
+        return self._exhausted and not self._ahead
+
+    def due(self) -> list[Call]:
+        """New calls, as many as the window has room for; they are to be submitted.
+
+        Raises:
+            InvalidParameter: an item is no arguments. Whatever the items raise.
+        """
+        calls: list[Call] = []
+        while self._ahead < self._window and not self._exhausted:
+            found = next(self._items, None)
+            if found is None:
+                self._exhausted = True
+                break
+            index, item = found
+            call = self._open[index] = self._make(index, arguments_of(self._spec, index, item))
+            self._ahead += 1
+            calls.append(call)
+        return calls
+
+    def ended(self, index: int, item: Item) -> None:
+        """News of a call; of a report nothing becomes."""
+        if isinstance(item, Ended):
+            result = MapResult(index, item.value, None)
+        elif isinstance(item, Failed):
+            result = MapResult(index, None, item.error)
+        else:
+            return
+        self._open.pop(index, None)
+        if not self._ordered:
+            self._ready.append(result)
+            return
+        self._ended[index] = result
+        while self._next in self._ended:
+            self._ready.append(self._ended.pop(self._next))
+            self._next += 1
+
+    def take(self) -> Iterator[MapResult]:
+        """What can be given now, each once."""
+        while self._ready:
+            self._ahead -= 1
+            yield self._ready.popleft()
+
+
+def arguments_of(spec: ToolSpec, index: int, item: Any) -> Mapping[str, Any]:
+    """An item as arguments by name: a mapping as it is, anything else for the tool's first parameter.
+
+    Raises:
+        InvalidParameter: the tool takes none.
+    """
+    if isinstance(item, Mapping):
+        return item
+    first = next((part.name for part in spec.parameters if not part.kind.startswith("var_")), None)
+    if first is None:
+        message = f"item {index} of {spec.name!r} is a {type(item).__name__}, and the tool has no parameter for it"
+        raise InvalidParameter(message, hint="give arguments by name, a dict for each call", tool=spec.name, field="items")
+    return {first: item}
+
+
+def window_of(window: int | None, config: PoolConfig) -> int:
+    """How many calls of a `map` may be ahead of its reader.
+
+    Raises:
+        InvalidParameter: `window` is no whole number above 0.
+    """
+    if window is None:
+        return max(1, min(max(USUAL_WINDOW, _PER_WORKER * config.size), config.queue_size or config.size))
+    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        raise InvalidParameter(f"window is {window!r}; allowed is a whole number from 1 on", field="window", value=window)
+    return window
+
+
+def items_of(items: Any) -> Iterable[Any]:
+    """What can be gone through.
+
+    Raises:
+        InvalidParameter: it cannot, or is a single one.
+    """
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+        kind = type(items).__name__
+        hint = "give a list, a generator or another iterable, with the arguments of one call each"
+        raise InvalidParameter(f"items is a {kind}; allowed is an iterable of items", hint=hint, field="items", got=kind)
+    return items
+
+
+def itself(result: MapResult) -> MapResult:
+    """What `stream_map` gives of a result."""
+    return result
