@@ -259,13 +259,13 @@ class Streams(BaseAdapter):
 
     @tool
     def report_what_cannot_travel(self):
-        self.progress(1, 2, thing={"deep": [object()]})
+        self.progress(1, 2, thing={"deep": [{object(): 1}]})
         return "done"
 
     @tool
     def report_in_stream_what_cannot_travel(self):
         yield {"i": 0}
-        self.progress(1, 2, thing={"deep": [object()]})
+        self.progress(1, 2, thing={"deep": [{object(): 1}]})
 
     @tool
     def report_after_the_end(self):
