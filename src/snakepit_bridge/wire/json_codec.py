@@ -163,6 +163,12 @@ class _Marks(Marking):
         self._large.append(binascii.b2a_base64(value, newline=False))
         return {_BYTES: MARK}
 
+    def kept(self) -> int:
+        return len(self._large)
+
+    def forget(self, kept: int) -> None:
+        del self._large[kept:]
+
     def array_key(self, parts: List[Any]) -> Any:
         return parts
 

@@ -5,6 +5,7 @@ bytes are written, the codecs say.
 """
 
 import contextlib
+import enum
 import pathlib
 import types
 from typing import Any, Collection, List, Tuple
@@ -17,6 +18,8 @@ from .own_words import is_missing
 from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_forgivable, is_numeric, to_plain
 
 _AS_IT_IS = frozenset((str, float, bool, type(None)))
+#: Keys of these types are different where they arrive as they are here.
+_STAY_APART = _AS_IT_IS | {int, bytes} | rich.LEAVES
 
 #: How often a value may say that it is another one, such as an enum's member its value.
 _TURNS = 16
@@ -58,6 +61,13 @@ class Marking:
         """What stands for a tuple where it is a key, or in one."""
         raise NotImplementedError
 
+    def kept(self) -> int:
+        """How many parts wait beside what is marked, until all is written."""
+        return 0
+
+    def forget(self, kept: int) -> None:
+        """Those since then: their marks are not used."""
+
     def value(self, value: Any, room: int) -> Any:  # noqa: C901, PLR0912 - one frame of the stack a level, which deep values are short of
         """The value, marked.
 
@@ -76,7 +86,9 @@ class Marking:
                     room = _below(room, 1)
                     return {key: self.value(item, room) for key, item in value.items()}
                 room = _below(room, 3)
-                return self.pairs(_apart([(self.key(key), self.value(item, room)) for key, item in value.items()]))
+                pairs = [(self.key(key), self.value(item, room)) for key, item in value.items()]
+                _refuse_twins(value)
+                return self.pairs(pairs)
             if kind is list and len(value) > 20:
                 lifted = self.lift.floats(value)
                 if lifted is not None:
@@ -141,12 +153,13 @@ class Marking:
 
     def _set(self, value: Collection[Any], room: int) -> Any:
         """A set whose items would arrive as what no set can hold, as markers are, arrives as a list."""
-        letter = rich.SET if isinstance(value, set) else rich.FROZENSET
+        letter, before = rich.SET if isinstance(value, set) else rich.FROZENSET, self.kept()
         try:
             return self.mark(letter, [self.key(item, in_set=True) for item in _in_order(value)])
         except Exception as error:
             if not isinstance(error, NoKey) and not self.lift.forgiving:
                 raise
+            self.forget(before)  # of the items that were marked as keys
             return [self.value(item, room) for item in value]
 
     def key(self, value: Any, room: int = KEY_LEVELS, *, in_set: bool = False) -> Any:
@@ -184,13 +197,31 @@ def _in_order(items: Collection[Any]) -> List[Any]:
     return list(items)
 
 
-def _apart(pairs: List[Any]) -> List[Any]:
-    """Pairs whose keys stay different: an enum's member and its value would arrive as one key, and one item would be lost."""
-    plain = [key for key, _item in pairs if type(key) in _AS_IT_IS or type(key) is int]
-    if len(set(plain)) < len(plain):
-        twice = next(key for key in plain if plain.count(key) > 1)
-        raise NoKey("two of its keys would arrive as one and the same, %.80r" % (twice,))
-    return pairs
+def _refuse_twins(keys: Collection[Any]) -> None:
+    """Of an enum's member and its value, or of two objects with one form, one would take the other's place, and an item would be lost."""
+    if _STAY_APART.issuperset(map(type, keys)):
+        return
+    seen = set()
+    for key in keys:
+        arrives = _arriving(key)
+        if arrives in seen:
+            raise NoKey("two of its keys would arrive as one and the same, %.80r" % (arrives,))
+        seen.add(arrives)
+
+
+def _arriving(key: Any) -> Any:
+    """A key that can travel, as it arrives."""
+    if type(key) in _STAY_APART:
+        return key
+    if isinstance(key, (list, tuple)) and not isinstance(key, enum.Enum):
+        return tuple(map(_arriving, key))
+    if isinstance(key, (set, frozenset)) and not isinstance(key, enum.Enum):
+        return frozenset(map(_arriving, key))
+    if isinstance(key, memoryview):
+        return bytes(key)
+    if is_missing(key):
+        return None
+    return key if rich.taken(key) is not None else _arriving(to_plain(key))
 
 
 def _below(room: int, levels: int) -> int:
