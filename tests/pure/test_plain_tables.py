@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 from typing import Any
 
@@ -46,6 +47,11 @@ def test_nothing_is_lost(value: Any, told: Any) -> None:
     """Alone, and in a list."""
     assert json.loads(dumps(value)) == told
     assert json.loads(dumps([value])) == [told]
+
+
+def test_sets_whose_items_do_not_compare() -> None:
+    """NaN among decimals raises where it is compared."""
+    assert sorted(json.loads(dumps({decimal.Decimal("NaN"), decimal.Decimal(1)}))) == ["1", "NaN"]
 
 
 def test_a_long_table_is_a_marker(monkeypatch: pytest.MonkeyPatch) -> None:

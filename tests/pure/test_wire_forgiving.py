@@ -379,7 +379,7 @@ def test_a_frame_that_cannot_be_packed_loses_no_rows(codec: Codec) -> None:
 )
 def test_keys_that_would_become_one_are_refused(codec: Codec, value: Any) -> None:
     """One of their items would be lost."""
-    with pytest.raises(Unserialisable, match="two of its keys would arrive as one and the same"):
+    with pytest.raises(Unserialisable, match="two of its keys, or items, would arrive as one and the same"):
         answered(codec, value)
 
 
@@ -403,3 +403,10 @@ def test_a_set_that_becomes_a_list_leaves_nothing_behind(codec: Codec) -> None:
     assert sorted(arrived[0], key=str) == sorted([large[0], {"x": 1}], key=str)
     assert sorted(arrived[1]["in"], key=str) == sorted([(large[1],), ({"x": 2},)], key=str)
     assert arrived[2:] == large
+
+
+@every_codec
+def test_items_of_a_set_that_would_become_one_stay_two(codec: Codec) -> None:
+    """The set is a list then."""
+    arrived = codec.decode(codec.encode_value({Colour.RED, "red", Rich.DECIMAL, 2}))
+    assert sorted(map(str, arrived)) == ["1", "2", "red", "red"]

@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
     """The same in None, bool, int, float, str, list and dict alone. Numbers that are none (NaN, the infinities) become text."""
     try:
         return _Walk().plain(value, 0)
-    except RecursionError:
+    except Exception:  # it branches without end, or its own code raised
         return marker(value)
 
 
@@ -122,7 +122,7 @@ def _key(key: Any) -> str:
 def _sorted(items: Any) -> List[Any]:
     try:
         return sorted(items)
-    except TypeError:
+    except Exception:  # items that do not compare
         return list(items)
 
 

@@ -52,8 +52,15 @@ def too_many_elements(value: Any) -> int:
     """How many elements an array has that has too many to become a list; 0: it has not. Asked before anything is allocated."""
     count, shape = getattr(value, "size", None), getattr(value, "shape", None)
     if type(count) is not int:  # torch's `size` is a method
-        count = functools.reduce(lambda found, length: found * length, shape, 1) if isinstance(shape, tuple) else 0
+        count = functools.reduce(lambda found, length: found * length, shape, 1) if isinstance(shape, tuple) else _length(value)
     return count if count > _number(ELEMENTS, os.environ.get(ELEMENTS, ""), _USUAL_ELEMENTS) else 0
+
+
+def _length(value: Any) -> int:
+    try:
+        return len(value)
+    except Exception:  # it has none
+        return 0
 
 
 def _shown(value: Any) -> Optional[str]:

@@ -155,7 +155,9 @@ class Marking:
         """A set whose items would arrive as what no set can hold, as markers are, arrives as a list."""
         letter, before = rich.SET if isinstance(value, set) else rich.FROZENSET, self.kept()
         try:
-            return self.mark(letter, [self.key(item, in_set=True) for item in _in_order(value)])
+            items = [self.key(item, in_set=True) for item in _in_order(value)]
+            _refuse_twins(value)
+            return self.mark(letter, items)
         except Exception as error:
             if not isinstance(error, NoKey) and not self.lift.forgiving:
                 raise
@@ -205,7 +207,7 @@ def _refuse_twins(keys: Collection[Any]) -> None:
     for key in keys:
         arrives = _arriving(key)
         if arrives in seen:
-            raise NoKey("two of its keys would arrive as one and the same, %.80r" % (arrives,))
+            raise NoKey("two of its keys, or items, would arrive as one and the same, %.80r" % (arrives,))
         seen.add(arrives)
 
 
