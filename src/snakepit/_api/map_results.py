@@ -4,68 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from snakepit._pool.call import Call, Failed, Item
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed
-from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
 
-from .arguments import call_timeout, called
 from .loop_thread import LoopThread
-from .mapping import Calls, MapResult, items_of, itself, window_of
-from .options import CallOptions, prepare
+from .map_reader import MapReader, Request
+from .mapping import MapResult, itself
+from .options import CallOptions
 
 T = TypeVar("T")
 
-Mailbox = queue.SimpleQueue[tuple[int, Item]]
 
-
-class Slot:
-    """The mailbox of one call: tells its number beside what comes."""
-
-    __slots__ = ("_index", "_put")
-
-    def __init__(self, put: Callable[[tuple[int, Item]], object], index: int) -> None:
-        self._put = put
-        self._index = index
-
-    def put(self, item: Item) -> None:
-        """On the loop's thread."""
-        self._put((self._index, item))
-
-
-class MapResults(Generic[T]):
+class MapResults(MapReader[T]):
     """The results of many calls, for `for`. Its calls begin at once, as many as its window allows, and go on while it is read.
 
     Breaking out of the loop, dropping it, Ctrl-C or `close()` cancels those that run or wait.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        loop: LoopThread,
-        spec: ToolSpec,
-        items: Iterable[Any],
-        make: Callable[[Any, Mapping[str, Any]], Call],
-        window: int,
-        *,
-        ordered: bool,
-        given: Callable[[MapResult], T],
-    ) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, loop: LoopThread, request: Request[T]) -> None:
         self._loop = loop
-        self._tool = spec.name
-        self._given = given
-        self._mailbox: Mailbox = queue.SimpleQueue()
-        put = self._mailbox.put
-        self._calls = Calls(items, spec, lambda index, args: make(Slot(put, index), args), window, ordered=ordered)
-        self._current: Iterator[MapResult] = iter(())
-        self._closed = False
-        self._submit()
+        self._mailbox: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+        super().__init__(engine, request, self._mailbox.put)
 
     def __iter__(self) -> Self:
         return self
@@ -73,14 +38,8 @@ class MapResults(Generic[T]):
     def __next__(self) -> T:
         while not self._closed:
             for result in self._current:
-                try:
-                    return self._given(result)
-                except BaseException:  # the call has failed: the others are of no use any more
-                    self.close()
-                    raise
-            self._submit()
-            if self._calls.done:
-                self._closed = True
+                return self._give(result)
+            if not self._goes_on():
                 break
             self._engine.check_process()
             try:
@@ -90,34 +49,14 @@ class MapResults(Generic[T]):
                 raise
         raise StopIteration
 
-    def close(self) -> None:
-        """Cancel what has not ended. Harmless when all has."""
-        if not self._closed:
-            self._closed = True
-            self._current = iter(())
-            for call in self._calls.open:
-                self._engine.cancel_from_anywhere(call, "its reader left the map")
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if hasattr(self, "_closed"):
-            self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._tool!r}, {'ended' if self._closed else f'{len(self._calls.open)} calls open'}>"
-
-    def _submit(self) -> None:
-        try:
-            calls = self._calls.due()
-        except BaseException:  # an item, or what gives them: no call of it is left behind
-            self.close()
-            raise
-        if calls and not self._loop.post(_submit_all, self._engine, calls):  # the pool was closed in this very moment
+    def _begin(self, calls: list[Call]) -> None:
+        if not self._loop.post(_submit_all, self._engine, calls):  # the pool was closed in this very moment
             self._closed = True
             for call in calls:
                 call.finish(Failed(closed()))
@@ -171,7 +110,7 @@ class Maps:
         Raises:
             UnknownTool, InvalidParameter, WrongCallStyle: at once, for the first items; for later ones while reading.
         """
-        return self._mapped(tool, items, window, timeout, options, ordered=True, given=MapResult.get)
+        return self._mapped(Request(self._config, tool, items, window, timeout, options, ordered=True, given=MapResult.get))
 
     def stream_map(
         self,
@@ -190,26 +129,9 @@ class Maps:
         Args:
             ordered: in the order of the items.
         """
-        return self._mapped(tool, items, window, timeout, options, ordered=ordered, given=itself)
+        return self._mapped(Request(self._config, tool, items, window, timeout, options, ordered=ordered, given=itself))
 
-    def _mapped(
-        self,
-        tool: str,
-        items: Iterable[Any],
-        window: int | None,
-        timeout: float | None,
-        options: CallOptions,
-        *,
-        ordered: bool,
-        given: Callable[[MapResult], T],
-    ) -> MapResults[T]:
-        seconds, width = call_timeout("timeout", timeout), window_of(window, self._config)
+    def _mapped(self, request: Request[T]) -> MapResults[T]:
         engine, loop = self._ready()
-        self._check_session(options)
-        spec, config = called(engine.tools, tool), self._config
-
-        def make(mailbox: Slot, args: Mapping[str, Any]) -> Call:
-            sent, extra = prepare(engine.tools, config, tool, args, options, streaming=False)
-            return engine.new_call(tool, sent, mailbox, streaming=False, timeout=seconds, **extra)
-
-        return MapResults(engine, loop, spec, items_of(items), make, width, ordered=ordered, given=given)
+        self._check_session(request.options)
+        return MapResults(engine, loop, request)

@@ -36,7 +36,7 @@ class MapResult(NamedTuple):
         return self.value
 
 
-#: Makes the call of an item; its end is put where the face of the pool wants it, with the item's place.
+#: Makes the call of an item, by its number and its arguments.
 MakeCall = Callable[[int, Mapping[str, Any]], Call]
 
 
