@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
-from typing import Any
 
 import numpy
 import pytest
 
+from odd_objects import Fields, Renamed
 from snakepit_bridge.bridge.plain import plain
 from snakepit_bridge.serialization import is_unserializable
 
@@ -64,21 +63,8 @@ def test_long_arrays_stay_markers(most: str, is_marker: bool, monkeypatch: pytes
     assert is_unserializable(plain(numpy.arange(4))) == is_marker
 
 
-@dataclasses.dataclass
-class Renamed:
-    inner: int = 1
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"outer": self.inner}
-
-
-@dataclasses.dataclass
-class Bare:
-    inner: Any = (1, 2)
-
-
 def test_an_object_is_asked_before_it_is_looked_into() -> None:
     """Its own `to_dict` goes before a dataclass's fields; a named tuple is a dict."""
     assert plain(Renamed()) == {"outer": 1}
-    assert plain(Bare()) == {"inner": [1, 2]}
+    assert plain(Fields((1, 2))) == {"inner": [1, 2]}
     assert plain(collections.namedtuple("Pair", "a b")(1, 2)) == {"a": 1, "b": 2}  # noqa: PYI024

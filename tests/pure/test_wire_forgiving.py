@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from odd_objects import Fields, Renamed
 from snakepit_bridge.wire.codecs import Codec, Unserialisable
 from snakepit_bridge.wire.markers import is_unserializable
 from wire_samples import every_codec
@@ -71,19 +72,6 @@ Attrs.__attrs_attrs__[0].name = "size"
 
 class Struct(msgspec.Struct):
     x: Any
-
-
-@dataclasses.dataclass
-class Renamed:
-    inner: int = 1
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"outer": self.inner}
-
-
-@dataclasses.dataclass
-class Fields:
-    inner: Any
 
 
 class Colour(enum.Enum):
@@ -270,7 +258,7 @@ def test_what_became_of_types_is_told(codec: Codec) -> None:
             "numpy.float64": "float",
             "bytearray": "inline",
             f"{here}Thing": "unserializable",
-            f"{here}Fields": "dict",
+            "odd_objects.Fields": "dict",
             "str": "unserializable",
         }
     }

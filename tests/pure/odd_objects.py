@@ -1,0 +1,24 @@
+"""Objects that say of themselves, or hold, what a codec can carry."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass
+class Renamed:
+    """Its own word goes before its fields."""
+
+    inner: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it is to others."""
+        return {"outer": self.inner}
+
+
+@dataclasses.dataclass
+class Fields:
+    """Has nothing to say."""
+
+    inner: Any
