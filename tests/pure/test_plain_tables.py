@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import enum
 import json
 from typing import Any
 
@@ -63,3 +64,11 @@ def test_a_long_table_is_a_marker(monkeypatch: pytest.MonkeyPatch) -> None:
         pyarrow.table({"a": [1, 2, 3, 4]}),
     ):
         assert "__ffi_unserializable__" in json.loads(dumps(value))
+
+
+def test_integers_of_any_size_are_keys_too() -> None:
+    """Those with more digits than interpreters write are hexadecimal, as they are as values; a member of an enum of texts is its text."""
+    kind = enum.StrEnum("kind", {"A": "a"})
+    assert json.loads(dumps({10**6000: 10**6000, True: 1, None: 2, 1.5: 3, kind.A: 4})) == {
+        hex(10**6000): hex(10**6000), "true": 1, "null": 2, "1.5": 3, "a": 4,
+    }  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import decimal
 import enum
 import pathlib
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 import msgpack
@@ -398,3 +399,99 @@ def test_items_of_a_set_that_would_become_one_stay_two(codec: Codec) -> None:
     """The set is a list then."""
     arrived = codec.decode(codec.encode_value({Colour.RED, "red", Rich.DECIMAL, 2}))
     assert sorted(map(str, arrived)) == ["1", "2", "red", "red"]
+
+
+class EvilDict(dict[str, int]):
+    def items(self) -> Any:
+        raise OSError("gone")
+
+
+class EvilList(list[int]):
+    def __iter__(self) -> Any:
+        raise OSError("gone")
+
+
+def released() -> memoryview:
+    """A view of nothing any more."""
+    view = memoryview(b"abc")
+    view.release()
+    return view
+
+
+@every_codec
+@pytest.mark.parametrize("value", [EvilDict(a=1), EvilList([1]), released()], ids=lambda value: type(value).__name__)
+def test_a_container_whose_own_code_fails_costs_no_other(codec: Codec, value: Any) -> None:
+    """A marker stands for it alone; in what is asked it is refused."""
+    arrived = answered(codec, {"fine": (1,), "in": [value]})
+    assert arrived["fine"] == (1,)
+    assert is_unserializable(arrived["in"][0])
+    with pytest.raises(Unserialisable):
+        codec.encode_value([value])
+
+
+@every_codec
+def test_containers_of_derived_classes_arrive_by_their_own_word(codec: Codec) -> None:
+    """Ordered and counting dicts, lists and tuples with more to them."""
+
+    class Doubled(dict[str, int]):
+        def items(self) -> Any:
+            return [(key, 2 * item) for key, item in super().items()]
+
+    value = [
+        collections.OrderedDict(a=1),
+        collections.Counter("aab"),
+        Doubled(a=1),
+        type("L", (list,), {})([1]),
+        type("T", (tuple,), {})([1]),
+    ]
+    assert codec.decode(codec.encode_value(value)) == [{"a": 1}, {"a": 2, "b": 1}, {"a": 2}, [1], (1,)]
+
+
+class Pair(tuple, enum.Enum):  # type: ignore[type-arg] # noqa: SLOT001 - an enum's members have none
+    ONE = (1, 2)
+
+    def __new__(cls, *items: int) -> Self:
+        member = tuple.__new__(cls, items)
+        member._value_ = "one"
+        return member
+
+
+class Day(datetime.date, enum.Enum):
+    FIRST = (2026, 1, 2)
+
+
+@every_codec
+@pytest.mark.parametrize(("member", "arrives"), [(Pair.ONE, "one"), (Day.FIRST, Day.FIRST.value)], ids=["tuple", "date"])
+def test_a_member_is_its_value_whatever_it_is_derived_from(codec: Codec, member: Any, arrives: Any) -> None:
+    """As a value, in a set and as a key."""
+    assert codec.decode(codec.encode_value([member, {member}, {member: 1}])) == [arrives, {arrives}, {arrives: 1}]
+
+
+@every_codec
+def test_a_series_that_cannot_be_packed_loses_no_rows(codec: Codec) -> None:
+    """Its own `to_dict` keeps one of each label."""
+    series = pandas.Series([1j, 2j, 3j], index=["a", "a", "b"])
+    with pytest.raises(Unserialisable, match="what Arrow's format does not"):
+        codec.encode_value(series)
+    assert is_unserializable(answered(codec, [series])[0])
+
+
+@every_codec
+def test_no_object_ends_the_program(codec: Codec) -> None:
+    """One that leaves when it is asked is told of."""
+
+    class Leaving:
+        def to_dict(self) -> Any:
+            raise SystemExit(3)
+
+    with pytest.raises(Unserialisable, match=r"its to_dict\(\) raised SystemExit: 3"):
+        codec.encode_value([Leaving()])
+    assert is_unserializable(answered(codec, [Leaving()])[0])
+
+
+@every_codec
+def test_large_ones_are_told_of_before_small_ones(codec: Codec) -> None:
+    """Bytes and lists of floats too, where they are attachments."""
+    facts: dict[str, Any] = {}
+    answered(codec, [numpy.zeros(1), numpy.zeros(9000), numpy.zeros(1), b"x" * 20_000, [0.5] * 9000, b"x"], facts)
+    assert facts == {"types": {"numpy.ndarray": "attachment", "bytes": "attachment", "list": "attachment"}}

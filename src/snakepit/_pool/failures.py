@@ -60,7 +60,7 @@ def from_worker(
         return CallCancelled(f"{call.tool!r} was cancelled in the worker", **where)
     if code == "unserializable":
         what = f"tool {call.tool!r} gave something that cannot travel: {message}"
-        hint = "convert it to None, bool, int, float, str, bytes, list or dict before returning it"
+        hint = f"convert it before it is returned; {_SENDABLE}"
         return SerializationError(what, hint=hint, path=info.get("path", ""), value_type=info.get("type", ""), **where)
     if code == CODE:
         sizes = (int(info.get(key) or 0) for key in ("size", "max_payload"))
@@ -110,7 +110,7 @@ def streams_error(tool: str) -> WrongCallStyle:
 
 _SENDABLE = (
     "what travels: None, numbers, text, bytes, lists, tuples, sets and dicts, dates, Decimal, UUID, paths, arrays, frames, dataclasses, "
-    "and objects with model_dump() or to_dict(); with allow_pickle=True others, where the tool asks for them"
+    "and objects with model_dump() or to_dict()"
 )
 
 
@@ -118,7 +118,7 @@ def unsendable(call: Call, error: Unserialisable) -> SnakepitError:
     """An argument cannot travel, or all of them are too large; nothing was sent."""
     if isinstance(error, TooLarge):
         return payload_too_large(error, tool=call.tool)
-    hint = call.no_pickle or _SENDABLE
+    hint = call.no_pickle or f"{_SENDABLE}; with allow_pickle=True others, where the tool asks for them"
     # The frame is [kind, id, tool, args, ...]: the path begins with the place of the arguments in it.
     path = error.path.removeprefix("[3]")
     kind = error.type_name if error.path else "dict"  # of the frame as a whole something is said that is true of the arguments

@@ -115,8 +115,9 @@ def _moments(texts: Any) -> Any:
 
 def _key(key: Any) -> str:
     if isinstance(key, str):
-        return str(key)
-    return json.dumps(key) if key is None or isinstance(key, (bool, int, float)) else str(plain(key))
+        return str.__str__(key)
+    told = plain(key)
+    return json.dumps(told) if told is None or isinstance(told, (bool, int, float)) else str(told)
 
 
 def _sorted(items: Any) -> List[Any]:

@@ -1,6 +1,6 @@
 """Takes typed binary values out of a value before it is encoded: the small ones stay in their place, the large ones lie beside it."""
 
-from typing import Any, Dict, List, Optional, Sequence, Set, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from .malformed import Malformed
 from .markers import name_of
@@ -53,29 +53,31 @@ class Lift:
     ) -> None:
         self._threshold = threshold
         self._facts = facts
-        self._told: Set[type] = set()
+        self._told: Set[Tuple[type, str]] = set()
         self.forgiving = forgiving
         self.careful = careful
         self.buffers: List[memoryview] = []
 
     def became(self, kind: type, form: str) -> None:
         """Tell what has become of values of a type."""
-        if self._facts is not None and kind not in self._told:
-            self._told.add(kind)
-            told = self._facts.setdefault(TYPES, {})
-            if len(told) < _MOST_TYPES:
-                told[name_of(kind)] = form
+        if self._facts is not None and (kind, form) not in self._told:
+            self._told.add((kind, form))
+            told, name = self._facts.setdefault(TYPES, {}), name_of(kind)
+            if len(told) < _MOST_TYPES or name in told:
+                told[name] = form if told.get(name, "inline") == "inline" else told[name]  # of large and small ones the large are told of
 
     def bytes(self, value: bytes) -> Optional[Typed]:
         """Bytes that are to lie beside the value; None: they stay in it."""
         if self._threshold is None or len(value) < self._threshold:
             return None
+        self.became(bytes, "attachment")
         return self._placed(Packed("bytes", None, [memoryview(value)]))
 
     def floats(self, value: "List[Any]") -> Optional[Typed]:
         """A list of nothing but floats, and of many; None: it is none."""
         if self._threshold is None or 8 * len(value) < self._threshold or not is_long_floats(value):
             return None
+        self.became(list, "attachment")
         return self._placed(pack_floats(value))
 
     def typed(self, value: Any) -> Optional[Typed]:

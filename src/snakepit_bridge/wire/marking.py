@@ -18,6 +18,7 @@ from .own_words import is_missing
 from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_forgivable, is_numeric, to_plain
 
 _AS_IT_IS = frozenset((str, float, bool, type(None)))
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 #: Keys of these types are different where they arrive as they are here.
 _STAY_APART = _AS_IT_IS | {int, bytes} | rich.LEAVES
 
@@ -81,7 +82,7 @@ class Marking:
                 return self._text(value) if self.lift.careful and kind is str else value
             if kind is int:
                 return value if fits_64_bits(value) else self.wide(value)
-            if isinstance(value, dict):
+            if kind is dict:
                 if has_text_keys(value):
                     room = _below(room, 1)
                     return {key: self.value(item, room) for key, item in value.items()}
@@ -89,28 +90,23 @@ class Marking:
                 pairs = [(self.key(key), self.value(item, room)) for key, item in value.items()]
                 _refuse_twins(value)
                 return self.pairs(pairs)
-            if kind is list and len(value) > 20:
-                lifted = self.lift.floats(value)
+            if kind is list:
+                lifted = self.lift.floats(value) if len(value) > 20 else None
                 if lifted is not None:
                     return self.typed(lifted)
-            if isinstance(value, list):
                 room = _below(room, 1)
                 return [self.value(item, room) for item in value]
-            if isinstance(value, tuple) and not is_extension(value):
-                if hasattr(value, "_fields") and kind is not tuple:
-                    self.lift.became(kind, "dict")
-                    value = dict(zip(value._fields, value))
-                    continue
+            if kind is tuple:
                 room = _below(room, MARKED_LEVELS)
                 return self.mark(rich.TUPLE, [self.value(item, room) for item in value])
-            if isinstance(value, (set, frozenset)):
+            if kind is set or kind is frozenset:
                 return self._set(value, _below(room, MARKED_LEVELS))
-            lifted = self.lift.bytes(value) if kind is bytes else self.lift.typed(value)
-            if lifted is not None:
-                return self.typed(lifted)
-            if isinstance(value, bytes):
-                return self.binary(bytes(value))
             try:
+                lifted = self.lift.bytes(value) if kind is bytes else self.lift.typed(value)
+                if lifted is not None:
+                    return self.typed(lifted)
+                if kind is bytes:
+                    return self.binary(value)
                 marked, value = self._other(value)
             except RecursionError:
                 raise
@@ -124,10 +120,18 @@ class Marking:
 
     def _other(self, value: Any) -> Tuple[bool, Any]:
         """(True, what stands for a value of another type), or (False, a plainer form of it)."""
-        if isinstance(value, tuple):
-            raise TypeError("an extension of MessagePack")
         if is_missing(value):
             return True, None
+        if isinstance(value, enum.Enum):  # first: a member is its value, whatever its class is derived from
+            plainer = value.value
+        elif isinstance(value, _CONTAINERS):
+            plainer = _copied(value)
+        else:
+            return self._no_container(value)
+        self.lift.became(type(value), type(plainer).__name__)
+        return False, plainer
+
+    def _no_container(self, value: Any) -> Tuple[bool, Any]:
         taken = rich.taken(value)
         if taken is not None:
             if self.lift.careful and isinstance(value, pathlib.PurePath):
@@ -170,6 +174,9 @@ class Marking:
             kind = type(value)
             if kind in _AS_IT_IS or kind is int or kind in rich.LEAVES:
                 return self.value(value, 0)
+            if isinstance(value, enum.Enum):
+                value = value.value
+                continue
             if isinstance(value, (dict, types.MappingProxyType)) or room <= 0:
                 raise NoKey(NO_KEY)
             if isinstance(value, (tuple, list)):  # a list is an enum's value
@@ -188,6 +195,18 @@ class Marking:
                 return self.mark(*taken)
             value = to_plain(value)
         raise RecursionError(TOO_DEEP)  # it says of itself that it is something else, again and again
+
+
+def _copied(value: Any) -> Any:
+    """What a container of a derived class holds, by its own word; a named tuple's fields are named."""
+    if isinstance(value, dict):
+        return dict(value.items())
+    if isinstance(value, tuple):
+        if is_extension(value):
+            raise TypeError("an extension of MessagePack")
+        if hasattr(value, "_fields"):
+            return dict(zip(value._fields, value))
+    return next(base(value) for base in _CONTAINERS[1:] if isinstance(value, base))
 
 
 def _in_order(items: Collection[Any]) -> List[Any]:
@@ -215,9 +234,11 @@ def _arriving(key: Any) -> Any:
     """A key that can travel, as it arrives."""
     if type(key) in _STAY_APART:
         return key
-    if isinstance(key, (list, tuple)) and not isinstance(key, enum.Enum):
+    if isinstance(key, enum.Enum):
+        return _arriving(key.value)
+    if isinstance(key, (list, tuple)):
         return tuple(map(_arriving, key))
-    if isinstance(key, (set, frozenset)) and not isinstance(key, enum.Enum):
+    if isinstance(key, (set, frozenset)):
         return frozenset(map(_arriving, key))
     if isinstance(key, memoryview):
         return bytes(key)

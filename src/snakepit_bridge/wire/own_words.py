@@ -60,7 +60,7 @@ def own_words(value: Any) -> Any:
         raise Silent(_NO_FORM)
     if is_missing(value):
         return None
-    if kind.__module__.partition(".")[0] in _TABLES and hasattr(value, "columns"):
+    if kind.__module__.partition(".")[0] in _TABLES and (hasattr(value, "columns") or hasattr(value, "iloc")):
         raise Silent("it holds what Arrow's format does not, such as objects or lists of many types; give those columns another dtype")
     failures: List[str] = []
     for name in ("model_dump", "to_dict", "_asdict"):
@@ -92,16 +92,13 @@ def _to_list(value: Any, failures: List[str]) -> Any:
 
 
 def _asked(value: Any, name: str, failures: List[str]) -> Any:
-    ask: Optional[Callable[[], Any]] = getattr(value, name, None)
-    if callable(ask):
-        try:
-            answer = ask()
-        except Exception as error:  # the object's own code
-            failures.append("its %s() raised %s: %.200s" % (name, type(error).__name__, text_of(error)))
-            return None
-        if isinstance(answer, _ANSWERS) and type(answer) is not type(value):
-            return answer
-    return None
+    try:
+        ask: Optional[Callable[[], Any]] = getattr(value, name, None)
+        answer = ask() if callable(ask) else None
+    except (Exception, SystemExit) as error:  # the object's own code; to leave is not for it to say
+        failures.append("its %s() raised %s: %.200s" % (name, type(error).__name__, text_of(error)))
+        return None
+    return answer if isinstance(answer, _ANSWERS) and type(answer) is not type(value) else None
 
 
 def text_of(error: BaseException) -> str:
