@@ -45,6 +45,11 @@ class OddTools(BaseAdapter):
         return {"score": 0.5, "layers": (Layer(numpy.zeros(5000)), Layer(Client())), "report": Report({1, 2})}
 
     @tool
+    def zeros(self) -> Any:
+        """A large one."""
+        return numpy.zeros(50_000)
+
+    @tool
     def takes(self, client: Any) -> str:
         """What it is given."""
         return repr(client)

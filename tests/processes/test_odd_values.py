@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import snakepit
 from odd_tools import Client, OddTools
+from pool_helpers import wait_until
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 
@@ -92,3 +95,39 @@ def test_strictness_is_a_flag() -> None:
     """Anything else is refused by name."""
     with pytest.raises(snakepit.ConfigurationError, match="strict_serialization is 'yes'; allowed are True and False"):
         snakepit.Pool(OddTools, strict_serialization="yes")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+class Leaving:
+    """An argument whose own code raises what ends programs."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        self._kind = kind
+
+    @property
+    def tolist(self) -> Any:
+        """Asked for when it is to travel."""
+        raise self._kind("now")
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_an_argument_ends_its_own_call_alone(pool: snakepit.Pool, kind: type[BaseException]) -> None:
+    """Its code runs on the loop of all calls, which goes on."""
+    running = pool.submit("odd")
+    with pytest.raises(snakepit.SerializationError, match=kind.__name__):
+        pool.execute("takes", {"client": Leaving(kind)}, timeout=20)
+    assert running.result(20)["score"] == 0.5
+    assert pool.execute("odd")["score"] == 0.5
+    assert pool.stats().restarts == 0
+
+
+def test_a_result_is_let_go_with_its_future(pool: snakepit.Pool) -> None:
+    """Without a garbage collection: results are large, and memory is lent."""
+    gc.disable()
+    try:
+        futures = [pool.submit("zeros") for _ in range(3)]
+        kept = [weakref.ref(future.result(20)) for future in futures]
+        wait_until(lambda: pool.stats().running == 0)
+        del futures
+        wait_until(lambda: [item() for item in kept] == [None] * 3)
+    finally:
+        gc.enable()

@@ -76,6 +76,15 @@ def test_what_cannot_be_pickled_or_read() -> None:
         assert pool.stats().restarts == 0
 
 
+def test_one_argument_is_given_once() -> None:
+    """A pickle beside bytes of the same name is refused, as two arguments of one name are."""
+    with (
+        snakepit.Pool(PickleTools, size=1, allow_pickle=True) as pool,
+        pytest.raises(snakepit.InvalidBinaryParameter, match="'model' is in args and"),
+    ):
+        pool.execute("predict", {"model": Model(1.0)}, binary_parameters={"model": b"x"})
+
+
 def test_a_pickle_that_the_pool_has_not_made_is_not_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sends one past the pool's own, such as a client of a gateway, runs nothing."""
     trap = Pickled(pickle.dumps(Mine(str(tmp_path / "trap"))), [])

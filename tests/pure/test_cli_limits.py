@@ -88,6 +88,7 @@ def test_settings_of_the_environment() -> None:
     """Those that are read are told; a wrong value would keep a pool from starting; a name that nothing reads is pointed out."""
     assert settings({"PATH": "/bin", "SNAKEPIT_HEARTBEAT_CONFIG": "{}"}).text == "no variable changes them"
     assert settings({"SNAKEPIT_LOG_LEVEL": "debug"}).text == "SNAKEPIT_LOG_LEVEL=debug"
+    assert settings({"SNAKEPIT_TOLIST_MAX_ELEMENTS": "5"}).text == "SNAKEPIT_TOLIST_MAX_ELEMENTS=5"
     wrong = settings({"SNAKEPIT_TRACE_FRAMES": "seven"})
     assert (wrong.serious, wrong.cure) == (True, "unset SNAKEPIT_TRACE_FRAMES")
     assert "allowed is '*'" in wrong.text

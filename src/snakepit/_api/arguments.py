@@ -43,7 +43,7 @@ def checked_call(
         raise streams_error(tool)
     if binary is None:
         return check(spec, args, others), {}
-    sent = check_binary(spec, args, binary)
+    sent = check_binary(spec, {**(args or {}), **dict.fromkeys(others)} if others else args, binary)
     return check(spec, args, {*others, *sent} if others else sent), sent
 
 

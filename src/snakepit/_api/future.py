@@ -39,6 +39,8 @@ class CallFuture(concurrent.futures.Future[Any]):
                 self.set_result(item.value)
             elif isinstance(item, Failed):
                 self.set_exception(item.error)
+        if isinstance(item, (Ended, Failed)):  # the call refers to this future: a result is not to wait for a garbage collection
+            self.call, self.on_cancel = None, lambda: None
 
     def result(self, timeout: float | None = None) -> Any:
         """The call's result; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from snakepit_bridge.wire.coding import BINARY_THRESHOLD
 from snakepit_bridge.wire.frames import Fault, HostEvent, Shared, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
 from snakepit_bridge.wire.payload import MAX_PAYLOAD
+from snakepit_bridge.wire.plain import Unserialisable
 
 from .carrier import Carrier
 
@@ -109,7 +111,13 @@ class Connection:
         Raises:
             Unserialisable: an argument cannot travel; nothing was sent.
         """
-        self._mux.call(call_id, tool, args, options, window)
+        try:
+            self._mux.call(call_id, tool, args, options, window)
+        except BaseException as error:
+            if isinstance(error, Exception) or threading.current_thread() is threading.main_thread():  # Ctrl-C is for that thread
+                raise
+            # An argument's own code, which runs here, is not to end the loop of all calls.
+            raise Unserialisable("", "dict", f"the code of one of them raised {type(error).__name__}") from error
         self._carrier.wake()
 
     def cancel(self, call_id: int, reason: str) -> bool:

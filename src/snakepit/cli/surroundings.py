@@ -28,6 +28,8 @@ from .lines import jsonable
 
 #: Variables that a user sets, each with its check.
 _VARIABLES = {LEVEL_VARIABLE: check_log_level, TRACE_VARIABLE: check_trace}
+#: Variables of markers, see `docs/reference/tools.md`: what makes no sense in them counts as not said.
+_OF_MARKERS = ("SNAKEPIT_UNSERIALIZABLE_DETAIL", "SNAKEPIT_UNSERIALIZABLE_REPR_MAXLEN", "SNAKEPIT_TOLIST_MAX_ELEMENTS")
 #: Set by the library, for its workers.
 _INSIDE = (
     "SNAKEPIT_GUARDIAN",
@@ -129,6 +131,8 @@ def settings(environment: Mapping[str, str]) -> Check:
             except ConfigurationError as error:
                 wrong.append(error.message)
                 cures.append(f"unset {name}")
+        elif name in _OF_MARKERS:
+            said.append(f"{name}={DEFAULT.mask(value)}")
         elif name not in _INSIDE:
             near = difflib.get_close_matches(name, _VARIABLES, n=1, cutoff=0.85)
             setting = name.removeprefix(_PREFIX).lower()
