@@ -495,3 +495,11 @@ def test_large_ones_are_told_of_before_small_ones(codec: Codec) -> None:
     facts: dict[str, Any] = {}
     answered(codec, [numpy.zeros(1), numpy.zeros(9000), numpy.zeros(1), b"x" * 20_000, [0.5] * 9000, b"x"], facts)
     assert facts == {"types": {"numpy.ndarray": "attachment", "bytes": "attachment", "list": "attachment"}}
+
+
+@every_codec
+def test_what_the_facts_hold_themselves_is_no_part_of_the_result(codec: Codec) -> None:
+    """A snapshot goes along with a result, as bytes: of the result's types nothing is said by it."""
+    facts: dict[str, Any] = {"snapshot": bytes(100_000), "more": [1.0] * 10_000}
+    codec.for_answers().pack([1, "x", facts], facts)
+    assert "types" not in facts

@@ -41,18 +41,19 @@ class Lift:
         facts: where it is told which types became what.
 
     Attributes:
+        facts: as above, until they are encoded themselves: what they hold is no part of the value.
         buffers: those that lie beside it.
         forgiving: a marker stands for what cannot travel.
         careful: so for texts that are not Unicode.
     """
 
-    __slots__ = ("_facts", "_threshold", "_told", "buffers", "careful", "forgiving")
+    __slots__ = ("_threshold", "_told", "buffers", "careful", "facts", "forgiving")
 
     def __init__(
         self, threshold: Optional[int], facts: "Optional[Dict[str, Any]]" = None, *, forgiving: bool = False, careful: bool = False
     ) -> None:
         self._threshold = threshold
-        self._facts = facts
+        self.facts = facts
         self._told: Set[Tuple[type, str]] = set()
         self.forgiving = forgiving
         self.careful = careful
@@ -60,9 +61,9 @@ class Lift:
 
     def became(self, kind: type, form: str) -> None:
         """Tell what has become of values of a type."""
-        if self._facts is not None and (kind, form) not in self._told:
+        if self.facts is not None and (kind, form) not in self._told:
             self._told.add((kind, form))
-            told, name = self._facts.setdefault(TYPES, {}), name_of(kind)
+            told, name = self.facts.setdefault(TYPES, {}), name_of(kind)
             if len(told) < _MOST_TYPES or name in told:
                 told[name] = form if told.get(name, "inline") == "inline" else told[name]  # of large and small ones the large are told of
 

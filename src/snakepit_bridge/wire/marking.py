@@ -83,6 +83,8 @@ class Marking:
             if kind is int:
                 return value if fits_64_bits(value) else self.wide(value)
             if kind is dict:
+                if value is self.lift.facts:
+                    self.lift.facts = None
                 if has_text_keys(value):
                     room = _below(room, 1)
                     return {key: self.value(item, room) for key, item in value.items()}
