@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -109,15 +111,40 @@ class Leaving:
         raise self._kind("now")
 
 
+@pytest.mark.parametrize("place", [list, set])
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
-def test_an_argument_ends_its_own_call_alone(pool: snakepit.Pool, kind: type[BaseException]) -> None:
-    """Its code runs on the loop of all calls, which goes on."""
+def test_an_argument_ends_its_own_call_alone(pool: snakepit.Pool, kind: type[BaseException], place: type) -> None:
+    """Its code runs in the caller's thread, where Ctrl-C is the caller's; in sets on the loop of all calls, which goes on."""
     running = pool.submit("odd")
-    with pytest.raises(snakepit.SerializationError, match=kind.__name__):
-        pool.execute("takes", {"client": Leaving(kind)}, timeout=20)
+    raised = kind if kind is KeyboardInterrupt and place is list else snakepit.SerializationError
+    with pytest.raises(raised, match=None if raised is kind else kind.__name__):
+        pool.execute("takes", {"client": place([Leaving(kind)])}, timeout=20)
     assert running.result(20)["score"] == 0.5
     assert pool.execute("odd")["score"] == 0.5
     assert pool.stats().restarts == 0
+
+
+class Slow:
+    """An argument that takes its time to say what it is."""
+
+    def __init__(self) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Waits until it may go on."""
+        self.asked.set()
+        return {"slow": self.go_on.wait(20), "thread": threading.current_thread().name}
+
+
+def test_a_slow_argument_holds_up_its_own_caller_alone(pool: snakepit.Pool) -> None:
+    """Others are called and answered while it is asked."""
+    slow = Slow()
+    with concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="its-caller") as threads:
+        answer = threads.submit(pool.execute, "takes", {"client": [slow]}, timeout=60)
+        assert slow.asked.wait(20)
+        assert pool.execute("odd", timeout=10)["score"] == 0.5
+        slow.go_on.set()
+        assert answer.result(20) == "[{'slow': True, 'thread': 'its-caller_0'}]"
 
 
 def test_a_result_is_let_go_with_its_future(pool: snakepit.Pool) -> None:

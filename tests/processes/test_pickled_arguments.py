@@ -93,11 +93,13 @@ def test_a_pickle_that_the_pool_has_not_made_is_not_read(tmp_path: pathlib.Path,
             pool.execute("predict", {"model": trap})
         with pytest.raises(snakepit.InvalidParameter, match="which the tool does not say it takes"):
             pool.execute("takes", {"model": trap})
-    with (
-        snakepit.Pool(PickleTools, size=1, allow_pickle=True) as pool,
-        pytest.raises(snakepit.InvalidParameter, match="which the tool does not say it takes"),
-    ):
-        pool.execute("takes", {"model": trap})
+        with pytest.raises(snakepit.SerializationError, match="a pickle, inside of a value, which nobody reads"):
+            pool.execute("takes", {"model": [{"part": trap}]})
+    with snakepit.Pool(PickleTools, size=1, allow_pickle=True) as pool:
+        with pytest.raises(snakepit.InvalidParameter, match="which the tool does not say it takes"):
+            pool.execute("takes", {"model": trap})
+        with pytest.raises(snakepit.InvalidParameter, match="which the pool has not made"):
+            pool.execute("predict", {"model": trap})
     assert not (tmp_path / "trap").exists()
     unsafe: Any = options.pickled_arguments
     monkeypatch.setattr(options, "pickled_arguments", lambda spec, args: {"model": trap} if spec.pickled else unsafe(spec, args))

@@ -22,3 +22,11 @@ class Fields:
     """Has nothing to say."""
 
     inner: Any
+
+
+class Endless:
+    """Says of itself that it has another one like it inside."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """With two, so that to follow all of them would never end."""
+        return {"left": Endless(), "large": bytes(6000), "right": Endless()}

@@ -76,3 +76,11 @@ def test_results_read_well() -> None:
     assert result_text("a\nb") == "a\nb"
     assert result_text({"ä": [1]}) == '{\n  "ä": [\n    1\n  ]\n}'
     assert result_text(None) == "null"
+
+
+def test_integers_without_end_and_keys_that_would_be_one() -> None:
+    """Interpreters write no more than some 4,300 digits: such a number is hexadecimal, as text. Of keys none takes another's place."""
+    assert json.loads(json_line([10**6000, {10**6000: -(10**6000)}])) == [hex(10**6000), {hex(10**6000): hex(-(10**6000))}]
+    assert json.loads(json_line({1: "a", "1": "b"})) == [[1, "a"], ["1", "b"]]
+    assert hex(10**6000) in result_text(10**6000)
+    assert hex(10**6000) in chunk_line({"count": 10**6000})

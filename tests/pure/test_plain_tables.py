@@ -72,3 +72,12 @@ def test_integers_of_any_size_are_keys_too() -> None:
     assert json.loads(dumps({10**6000: 10**6000, True: 1, None: 2, 1.5: 3, kind.A: 4})) == {
         hex(10**6000): hex(10**6000), "true": 1, "null": 2, "1.5": 3, "a": 4,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [{1: "a", "1": "b"}, {b"a": "a", "YQ==": "b"}, {None: "a", "null": "b"}, {(1, 2): "a", "[1, 2]": "b"}])
+def test_keys_that_would_be_one_text_keep_their_items(value: Any) -> None:
+    """JSON's objects have texts for keys: such a dict is a list of pairs, wherever it is."""
+    first, second = value
+    told = [[json.loads(dumps(first)), "a"], [second, "b"]]
+    assert json.loads(dumps(value)) == told
+    assert json.loads(dumps({"deep": [value]})) == {"deep": [told]}

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odd_objects import Fields, Renamed
+from odd_objects import Endless, Fields, Renamed
 from snakepit_bridge.wire.codecs import Codec, Unserialisable
 from snakepit_bridge.wire.markers import is_unserializable
 from wire_samples import every_codec
@@ -51,9 +51,11 @@ class Moment:
         return "2026-01-02"
 
 
-class Endless:
-    def to_dict(self) -> Any:
-        return {"a": Endless(), "b": Endless()}
+def ring() -> list[Any]:
+    """A list that contains itself."""
+    found: list[Any] = [Endless()]
+    found.append(found)
+    return found
 
 
 class Selfish:
@@ -195,10 +197,10 @@ def test_a_stand_in_of_tests_is_a_marker(codec: Codec) -> None:
         ({Thing(): 1}, "key"),
         ([Thing(), {(1, len): 2}], r"\[1\] key"),
         ([Thing(), {"\ud800": 2}], r"\[1\] key"),
-        (Endless(), "nested too deeply"),
-        (Selfish(), "contains itself"),
+        (ring(), "contains itself"),
+        (collections.OrderedDict(a=ring()), "contains itself"),
     ],
-    ids=["key", "key in a key", "text as a key", "endless", "itself"],
+    ids=["key", "key in a key", "text as a key", "itself", "itself inside"],
 )
 def test_what_no_marker_can_stand_for(codec: Codec, value: Any, said: str) -> None:
     """A key, for which others could be taken, and what has no end: the error names that, and not what markers are for."""
@@ -503,3 +505,18 @@ def test_what_the_facts_hold_themselves_is_no_part_of_the_result(codec: Codec) -
     facts: dict[str, Any] = {"snapshot": bytes(100_000), "more": [1.0] * 10_000}
     codec.for_answers().pack([1, "x", facts], facts)
     assert "types" not in facts
+
+
+@every_codec
+def test_what_an_object_says_without_end_is_a_marker(codec: Codec) -> None:
+    """The rest arrives, and nothing of what it said does; a plain value without an end is an error."""
+    value = [numpy.arange(5000), {"endless": Endless(), "after": b"y" * 6000}, numpy.arange(4000)]
+    facts: dict[str, Any] = {}
+    found = answered(codec, value, facts)
+    assert is_unserializable(found[1].pop("endless"))
+    assert found[1] == {"after": b"y" * 6000}
+    assert [len(found[0]), len(found[2])] == [5000, 4000]
+    assert facts["types"]["odd_objects.Endless"] == "unserializable"
+    assert is_unserializable(answered(codec, (Selfish(),))[0])
+    with pytest.raises(Unserialisable, match="nested too deeply"):
+        codec.encode_value([Endless()])

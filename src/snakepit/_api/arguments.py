@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from snakepit._pool.arguments import check
 from snakepit._pool.binary import check_binary
-from snakepit._pool.failures import streams_error
+from snakepit._pool.failures import argument_error, streams_error
 from snakepit._pool.tools import ToolSpec, unknown_tool
 from snakepit.config import check_timeout
 from snakepit.errors import InvalidParameter
+from snakepit_bridge.wire.plain import Unserialisable
+from snakepit_bridge.wire.settling import settled
 
 #: `stream(timeout=POOL_DEFAULT)`: the pool's `stream_timeout`, 300 s unless set otherwise.
 POOL_DEFAULT: Any = type("_PoolDefault", (), {"__repr__": lambda _: "300.0"})()
@@ -45,6 +47,18 @@ def checked_call(
         return check(spec, args, others), {}
     sent = check_binary(spec, {**(args or {}), **dict.fromkeys(others)} if others else args, binary)
     return check(spec, args, {*others, *sent} if others else sent), sent
+
+
+def settled_arguments(tool: str, args: dict[str, Any], no_pickle: str = "") -> dict[str, Any]:
+    """With what they say of themselves in the place of objects, whose code runs here, in the caller's thread.
+
+    Raises:
+        SerializationError: one says nothing, or its code failed.
+    """
+    try:
+        return cast("dict[str, Any]", settled(args))
+    except Unserialisable as error:
+        raise argument_error(tool, error.path, error, no_pickle) from error
 
 
 def called(tools: Mapping[str, ToolSpec], tool: str) -> ToolSpec:

@@ -16,7 +16,7 @@ from snakepit.retries import RetryPolicy, check_retry
 from snakepit_bridge.redaction import Redactor
 from snakepit_bridge.wire.typed import Pickled
 
-from .arguments import checked_call
+from .arguments import checked_call, settled_arguments
 
 Affinity: TypeAlias = Literal["hint", "strict_queue", "strict_fail_fast"]
 
@@ -65,7 +65,7 @@ def prepare(
     """(the arguments to send, further attributes of the `Call`).
 
     Raises:
-        UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle: something is wrong with the call.
+        UnknownTool, InvalidParameter, InvalidBinaryParameter, WrongCallStyle, SerializationError: something is wrong with the call.
         TypeError: an option of an unknown name.
     """
     try:
@@ -82,7 +82,7 @@ def _prepared(
     spec = tools.get(tool) if isinstance(tool, str) else None
     if not options and (spec is None or not (spec.pickled or config.allow_pickle)):  # nearly every call
         sent, _ = checked_call(tools, tool, args, None, streaming=streaming)
-        return sent, {}
+        return settled_arguments(tool, sent), {}
     check_option_names(options, streaming=streaming)
     extra: dict[str, Any] = {}
     pickles: dict[str, Pickled] = {}
@@ -92,7 +92,7 @@ def _prepared(
             pickles = pickled_arguments(spec, args)
             extra["pickles"], args = tuple(pickles), {name: value for name, value in args.items() if name not in pickles}
     sent, binary = checked_call(tools, tool, args, options.get("binary_parameters"), streaming=streaming, others=pickles)
-    sent.update(pickles)
+    sent = {**settled_arguments(tool, sent, extra.get("no_pickle", "")), **pickles}
     if binary:
         extra["binary"] = binary
     if options.get("retry") not in (None, True):

@@ -118,12 +118,16 @@ def unsendable(call: Call, error: Unserialisable) -> SnakepitError:
     """An argument cannot travel, or all of them are too large; nothing was sent."""
     if isinstance(error, TooLarge):
         return payload_too_large(error, tool=call.tool)
-    hint = call.no_pickle or f"{_SENDABLE}; with allow_pickle=True others, where the tool asks for them"
     # The frame is [kind, id, tool, args, ...]: the path begins with the place of the arguments in it.
-    path = error.path.removeprefix("[3]")
-    kind = error.type_name if error.path else "dict"  # of the frame as a whole something is said that is true of the arguments
-    message = f"an argument of {call.tool!r} cannot travel: args{path} is a {kind}: {error.reason}"
-    return SerializationError(message, hint=hint, path=path, value_type=kind, tool=call.tool)
+    return argument_error(call.tool, error.path.removeprefix("[3]"), error, call.no_pickle)
+
+
+def argument_error(tool: str, path: str, error: Unserialisable, no_pickle: str = "") -> SerializationError:
+    """An argument cannot travel. `no_pickle` says why it does not as a pickle, where either side speaks of pickles."""
+    hint = no_pickle or f"{_SENDABLE}; with allow_pickle=True others, where the tool asks for them"
+    kind = error.type_name if path else "dict"  # of the frame as a whole something is said that is true of the arguments
+    message = f"an argument of {tool!r} cannot travel: args{path} is a {kind}: {error.reason}"
+    return SerializationError(message, hint=hint, path=path, value_type=kind, tool=tool)
 
 
 def plainly_too_large(call: Call, limit: int) -> PayloadTooLarge | None:

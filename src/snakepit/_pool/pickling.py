@@ -23,7 +23,8 @@ def pickled_arguments(spec: ToolSpec, args: Mapping[str, Any]) -> dict[str, Pick
     Raises:
         InvalidParameter: one cannot be pickled.
     """
-    return {name: _pickled(spec, name, args[name]) for name in spec.pickled if name in args and not look(args[name])}
+    own = {name: args[name] for name in spec.pickled if name in args and type(args[name]) is not Pickled}  # those the tool's end refuses
+    return {name: _pickled(spec, name, value) for name, value in own.items() if not look(value)}
 
 
 def refusal(spec: ToolSpec, *, allowed: bool) -> str:

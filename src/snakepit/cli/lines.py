@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from snakepit_bridge.bridge.plain import plain
+from snakepit_bridge.bridge.plain import keyed, plain
 
 #: What the runtime adds to a chunk; a person asked for the payload.
 ENVELOPE = frozenset({"is_final", "_metadata"})
@@ -64,26 +64,21 @@ def chunk_json(chunk: Mapping[str, Any]) -> str:
 
 def jsonable(value: Any) -> Any:
     """A value that JSON can hold; see the promises above."""
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, int):
+        return plain(value)  # one that no interpreter writes in decimal digits is text
     if isinstance(value, float):
         return value if math.isfinite(value) else {"inf": "Infinity", "-inf": "-Infinity"}.get(str(value), "NaN")
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {_RAW_TEXT: base64.b64encode(value).decode("ascii")}
     if isinstance(value, Mapping):
-        return {_key(key): jsonable(item) for key, item in value.items()}
+        return keyed(value, jsonable)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item) for item in value]
     if isinstance(value, _TIMES):
         return plain(value)
     return jsonable(plain(value)) if hasattr(value, "tolist") or hasattr(value, "to_dict") else str(value)
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    plain = jsonable(key)
-    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
 def _is_raw(key: Any, value: Any) -> bool:

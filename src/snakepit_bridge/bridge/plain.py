@@ -12,7 +12,7 @@ import json
 import math
 import pathlib
 import uuid
-from typing import Any, List, Mapping, Set
+from typing import Any, Callable, List, Mapping, Set
 
 from ..wire.markers import marker, too_many_elements
 from ..wire.own_words import is_missing, own_words
@@ -32,9 +32,11 @@ _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, decimal.Decimal, uu
 def dumps(value: Any) -> bytes:
     """JSON of any value, UTF-8. Never raises because of what the value is."""
     try:
-        return _ENCODER.encode(value).encode("utf-8")
+        if _has_text_keys(value):  # of others the library makes texts, and cares for no two that are the same
+            return _ENCODER.encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError, UnicodeEncodeError):  # not JSON as it is; numbers that are none are such
-        return json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode("ascii")
+        pass
+    return json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def plain(value: Any) -> Any:
@@ -43,6 +45,25 @@ def plain(value: Any) -> Any:
         return _Walk().plain(value, 0)
     except Exception:  # it branches without end, or its own code raised
         return marker(value)
+
+
+def keyed(items: Mapping[Any, Any], part: Callable[[Any], Any]) -> Any:
+    """An object of JSON, whose keys are texts; where two would be one and the same, a list of pairs [key, item].
+
+    Args:
+        part: makes a key or item plain.
+    """
+    found: Any = {}
+    for key, item in items.items():
+        found[_key(key, part)] = part(item)
+    return found if len(found) == len(items) else [[part(key), part(item)] for key, item in items.items()]
+
+
+def _has_text_keys(value: Any) -> bool:
+    """Of this dict or list, and all those in it. Others are not looked into."""
+    if isinstance(value, dict):
+        return all(type(key) is str for key in value) and all(map(_has_text_keys, value.values()))
+    return all(map(_has_text_keys, value)) if isinstance(value, (list, tuple)) else True
 
 
 class _Walk:
@@ -84,7 +105,7 @@ class _Walk:
         if isinstance(value, enum.Enum):
             return self.plain(value.value, depth)
         if isinstance(value, Mapping):
-            return {_key(key): self.plain(item, depth) for key, item in value.items()}
+            return keyed(value, lambda part: self.plain(part, depth))
         if isinstance(value, (list, tuple)) and not hasattr(value, "_asdict"):
             return [self.plain(item, depth) for item in value]
         if isinstance(value, (set, frozenset)):
@@ -113,11 +134,11 @@ def _moments(texts: Any) -> Any:
     return None if texts == "NaT" else texts
 
 
-def _key(key: Any) -> str:
+def _key(key: Any, part: Callable[[Any], Any]) -> str:
     if isinstance(key, str):
         return str.__str__(key)
-    told = plain(key)
-    return json.dumps(told) if told is None or isinstance(told, (bool, int, float)) else str(told)
+    told = part(key)
+    return told if isinstance(told, str) else json.dumps(told)
 
 
 def _sorted(items: Any) -> List[Any]:

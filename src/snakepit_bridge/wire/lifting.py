@@ -64,8 +64,8 @@ class Lift:
         if self.facts is not None and (kind, form) not in self._told:
             self._told.add((kind, form))
             told, name = self.facts.setdefault(TYPES, {}), name_of(kind)
-            if len(told) < _MOST_TYPES or name in told:
-                told[name] = form if told.get(name, "inline") == "inline" else told[name]  # of large and small ones the large are told of
+            if (len(told) < _MOST_TYPES or name in told) and (form == UNSERIALIZABLE or told.get(name, "inline") == "inline"):
+                told[name] = form  # of large and small ones the large are told of, and before all what is lost
 
     def bytes(self, value: bytes) -> Optional[Typed]:
         """Bytes that are to lie beside the value; None: they stay in it."""

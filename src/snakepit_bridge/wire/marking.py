@@ -33,10 +33,11 @@ class NoKey(TypeError):
 class Marking:
     """One value on its way. Subclasses are the codecs' own."""
 
-    __slots__ = ("lift",)
+    __slots__ = ("_asked", "lift")
 
     def __init__(self, lift: Lift) -> None:
         self.lift = lift
+        self._asked = False  # inside of what an object says of itself
 
     def mark(self, letter: str, content: Any) -> Any:
         """What stands for a value that was taken apart; `content` is marked already."""
@@ -116,6 +117,8 @@ class Marking:
                 return self._marker(value)
             if marked:
                 return value
+            if self.lift.forgiving and not self._asked and not isinstance(first, _CONTAINERS):
+                return self._said(first, value, room)
         if self.lift.forgiving:
             return self._marker(first)
         raise RecursionError(TOO_DEEP)  # it says of itself that it is something else, again and again
@@ -127,7 +130,7 @@ class Marking:
         if isinstance(value, enum.Enum):  # first: a member is its value, whatever its class is derived from
             plainer = value.value
         elif isinstance(value, _CONTAINERS):
-            plainer = _copied(value)
+            plainer = copied(value)
         else:
             return self._no_container(value)
         self.lift.became(type(value), type(plainer).__name__)
@@ -142,6 +145,19 @@ class Marking:
         plainer = to_plain(value)
         self.lift.became(type(value), type(plainer).__name__)
         return is_numeric(value), plainer  # to walk through an array's items takes as long as to encode them
+
+    def _said(self, whose: Any, value: Any, room: int) -> Any:
+        """What an object says of itself: without an end, perhaps, and then it alone is at fault."""
+        kept, buffers = self.kept(), len(self.lift.buffers)
+        self._asked = True
+        try:
+            return self.value(value, room)
+        except RecursionError:
+            self.forget(kept)
+            del self.lift.buffers[buffers:]
+            return self._marker(whose)
+        finally:
+            self._asked = False
 
     def _text(self, value: str) -> Any:
         try:
@@ -199,7 +215,7 @@ class Marking:
         raise RecursionError(TOO_DEEP)  # it says of itself that it is something else, again and again
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """What a container of a derived class holds, by its own word; a named tuple's fields are named."""
     if isinstance(value, dict):
         return dict(value.items())

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from snakepit_bridge.wire.settling import settled
+
 from .context import CURRENT
 from .endings import End, cancelled, raised
 from .run import Run
@@ -30,7 +32,7 @@ class ThreadRun(Run):
                 streamed = inspect.isgenerator(value)
                 if streamed:
                     self._send_all(value, level)
-            end = End(streamed=True) if streamed else self._result(value)
+            end = End(streamed=True) if streamed else self._result(settled(value, forgiving=True))
         except _NobodyWaits:
             end = cancelled()
         except BaseException as error:
