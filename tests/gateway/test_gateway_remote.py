@@ -113,6 +113,37 @@ def test_the_sync_face_gives_what_a_pool_gives() -> None:
         pool.execute("add", {"a": 1})
 
 
+class Telling:
+    """An argument that says in which thread it was asked."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its name."""
+        return {"thread": threading.current_thread().name}
+
+
+class Leaving:
+    """An argument that ends what it can."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Not given."""
+        raise KeyboardInterrupt
+
+
+def test_arguments_run_their_code_in_the_caller_s_thread() -> None:
+    """The loop is that of all pools of the program."""
+    here = {"thread": threading.current_thread().name}
+    with gateway_in_thread() as address, snakepit.connect(address) as pool:
+        assert pool.execute("echo", {"value": [Telling()]}) == [here]
+        assert pool.submit("echo", {"value": Telling()}).result(20) == here
+        stream = pool.stream("echo", {"value": Telling()})
+        assert list(stream) != []
+        assert stream.result == here
+        for call in (pool.execute, pool.submit, pool.stream):
+            with pytest.raises(KeyboardInterrupt):
+                call("echo", {"value": Leaving()})
+        assert pool.execute("add", {"a": 1}) == 2
+
+
 def test_errors_are_those_of_a_pool() -> None:
     """Mistakes are told before anything is sent, by the same classes; a tool's error, a deadline and a gap between chunks too."""
     with gateway_in_thread() as address, snakepit.connect(address) as pool:

@@ -13,6 +13,7 @@ import pytest
 import snakepit
 from pickle_tools import Far, Mine, Model, PickleTools
 from snakepit._api import options
+from snakepit.gateway import Gateway, GatewaySettings
 from snakepit_bridge.wire.typed import Pickled
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
@@ -76,6 +77,15 @@ def test_what_cannot_be_pickled_or_read() -> None:
         assert pool.stats().restarts == 0
 
 
+def test_what_codecs_carry_goes_without_a_pickle() -> None:
+    """None, numbers, texts, lists and dicts of such."""
+    with snakepit.Pool(PickleTools, size=1, allow_pickle=True) as pool:
+        spec = next(spec for spec in pool.tool_specs() if spec.name == "predict")
+    plain: Any = {"model": {"deep": [1, "x", None, 0.5]}}
+    assert options.pickled_arguments(spec, plain) == {}
+    assert list(options.pickled_arguments(spec, {"model": [plain, Model(1.0)]})) == ["model"]
+
+
 def test_one_argument_is_given_once() -> None:
     """A pickle beside bytes of the same name is refused, as two arguments of one name are."""
     with (
@@ -106,6 +116,27 @@ def test_a_pickle_that_the_pool_has_not_made_is_not_read(tmp_path: pathlib.Path,
     with snakepit.Pool(PickleTools, size=1, allow_pickle=True) as pool, pytest.raises(snakepit.ToolError):
         pool.execute("predict", {"model": 1})  # it would have worked
     assert (tmp_path / "trap").exists()
+
+
+async def test_a_gateway_s_clients_send_none(tmp_path: pathlib.Path) -> None:
+    """Whatever the pool allows, and wherever in a call the pickle is: its makers are not those who wrote the host."""
+    trap = Pickled(pickle.dumps(Mine(str(tmp_path / "trap"))), [])
+    async with (
+        snakepit.AsyncPool(PickleTools, size=1, allow_pickle=True) as pool,
+        Gateway({"main": pool}, GatewaySettings(address="127.0.0.1:0")) as gateway,
+        snakepit.connect_async(gateway.address) as client,
+    ):
+        with pytest.raises(snakepit.SerializationError, match="no plain form"):
+            await client.execute("predict", {"model": Mine(str(tmp_path / "trap"))})
+        for tool, model, refused in [
+            ("predict", trap, snakepit.InvalidParameter),
+            ("takes", trap, snakepit.InvalidParameter),
+            ("takes", [trap], snakepit.SerializationError),
+        ]:
+            with pytest.raises(refused):
+                await client.execute(tool, {"model": model})
+        assert await client.execute("takes", {"model": 1}) == await pool.execute("takes", {"model": 1})
+    assert not (tmp_path / "trap").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import pathlib
@@ -17,6 +18,7 @@ import pytest
 from snakepit_bridge.shared import arena as arena_module
 from snakepit_bridge.shared.arena import Arena, Lease
 from snakepit_bridge.shared.views import NAME, Views
+from snakepit_bridge.wire.malformed import Malformed
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing")]
 
@@ -128,6 +130,50 @@ def test_memory_of_large_transfers_is_given_back_beside_small_ones(lent: Arena, 
     again = filled(lent, 100 * MEBI, b"z")
     view = Views(nothing).open(again.row)
     assert bytes(view[:1]) + bytes(view[-1:]) == b"zz"
+
+
+def test_memory_that_cannot_be_had_is_not_written_to(lent: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To write to it would end the process. What has been had already serves on."""
+
+    def full(fd: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    there = filled(lent, MEBI)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    lease = lent.lease(MEBI)
+    assert lease is not None
+    assert not lease.write(0, memoryview(bytes(MEBI)))
+    assert there.write(0, memoryview(b"y"))
+
+
+def test_what_makes_way_gives_its_memory_back(lent: Arena) -> None:
+    """Also where the receiver has it mapped still."""
+    views = Views(nothing)
+    lease = filled(lent, 100 * MEBI)
+    views.open(lease.row)
+    (segment,) = lent._segments
+    kept = os.dup(segment.fd)
+    try:
+        lease.sent()
+        assert lent.take_back(views.returned())
+        filled(lent, 200 * MEBI)
+        assert os.fstat(kept).st_blocks == 0
+    finally:
+        os.close(kept)
+        views.close()
+
+
+def test_one_number_is_lent_once(lent: Arena) -> None:
+    """A row that names a lease that is looked at is none of ours."""
+    views = Views(nothing)
+    lease = filled(lent, MEBI)
+    view = views.open(lease.row)
+    with pytest.raises(Malformed):
+        views.open(lease.row)
+    view.release()
+    assert views.returned() == [lease.number]
+    assert views.alive == 0
+    views.close()
 
 
 def test_a_view_that_another_thread_ends_is_returned(lent: Arena) -> None:

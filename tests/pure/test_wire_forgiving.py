@@ -38,7 +38,7 @@ class Model:
         return self._fields_
 
     def to_dict(self) -> dict[str, Any]:
-        raise AssertionError("model_dump goes first")
+        return {"lost": "model_dump goes first"}
 
 
 class Frame:

@@ -32,7 +32,7 @@ T = TypeVar("T")
 #: How long the gateway may take to answer what needs no worker (seconds).
 _SECONDS = 15.0
 #: The default of `stream`, as for a pool of one's own (seconds).
-_STREAM_SECONDS = 300.0
+STREAM_SECONDS = 300.0
 
 
 class AsyncRemotePool:
@@ -99,11 +99,22 @@ class AsyncRemotePool:
         Raises:
             GatewayUnavailable, AccessDenied, LimitExceeded: the gateway cannot be reached, or does not let the call through.
         """
+        seconds = call_timeout("timeout", timeout)
         check_callback("on_progress", on_progress)
         check_callback("on_metadata", on_metadata)
-        seconds = call_timeout("timeout", timeout)
         await self._ready(options)
-        request, headers = prepared(self, self._tools, tool, args, options, streaming=False)
+        asked = prepared(self, self._tools, tool, args, options, streaming=False)
+        return await self._executed(tool, asked, seconds, on_progress, on_metadata)
+
+    async def _executed(
+        self,
+        tool: str,
+        asked: tuple[Any, Headers],
+        seconds: float | None,
+        on_progress: Callable[[dict[str, Any]], Any] | None = None,
+        on_metadata: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> Any:
+        request, headers = asked
         if on_progress is None:
             value, facts = answer(await self._ask(self._stub.ExecuteTool, request, seconds, headers))
         else:
@@ -123,7 +134,7 @@ class AsyncRemotePool:
         **options: Unpack[CallOptions],
     ) -> AsyncRemoteStream:
         """`AsyncPool.stream`, behind the gateway, to which it must have connected."""
-        seconds = call_timeout("timeout", _STREAM_SECONDS if timeout is POOL_DEFAULT else timeout)
+        seconds = call_timeout("timeout", STREAM_SECONDS if timeout is POOL_DEFAULT else timeout)
         gap = call_timeout("chunk_timeout", chunk_timeout)
         self._usable()
         if not self._tools:
@@ -131,7 +142,10 @@ class AsyncRemotePool:
         session = options.get("session_id")
         if isinstance(session, AsyncRemoteSession):
             session._opened_already()
-        request, headers = prepared(self, self._tools, tool, args, options, streaming=True)
+        return self._streamed(tool, prepared(self, self._tools, tool, args, options, streaming=True), seconds, gap)
+
+    def _streamed(self, tool: str, asked: tuple[Any, Headers], seconds: float | None, gap: float | None) -> AsyncRemoteStream:
+        request, headers = asked
         return AsyncRemoteStream(self._begun(request, seconds, headers), RemoteCall(tool), gap)
 
     def submit(

@@ -6,18 +6,19 @@ import asyncio
 import concurrent.futures
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
-from snakepit._api.arguments import POOL_DEFAULT, call_timeout
+from snakepit._api.arguments import POOL_DEFAULT, call_timeout, check_callback
 from snakepit._api.loop_thread import LoopThread
 from snakepit._api.options import Affinity, CallOptions, id_in
 from snakepit._api.tools import Tools
 from snakepit._pool.tools import ToolSpec
 from snakepit._sessions.records import SessionInfo
 
-from .async_pool import AsyncRemotePool, _closed_error
+from .async_pool import STREAM_SECONDS, AsyncRemotePool, _closed_error
+from .requests import prepared
 from .session import RemoteSession
 from .stream import RemoteStream
 from .target import Target, TlsOption
@@ -84,9 +85,11 @@ class RemotePool:
         Raises:
             GatewayUnavailable, AccessDenied, LimitExceeded: the gateway cannot be reached, or does not let the call through.
         """
+        seconds = call_timeout("timeout", timeout)
+        check_callback("on_progress", on_progress)
+        check_callback("on_metadata", on_metadata)
         loop, core = self._ready()
-        told = self._with_session(options)
-        return loop.run(core.execute(tool, args, timeout=timeout, on_progress=on_progress, on_metadata=on_metadata, **told))
+        return loop.run(self._asked(core, tool, args, options, seconds, on_progress, on_metadata))
 
     def stream(
         self,
@@ -98,12 +101,15 @@ class RemotePool:
         **options: Unpack[CallOptions],
     ) -> RemoteStream:
         """`Pool.stream`, behind the gateway."""
+        seconds = call_timeout("timeout", STREAM_SECONDS if timeout is POOL_DEFAULT else timeout)
+        gap = call_timeout("chunk_timeout", chunk_timeout)
         loop, core = self._ready()
         told = self._with_session(options)
+        asked = prepared(core, core._tools, tool, args, told, streaming=True)
 
         async def begin() -> RemoteStream:
             await core._ready(told)
-            return RemoteStream(core.stream(tool, args, timeout=timeout, chunk_timeout=chunk_timeout, **told), loop)
+            return RemoteStream(core._streamed(tool, asked, seconds, gap), loop)
 
         return loop.run(begin())
 
@@ -111,10 +117,22 @@ class RemotePool:
         self, tool: str, args: Mapping[str, Any] | None = None, *, timeout: float | None = None, **options: Unpack[CallOptions]
     ) -> concurrent.futures.Future[Any]:
         """`Pool.submit`, behind the gateway: a future whose cancellation cancels the call."""
-        call_timeout("timeout", timeout)
+        seconds = call_timeout("timeout", timeout)
         loop, core = self._ready()
+        return asyncio.run_coroutine_threadsafe(self._asked(core, tool, args, options, seconds), loop.loop)
+
+    def _asked(
+        self, core: AsyncRemotePool, tool: str, args: Mapping[str, Any] | None, options: Mapping[str, Any], *how: Any
+    ) -> Coroutine[Any, Any, Any]:
+        """A call for one result. Its arguments are encoded here, in the caller's thread: their own code may be slow."""
         told = self._with_session(options)
-        return asyncio.run_coroutine_threadsafe(core.execute(tool, args, timeout=timeout, **told), loop.loop)
+        asked = prepared(core, core._tools, tool, args, told, streaming=False)
+
+        async def run() -> Any:
+            await core._ready(told)
+            return await core._executed(tool, asked, *how)
+
+        return run()
 
     def session(
         self,

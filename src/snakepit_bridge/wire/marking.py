@@ -175,9 +175,9 @@ class Marking:
 
     def _set(self, value: Collection[Any], room: int) -> Any:
         """A set whose items would arrive as what no set can hold, as markers are, arrives as a list."""
-        letter, before = rich.SET if isinstance(value, set) else rich.FROZENSET, self.kept()
+        letter, before, value = rich.SET if isinstance(value, set) else rich.FROZENSET, self.kept(), _in_order(value)
         try:
-            items = [self.key(item, in_set=True) for item in _in_order(value)]
+            items = [self.key(item, in_set=True) for item in value]
             _refuse_twins(value)
             return self.mark(letter, items)
         except Exception as error:

@@ -98,7 +98,7 @@ def _asked(value: Any, name: str, failures: List[str]) -> Any:
     except (Exception, SystemExit) as error:  # the object's own code; to leave is not for it to say
         failures.append("its %s() raised %s: %.200s" % (name, type(error).__name__, text_of(error)))
         return None
-    return answer if isinstance(answer, _ANSWERS) and type(answer) is not type(value) else None
+    return answer if isinstance(answer, _ANSWERS) else None
 
 
 def text_of(error: BaseException) -> str:
