@@ -48,7 +48,7 @@ def test_a_bare_name_is_answered_with_its_form() -> None:
     assert caught.value.hint == "give steps a value: steps=..."
 
 
-@pytest.mark.parametrize("text", ["a:=[1,", "a:=NaN", "a:=-Infinity", "a:=", "a:=abc", "a:=" + "[" * 100_000])
+@pytest.mark.parametrize("text", ["a:=[1,", "a:=NaN", "a:=-Infinity", "a:=1e400", "a:=-1e400", "a:=", "a:=abc", "a:=" + "[" * 100_000])
 def test_what_is_not_json_behind_colon_equals_is_refused(text: str) -> None:
     """Malformed JSON, the constants that are not JSON, and JSON beyond all depth name the key."""
     with pytest.raises(InvalidParameter, match=r"^a: got .*, allowed is JSON") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,14 @@ def test_libraries_are_imported_when_a_value_is_there(program: str):
     """Looking imports nothing; what arrives imports its library, if there is one; without pyarrow no frame of pandas is packed, nor with one that unpickles."""
     done = subprocess.run([sys.executable, "-W", "error", "-c", program, _SRC], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_used_as_what_it_stands_for_it_names_the_library() -> None:
+    """At two in the morning that is what one needs to know. It can still be copied."""
+    found = Standin("pandas.DataFrame", None, [memoryview(b"abc")])
+    for use in (lambda: found[0], lambda: len(found), lambda: found.columns, lambda: numpy.asarray(found), lambda: list(found)):
+        with pytest.raises((TypeError, AttributeError), match="it stands for a pandas.DataFrame, and pandas is not installed here"):
+            use()
+    assert found
+    assert not hasattr(found, "columns")
+    assert copy.copy(found).kind == "pandas.DataFrame"

@@ -57,7 +57,7 @@ class Stream:
         pandas, polars and DuckDB read it as it comes: `reader.read_pandas()`, `polars.from_arrow(reader)`, `duckdb.from_arrow(reader)`.
 
         Args:
-            schema: a `pyarrow.Schema`; None: the first chunk's, for which this waits.
+            schema: a `pyarrow.Schema` that every chunk must have: none is converted to it. None: the first chunk's, for which this waits.
 
         Raises:
             ConfigurationError: pyarrow is not installed.

@@ -7,6 +7,7 @@ what is allowed; nothing here needs a worker, so it is found before one starts. 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,12 +80,19 @@ def strict_json(text: str) -> Any:
         ValueError: it is not JSON; the message is short and says where.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         where = f"column {error.colno}" if error.lineno == 1 else f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{error.msg} at {where}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.40} is beyond what a number with a fraction or an exponent can be")
+    return number
 
 
 def json_kind(value: Any) -> str:

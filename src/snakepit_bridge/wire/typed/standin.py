@@ -47,6 +47,26 @@ class Standin:
         items = [number for (number,) in struct.iter_unpack(order + letters, self.data)]
         return _nested(items, 0, _strides(self.shape, fortran=self.meta[2] == "F"))
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in Standin.__slots__:  # copies are asked for these before they have anything
+            raise AttributeError(name)
+        raise AttributeError("a Standin has no %r: %s" % (name, self._missing()))
+
+    def __array__(self, *_args: Any, **_named: Any) -> Any:
+        raise TypeError("a Standin is no array: %s" % self._missing())
+
+    def __getitem__(self, key: Any) -> Any:
+        raise TypeError("a Standin has no items: %s" % self._missing())
+
+    def __len__(self) -> int:
+        raise TypeError("a Standin has no length: %s" % self._missing())
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _missing(self) -> str:
+        return "it stands for a %s, and %s is not installed here (`pip install %s`)" % ((self.kind, *(self.kind.partition(".")[0],) * 2))
+
     def __repr__(self) -> str:
         facts = "".join(" %s" % (fact,) for fact in (self.dtype, self.shape) if fact is not None)
         return "<Standin for %s%s, %d bytes: its library is not installed here>" % (self.kind, facts, self.data.nbytes)
