@@ -96,12 +96,14 @@ def test_where_it_was_before_it_was_killed(
     with snakepit.Pool(tools, size=1, cancel_timeout=0.3) as pool:
         future = pool.submit(kind, {"folder": str(tmp_path)})
         wait_until((tmp_path / "started").exists, "the tool")
+        assert future.call is not None
+        correlation_id = future.call.correlation_id
         future.cancel()
         wait_until(lambda: pool.stats().restarts == 1, "another worker")
         wait_until(lambda: "is gone" in caplog.text, "word of it")
     (record,) = [record for record in caplog.records if "is gone" in record.message]
     assert (
-        f"killed because '{kind}' ({future.call.correlation_id}) did not stop within 0.3 s of being cancelled; its main thread was in {words} ({tmp_path}/dying.py:"
+        f"killed because '{kind}' ({correlation_id}) did not stop within 0.3 s of being cancelled; its main thread was in {words} ({tmp_path}/dying.py:"
         in record.message
     )
     assert "snakepit-" in record.stacks or "Thread 0x" in record.stacks  # type: ignore[attr-defined]
