@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import sys
 import time
 from collections.abc import Iterator
@@ -39,6 +40,23 @@ def test_tables_and_frames_are_read_too(pool: snakepit.Pool) -> None:
     schema = pyarrow.schema({"n": pyarrow.int64()})
     found = [batch.remove_metadata() if hasattr(batch, "remove_metadata") else batch for batch in pool.stream("tables").to_arrow(schema)]
     assert [value for batch in found for value in batch.column(0).to_pylist()] == [1, 2, 3, 4]
+
+
+def test_several_threads_read_one_reader(pool: snakepit.Pool) -> None:
+    """As query engines do: each batch comes to one of them."""
+    reader = pool.stream("batches", {"count": 200, "rows": 1}).to_arrow()
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        found = [number for part in threads.map(_all, [reader] * 4) for number in part]
+    assert sorted(found) == list(range(200))
+
+
+def _all(reader: pyarrow.RecordBatchReader) -> list[int]:
+    found = []
+    while True:
+        try:
+            found.append(reader.read_next_batch().column(0)[0].as_py())
+        except StopIteration:
+            return found
 
 
 def test_it_is_read_as_it_comes_and_may_be_left(pool: snakepit.Pool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import enum
 import json
 from typing import Any
@@ -39,6 +40,12 @@ class Items:
 
     def __hash__(self) -> int:
         return self.number
+
+
+class Price(enum.Enum):
+    """Its member is what a key may be beside it."""
+
+    ONE = decimal.Decimal(1)
 
 
 class Offering:
@@ -135,3 +142,43 @@ def test_bytes_of_its_own_are_not_copied_again() -> None:
     assert Departure(1, Parcel(b"", [memoryview(bytes(100_000))], owned=True), store).copy(1_000_000) == 0
     with pytest.raises(AssertionError):
         Departure(1, Parcel(b"", [memoryview(bytes(100_000))]), store).copy(1_000_000)
+
+
+@every_codec
+def test_what_is_no_number_takes_no_other_s_place(codec: Codec) -> None:
+    """Each NaN is another one, also as a key and in sets."""
+    first, second = float("nan"), float("nan")
+    for value in ({first: "a", second: "b"}, {first, second, 1.0}, {(first, 1): "a", (second, 1): "b"}, [first, second]):
+        found = codec.decode(codec.encode_value(value))
+        assert len(found) == len(value)
+    assert codec.decode(codec.encode_value([float("inf"), -float("inf")])) == [float("inf"), -float("inf")]
+
+
+@every_codec
+def test_keys_that_become_one_are_named_by_their_place(codec: Codec) -> None:
+    """In questions and in answers."""
+    value = {"x": [1, {"k": {decimal.Decimal(1): "a", Price.ONE: "b"}}]}
+    for each in (codec, codec.for_answers()):
+        with pytest.raises(Unserialisable, match="would arrive as one and the same") as raised:
+            each.encode_value(value)
+        assert raised.value.path == "['x'][1]['k']"
+
+
+@every_codec
+@pytest.mark.parametrize(
+    "made", [numpy.zeros, numpy.ma.zeros, lambda count: numpy.zeros(count).view(numpy.recarray)], ids=["array", "masked", "records"]
+)
+def test_arrays_cannot_be_made_writable(codec: Codec, made: Any) -> None:
+    """They may lie in memory that others see."""
+    parcel = codec.pack_value(made(5000))
+    assert isinstance(parcel, Parcel)
+    received = [memoryview(bytearray(buffer)) for buffer in parcel.buffers if isinstance(buffer, memoryview)]
+    found = codec.unpack(parcel.head, [buffer.toreadonly() for buffer in received])
+    for array in (
+        numpy.asarray(found),
+        numpy.asarray(found)[..., 10:20],
+        numpy.asarray(found).view("u1"),
+        numpy.asarray(found).reshape(-1),
+    ):
+        with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+            array.flags.writeable = True

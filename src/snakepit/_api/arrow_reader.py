@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,13 +40,22 @@ def arrow_reader(values: Iterator[Any], tool: str, schema: Any = None) -> Any:
         message = f"{tool} has yielded nothing, or has been read already, so that nobody knows its columns"
         raise SerializationError(message, hint="give them: stream.to_arrow(schema)", tool=tool)
     columns = schema if schema is not None else getattr(first, "schema", None)
-    return pyarrow.RecordBatchReader.from_batches(columns, _with_first(first, batches))
+    return pyarrow.RecordBatchReader.from_batches(columns, _InTurn(itertools.chain(() if first is None else (first,), batches)))
 
 
-def _with_first(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    if first is not None:
-        yield first
-    yield from rest
+class _InTurn:
+    """Batches for whoever asks next: the library's readers are read by several threads at once."""
+
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self._batches = batches
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        with self._lock:
+            return next(self._batches)
 
 
 def _batches(pyarrow: Any, values: Iterator[Any], tool: str, schema: Any) -> Iterator[Any]:

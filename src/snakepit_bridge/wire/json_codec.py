@@ -48,8 +48,8 @@ class JsonCodec(Codec):
         # Cycles end in a RecursionError before the library sees them.
         options: Any = {"separators": (",", ":"), "ensure_ascii": False, "check_circular": False}
         self._dumps = json.JSONEncoder(default=_bytes_mark, **options).encode
-        self._plain = json.JSONDecoder().raw_decode
-        self._marked = json.JSONDecoder(object_hook=_hook(())).raw_decode
+        self._plain = json.JSONDecoder(parse_constant=float).raw_decode
+        self._marked = _decoder(())
 
     def encode(self, value: Any) -> bytes:
         return self.encode_value(list(value) if type(value) is tuple else value)
@@ -71,7 +71,7 @@ class JsonCodec(Codec):
         return self._read(self._marked, data)
 
     def unpack(self, data: bytes, buffers: "Sequence[memoryview]") -> Any:
-        return self._read(json.JSONDecoder(object_hook=_hook(buffers)).raw_decode, data)
+        return self._read(_decoder(buffers), data)
 
     def array(self, items: Sequence[bytes]) -> bytes:
         return b"[" + b",".join(items) + b"]"
@@ -189,8 +189,9 @@ def _has_half_pair(text: str) -> bool:
     return any(len(escape.group()) == 4 for escape in _ESCAPE.finditer(text))
 
 
-def _hook(buffers: "Sequence[memoryview]") -> Callable[[Dict[str, Any]], Any]:
-    return functools.partial(_unmarked, buffers)
+def _decoder(buffers: "Sequence[memoryview]") -> Callable[[str], Any]:
+    # `float`: each NaN is one by itself, as it was; the library's own is always the same, and two in one dict would become one.
+    return json.JSONDecoder(object_hook=functools.partial(_unmarked, buffers), parse_constant=float).raw_decode
 
 
 def _unmarked(buffers: "Sequence[memoryview]", value: Dict[str, Any]) -> Any:

@@ -15,19 +15,24 @@ from .coding import fits_64_bits
 from .lifting import UNSERIALIZABLE, Lift, Typed
 from .markers import marker
 from .own_words import is_missing
-from .plain import KEY_LEVELS, MARKED_LEVELS, NO_KEY, TOO_DEEP, has_text_keys, is_extension, is_forgivable, is_numeric, to_plain
+from .plain import (
+    KEY_LEVELS,
+    MARKED_LEVELS,
+    NO_KEY,
+    TOO_DEEP,
+    NoKey,
+    has_text_keys,
+    is_extension,
+    is_forgivable,
+    is_numeric,
+    refuse_twins,
+    to_plain,
+)
 
 _AS_IT_IS = frozenset((str, float, bool, type(None)))
 _CONTAINERS = (dict, list, tuple, set, frozenset)
-#: Keys of these types are different where they arrive as they are here.
-_STAY_APART = _AS_IT_IS | {int, bytes} | rich.LEAVES
-
 #: How often a value may say that it is another one, such as an enum's member its value.
 _TURNS = 16
-
-
-class NoKey(TypeError):
-    """It would arrive as something that no key, and nothing in a set, can be."""
 
 
 class Marking:
@@ -91,7 +96,7 @@ class Marking:
                     return {key: self.value(item, room) for key, item in value.items()}
                 room = _below(room, 3)
                 pairs = [(self.key(key), self.value(item, room)) for key, item in value.items()]
-                _refuse_twins(value)
+                refuse_twins(value)
                 return self.pairs(pairs)
             if kind is list:
                 lifted = self.lift.floats(value) if len(value) > 20 else None
@@ -178,7 +183,7 @@ class Marking:
         letter, before, value = rich.SET if isinstance(value, set) else rich.FROZENSET, self.kept(), _in_order(value)
         try:
             items = [self.key(item, in_set=True) for item in value]
-            _refuse_twins(value)
+            refuse_twins(value)
             return self.mark(letter, items)
         except Exception as error:
             if not isinstance(error, NoKey) and not self.lift.forgiving:
@@ -234,35 +239,6 @@ def _in_order(items: Collection[Any]) -> List[Any]:
     with contextlib.suppress(Exception):  # and some that cannot be shown
         return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
     return list(items)
-
-
-def _refuse_twins(keys: Collection[Any]) -> None:
-    """Of an enum's member and its value, or of two objects with one form, one would take the other's place, and an item would be lost."""
-    if _STAY_APART.issuperset(map(type, keys)):
-        return
-    seen = set()
-    for key in keys:
-        arrives = _arriving(key)
-        if arrives in seen:
-            raise NoKey("two of its keys, or items, would arrive as one and the same, %.80r" % (arrives,))
-        seen.add(arrives)
-
-
-def _arriving(key: Any) -> Any:
-    """A key that can travel, as it arrives."""
-    if type(key) in _STAY_APART:
-        return key
-    if isinstance(key, enum.Enum):
-        return _arriving(key.value)
-    if isinstance(key, (list, tuple)):
-        return tuple(map(_arriving, key))
-    if isinstance(key, (set, frozenset)):
-        return frozenset(map(_arriving, key))
-    if isinstance(key, memoryview):
-        return bytes(key)
-    if is_missing(key):
-        return None
-    return key if rich.taken(key) is not None else _arriving(to_plain(key))
 
 
 def _below(room: int, levels: int) -> int:

@@ -9,7 +9,7 @@ import enum
 import pathlib
 import types
 import uuid
-from typing import Any, Dict, Iterator, Optional, Set, Tuple
+from typing import Any, Collection, Dict, Iterator, Optional, Set, Tuple
 
 from . import rich
 from .markers import name_of
@@ -41,6 +41,8 @@ _AS_TEXT = (datetime.datetime, datetime.date, datetime.time, uuid.UUID, decimal.
 _DIRECT = frozenset((bool, str, int, float, type(None)))
 _LEAVES = frozenset((bool, *_SCALARS)) | rich.LEAVES
 _NUMERIC = frozenset("biufSU")  # kinds of arrays whose items are numbers, texts and bytes
+#: Keys of these types are different where they arrive as they are here.
+_STAY_APART = _DIRECT | {bytes} | rich.LEAVES
 _EXACT = ((str, str.__str__), (float, float.__float__), (int, int.__int__), (bytes, bytes))  # type: Any
 
 TOO_DEEP = (
@@ -66,6 +68,10 @@ class Unserialisable(TypeError):
         self.path = path
         self.type_name = type_name
         self.reason = reason
+
+
+class NoKey(TypeError):
+    """It would arrive as something that no key, and nothing in a set, can be."""
 
 
 def to_plain(value: Any) -> Any:
@@ -151,6 +157,39 @@ def _is_key(key: Any, room: int) -> bool:
     return all(_is_key(part, room - 1) for part in parts)
 
 
+def refuse_twins(keys: Collection[Any]) -> None:
+    """See that no key, or item of a set, takes another's place, as an enum's member would that of its value: one would be lost.
+
+    Raises:
+        NoKey: one would.
+    """
+    if _STAY_APART.issuperset(map(type, keys)):
+        return
+    seen = set()
+    for key in keys:
+        arrives = _arriving(key)
+        if arrives in seen:
+            raise NoKey("two of its keys, or items, would arrive as one and the same, %.80r" % (arrives,))
+        seen.add(arrives)
+
+
+def _arriving(key: Any) -> Any:
+    """A key that can travel, as it arrives."""
+    if type(key) in _STAY_APART:
+        return key
+    if isinstance(key, enum.Enum):
+        return _arriving(key.value)
+    if isinstance(key, (list, tuple)):
+        return tuple(map(_arriving, key))
+    if isinstance(key, (set, frozenset)):
+        return frozenset(map(_arriving, key))
+    if isinstance(key, memoryview):
+        return bytes(key)
+    if is_missing(key):
+        return None
+    return key if rich.taken(key) is not None else _arriving(to_plain(key))
+
+
 def is_numeric(value: Any) -> bool:
     """Is it an array, or a scalar, that need not be looked through? To make a list of it takes as long as to encode it."""
     dtype = getattr(value, "dtype", None)
@@ -166,7 +205,8 @@ def find_culprit(value: Any, cause: BaseException, *, forgiving: bool = False) -
     """Name the part of `value` that made an encoder raise `cause`; a forgiving one had markers for most."""
     try:
         for path, part, key in _walk(value, "", set(), MAX_LEVELS):
-            problem = _problem(part, as_key=key == _KEY) if key or not forgiving or not is_forgivable(part) else None
+            look_at_it = key or not forgiving or isinstance(part, dict) or not is_forgivable(part)
+            problem = _problem(part, as_key=key == _KEY) if look_at_it else None
             if problem is not None:
                 return Unserialisable(path, name_of(type(part)), problem)
     except RecursionError:
@@ -236,6 +276,13 @@ def _problem(part: Any, *, as_key: bool) -> Optional[str]:
             return "its name is no Unicode text; send os.fsencode(path) instead"
     except Exception as error:
         return str(error)
+    try:
+        if isinstance(part, dict):
+            refuse_twins(part)
+    except NoKey as error:
+        return str(error)
+    except Exception:
+        return None  # a key is at fault, and comes next
     try:
         return NO_KEY if as_key and not _is_key(part, KEY_LEVELS) else None
     except Exception:

@@ -67,7 +67,8 @@ def unpack(meta: Any, buffers: List[memoryview]) -> Any:
         raise Malformed("no array is in order %.20r and of class %.20r" % (order, name))
     if dtype.kind == "U" and buffer.nbytes and numpy.frombuffer(buffer, dtype.str[0] + "u4").max() > sys.maxunicode:
         raise Malformed("a text with characters that Unicode does not have")
-    array = numpy.ndarray(tuple(lengths), dtype, buffer, order=order)
+    # By way of `frombuffer`, which keeps the view as it is: `ndarray` looks through it, at memory that may be written to.
+    array = numpy.ndarray(tuple(lengths), dtype, numpy.frombuffer(buffer, _BYTE) if buffer.nbytes else buffer, order=order)
     if not array.flags.aligned:
         array = array.copy(order="K")
     array.flags.writeable = False
