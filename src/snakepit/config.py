@@ -93,6 +93,7 @@ class PoolSettings(TypedDict, total=False):
     window_chunks, window_bytes: how far a stream may run ahead of its consumer.
     binary_threshold: from so many bytes on, arrays, frames, bytes and lists of floats travel beside their call or result.
     allow_pickle: give arguments as pickles to tools that say so, each for its own parameters; tools then run what callers give.
+    pipelining: short calls are sent ahead to workers that are busy with short ones; see `docs/design/pipelining.md`.
     strict_serialization: a result or chunk that holds what cannot travel is an error; else a marker that names its type stands there.
     max_payload: how many bytes a call's arguments, a result or a chunk may have, encoded; larger ones raise `PayloadTooLarge`.
     shared_memory_limit: how much memory a worker and the host may share for that, in either direction (bytes); 0: none.
@@ -141,6 +142,7 @@ class PoolSettings(TypedDict, total=False):
     window_chunks: int
     window_bytes: int
     binary_threshold: int
+    pipelining: bool
     strict_serialization: bool
     max_payload: int
     allow_pickle: bool
@@ -199,6 +201,7 @@ class PoolConfig:
     window_chunks: int = 1024
     window_bytes: int = 4 * 1024 * 1024
     binary_threshold: int = BINARY_THRESHOLD
+    pipelining: bool = True
     strict_serialization: bool = False
     max_payload: int = MAX_PAYLOAD
     allow_pickle: bool = False
@@ -374,7 +377,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "window_chunks": _whole(1),
     "window_bytes": _whole(1),
     "binary_threshold": _whole(MANY_BYTES, unit="bytes"),
-    "strict_serialization": check_flag,
+    **dict.fromkeys(("pipelining", "strict_serialization"), check_flag),
     "max_payload": _whole(MIN_PAYLOAD, unit="bytes"),
     "allow_pickle": check_flag,
     "shared_memory_limit": _whole(0, unit="bytes"),

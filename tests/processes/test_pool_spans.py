@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import snakepit
 from pool_helpers import wait_until
-from snakepit._pool.dispatcher import Dispatcher
+from snakepit._pool import dispatcher
 from snakepit.telemetry import spans
 from span_tools import plain
 
@@ -277,13 +277,13 @@ def test_callers_in_threads_and_tasks(host: Spans) -> None:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The options of each call that is sent."""
     options: list[dict[str, Any]] = []
-    original = Dispatcher._options
+    original = dispatcher.call_options
 
     def spy(*args: Any) -> dict[str, Any]:
         options.append(original(*args))
         return options[-1]
 
-    monkeypatch.setattr(Dispatcher, "_options", spy)
+    monkeypatch.setattr(dispatcher, "call_options", spy)
     return options
 
 

@@ -22,16 +22,16 @@ every_protocol = pytest.mark.parametrize("protocol", ["msgpack", "json", "grpc"]
 
 
 def memory_files() -> list[str]:
-    """Those that this process has open, or mapped."""
+    """Those for attachments that this process has open, or mapped."""
     found = []
     for fd in pathlib.Path("/proc/self/fd").iterdir():
         try:
             target = str(fd.readlink())
         except OSError:
             continue
-        if "memfd:snakepit" in target:
+        if "memfd:snakepit (" in target:
             found.append(target)
-    return found + [line for line in pathlib.Path("/proc/self/maps").read_text().splitlines() if "memfd:snakepit" in line]
+    return found + [line for line in pathlib.Path("/proc/self/maps").read_text().splitlines() if "memfd:snakepit (" in line]
 
 
 def until(condition: Any, seconds: float = 10.0) -> None:

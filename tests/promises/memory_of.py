@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import pathlib
 
+#: Not that in which workers write down how calls have ended, which is always there.
+_SEGMENT = "/memfd:snakepit "
 _PARTS = ("Pss_Anon:", "Pss_File:")
 
 
@@ -30,7 +32,7 @@ def segments(pid: int) -> dict[str, int]:
             name, facts = str(fd.readlink()), fd.stat()
         except OSError:  # closed meanwhile
             continue
-        if name.startswith("/memfd:snakepit"):
+        if name.startswith(_SEGMENT):
             found[f"{name.split(maxsplit=1)[0]} {facts.st_ino}"] = facts.st_blocks * 512
     return found
 
@@ -53,7 +55,7 @@ def _mappings(pid: int) -> list[tuple[str, int]]:
     found = []
     for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
         fields = line.split()
-        if len(fields) > 5 and fields[5].startswith("/memfd:snakepit"):
+        if len(fields) > 5 and fields[5] == _SEGMENT.strip():
             begin, end = fields[0].split("-")
             found.append((f"{fields[5]} {fields[4]}", int(end, 16) - int(begin, 16)))
     return found

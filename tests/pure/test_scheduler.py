@@ -123,7 +123,7 @@ class SchedulerAgainstModel(RuleBasedStateMachine):
 
     def _made(self, assignments: list[Assignment]) -> None:
         """Each assignment is the oldest call that may run, on a worker with a free slot."""
-        for call, worker, moved_from in assignments:
+        for call, worker, moved_from, _ in assignments:
             assert not moved_from
             first = next((item for item in self.waiting if self._may_run(streaming=item[1])), None)
             assert first is not None, "a call was served although none may be"
@@ -179,7 +179,7 @@ def test_idle_longest_serves_next() -> None:
     scheduler.add_worker("b", 1)
     served = []
     for call in (1, 2, 3, 4):
-        served += [worker for _, worker, _ in scheduler.submit(call, streaming=False)]
+        served += [worker for _, worker, *_ in scheduler.submit(call, streaming=False)]
         scheduler.finish(call)
     assert served == ["a", "b", "a", "b"]
 
@@ -189,7 +189,7 @@ def test_the_least_loaded_worker_serves_next() -> None:
     scheduler = Scheduler(10)
     for name in ("a", "b", "c"):
         scheduler.add_worker(name, 3)
-    served = [worker for call in range(6) for _, worker, _ in scheduler.submit(call, streaming=False)]
+    served = [worker for call in range(6) for _, worker, *_ in scheduler.submit(call, streaming=False)]
     assert served == ["a", "b", "c", "a", "b", "c"]
     scheduler.finish(1)
     assert scheduler.submit(6, streaming=False) == [Assignment(6, "b")]

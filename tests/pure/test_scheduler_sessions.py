@@ -193,7 +193,7 @@ class SchedulerWithSessions(RuleBasedStateMachine):
     # The model
 
     def _made(self, assignments: list[Assignment]) -> None:
-        for call_id, worker, moved_from in assignments:
+        for call_id, worker, moved_from, _ in assignments:
             call = self.waiting.pop(call_id)
             free = self._free()
             assert worker in free, "a worker without a free slot was given a call"

@@ -13,7 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from snakepit.telemetry.logs import library_logger
+from snakepit_bridge.shared.spool import Spool
 from snakepit_bridge.shared.store import Store, unavailable
+from snakepit_bridge.shared.tickets import Tickets
+from snakepit_bridge.shared.views import NAME
 from snakepit_bridge.wire.answering import Outflow
 from snakepit_bridge.wire.attachments import Encoded
 from snakepit_bridge.wire.codecs import Codec
@@ -27,6 +30,9 @@ from .carrier import Carrier
 
 _log = library_logger("snakepit.channel")
 
+#: How often is looked for ends that are written down and do not come (seconds).
+_LOOK_SECONDS = 0.02
+
 
 class Connection:
     """Carries all calls of one worker.
@@ -36,6 +42,7 @@ class Connection:
         on_closed: called once, with the reason, when nothing more will come.
 
     Attributes:
+        takes_ahead: calls may be sent ahead: see `call_ahead`.
         fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
 
@@ -47,18 +54,24 @@ class Connection:
         self._on_event = on_event
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
+        self._tickets: Tickets | None = None
+        self._spool: Spool | None = None
+        self._ahead: set[int] = set()  # calls that were sent ahead, and perhaps some that have ended since the last look
+        self._to_wake = self._looking = False
+        self.takes_ahead = False
         self.fault = ""
 
     def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
         """Begin to read and write; `create_task` is the owner's."""
         self._carrier.start(self, create_task, name)
 
-    def set_up(self, threshold: int, shared_memory: int, max_payload: int, *, strict: bool) -> None:
+    def set_up(self, threshold: int, shared_memory: int, max_payload: int, *, strict: bool, ahead: bool) -> None:
         """Agree with the worker on how what is large travels.
 
         Args:
             threshold: from so many bytes on, what is binary lies beside the rest.
             strict: answers that hold what cannot travel are errors.
+            ahead: calls are to be sent ahead, if the worker can take them so.
             shared_memory: how much may be shared in either direction (bytes), once both see each other's; 0: none.
             max_payload: how large a call's arguments, a result or a chunk may be (bytes), in either direction.
         """
@@ -73,7 +86,21 @@ class Connection:
             self._mux.setup({"strict": True})
         if shared_memory:
             self._share(shared_memory)
+        if ahead:
+            self._offer_tickets()
         self._carrier.wake()
+
+    def _offer_tickets(self) -> None:
+        tickets, spool = self._tickets, self._spool = Tickets.made(), Spool.made(f"{NAME}-results")
+        if tickets is not None and spool is not None:
+            self._mux.setup({"tickets": tickets.where, "spool": spool.where})
+
+    def recover(self) -> None:
+        """Take what the worker has written down of calls whose end has not arrived: it is dead, or a tool holds its interpreter."""
+        written = self._spool.written() if self._spool is not None and not self.fault else {}
+        for call_id in self._mux.open_calls:
+            if call_id in written:
+                self.receive(self._codec.array([written[call_id]]))
 
     def _share(self, limit: int) -> None:
         store = self._store = Store(limit, self._wake_soon)
@@ -95,6 +122,9 @@ class Connection:
 
     def _answered(self, info: dict[str, Any]) -> None:
         """The worker has said what it sees of what is shared."""
+        if "tickets" in info:
+            self.takes_ahead = info["tickets"] is True and self._tickets is not None
+            return
         store = self._store
         if store is None:
             return
@@ -111,6 +141,10 @@ class Connection:
         Raises:
             Unserialisable: an argument cannot travel; nothing was sent.
         """
+        self._asked(call_id, tool, args, options, window)
+        self._carrier.wake()
+
+    def _asked(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
         try:
             self._mux.call(call_id, tool, args, options, window)
         except BaseException as error:
@@ -118,6 +152,69 @@ class Connection:
                 raise
             # An argument's own code, which runs here, is not to end the loop of all calls.
             raise Unserialisable("", "dict", f"the code of one of them raised {type(error).__name__}") from error
+
+    def call_ahead(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
+        """Ask for a run after those that the worker was asked for before, unless its ticket is taken back until then.
+
+        Raises:
+            Unserialisable: as `call`.
+        """
+        self._asked(call_id, tool, args, {**options, "ahead": True}, window)
+        if self._tickets is not None:  # else the channel is closed, and word of the worker's end is on its way
+            self._tickets.put(call_id)  # before the worker can see the call; there is always room for so few
+            self._ahead.add(call_id)
+            self._look_later()
+        self._wake_later()
+
+    def _look(self) -> None:
+        self._looking = False
+        self._ahead.intersection_update(self._mux.open_calls)
+        if self._ahead:
+            self.recover()
+            self._look_later()
+
+    def _look_later(self) -> None:
+        if self._spool is not None and not self._looking:
+            self._looking = True
+            self._loop.call_later(_LOOK_SECONDS, self._look)
+
+    def take_back(self) -> int | None:
+        """The call that would be run next of those sent ahead does not run there: its number. None: there is none."""
+        number = self._tickets.take() if self._tickets is not None else None
+        if number is not None:
+            self._mux.take_back([number])
+            self._wake_later()
+        return number
+
+    def take_back_all(self) -> list[int]:
+        """None of the calls that were sent ahead and have not begun does run there: their numbers. Also after the worker's end."""
+        numbers = self._tickets.take_all() if self._tickets is not None else []
+        if numbers:
+            self._mux.take_back(numbers)
+            self._wake_later()
+        return numbers
+
+    def take_back_one(self, call_id: int) -> bool:
+        """A call that was sent ahead does not run there; False: it has begun."""
+        if self._tickets is None:
+            return False
+        there = self._tickets.take_all()
+        others = [number for number in there if number != call_id]
+        found = len(others) < len(there)
+        self._tickets.put(*others)
+        if there:
+            self._mux.take_back([call_id] if found else [], others=bool(others))
+            self._wake_later()
+        return found
+
+    def _wake_later(self) -> None:
+        """What is sent in one turn of the loop leaves together."""
+        if not self._to_wake:
+            self._to_wake = True
+            self._loop.call_soon(self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._to_wake = False
         self._carrier.wake()
 
     def cancel(self, call_id: int, reason: str) -> bool:
@@ -199,6 +296,10 @@ class Connection:
     async def close(self) -> None:
         """End the channel."""
         await self._carrier.close()
+        for shared in (self._tickets, self._spool):
+            if shared is not None:
+                shared.close()
+        self._tickets = self._spool = None
         if self._store is not None:
             self._store.close()
 
@@ -217,8 +318,9 @@ class Connection:
                     return False
                 if isinstance(event, Shared):
                     self._answered(event.info)
-                else:
-                    self._on_event(event)
+                    if "tickets" not in event.info:
+                        continue
+                self._on_event(event)
         except Exception as error:  # a fault of ours costs this worker, not the pool
             _log.exception("a worker's channel is closed because of an internal error")
             self.fault = f"internal error: {error!r}"

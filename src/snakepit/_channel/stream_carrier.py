@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -132,6 +133,8 @@ class StreamCarrier(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more will come."""
+        if exc is not None:
+            self._read_rest()
         self._reason = self._reason or (f"the channel broke: {exc}" if exc is not None else "the worker closed the channel")
         if not self._lost.done():
             self._lost.set_result(None)
@@ -142,6 +145,13 @@ class StreamCarrier(asyncio.BufferedProtocol):
             self._writer.abort()
         if self._ends is not None:
             self._ends.closed(self._reason)
+
+    def _read_rest(self) -> None:
+        """It broke as something was to be written: what the worker had said before is there still."""
+        handle: Any = self._transport.get_extra_info("socket") if self._transport is not None else None
+        with contextlib.suppress(OSError, AttributeError):
+            while (count := os.readv(handle.fileno(), [self._buffer])) > 0:
+                self.buffer_updated(count)
 
     def pause_writing(self) -> None:
         """The kernel takes no more for now."""

@@ -64,7 +64,7 @@ class Call:
         deadline: when it ends at the latest; None: no deadline.
         submitted: when it was submitted, by `time.monotonic()`.
         began: when it was given to a worker, by the same clock; set before `worker_id`.
-        worker_id: who runs it; empty while it waits.
+        worker_id: who runs it; empty while it waits. ahead_at: it was sent ahead to this worker, and may run there.
         over: its caller has had the end of it; what still comes is dropped.
         cancelling: its worker has been told to end it. cancelled_at: since when, on the loop's clock; cancelled_by: the error that says
             how far that is. worker_asked: its worker has been asked to end itself for it.
@@ -97,6 +97,7 @@ class Call:
     submitted: float = 0.0
     began: float = 0.0
     worker_id: str = ""
+    ahead_at: str = ""
     over: bool = False
     cancelling: bool = False
     cancelled_at: float = 0.0

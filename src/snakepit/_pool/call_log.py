@@ -20,7 +20,8 @@ def given(call: Call, redactor: Redactor) -> None:
     """A worker gets the call; `worker_id` and `began` are set."""
     if _log.isEnabledFor(logging.DEBUG):
         shown = redactor.describe(call.args, redactor.glance(call.args))
-        _log.debug("%s goes to %s: %s", call.tool, call.worker_id, shown, extra=_ids(call))
+        to = f"{call.worker_id or call.ahead_at}{', ahead' if call.ahead_at else ''}"
+        _log.debug("%s goes to %s: %s", call.tool, to, shown, extra=_ids(call))
 
 
 def ended(call: Call, item: Ended | Failed, redactor: Redactor) -> None:
@@ -32,4 +33,4 @@ def ended(call: Call, item: Ended | Failed, redactor: Redactor) -> None:
 
 
 def _ids(call: Call) -> dict[str, str]:
-    return {"correlation_id": call.correlation_id, "worker_id": call.worker_id}
+    return {"correlation_id": call.correlation_id, "worker_id": call.worker_id or call.ahead_at}

@@ -9,7 +9,6 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from snakepit._workers.ends import Death
 from snakepit._workers.worker import Worker
@@ -23,12 +22,14 @@ from snakepit_bridge.wire.plain import Unserialisable
 from . import call_log, failures
 from .alarm import Alarm
 from .call import Call, Ended, Failed
+from .call_options import call_options
 from .circuits import Circuits
 from .ladder import Ladder
 from .ledger import Ledger
 from .nesting import Nesting
 from .reruns import Reruns
-from .scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
+from .scheduler import Assignment, How, QueueIsFull, Scheduler, SessionBusy
+from .sent_ahead import SentAhead
 from .sessions.keeper import Keeper, ended
 
 _log = library_logger("snakepit.pool")
@@ -66,6 +67,7 @@ class Dispatcher:
         self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
         self._reruns = Reruns(config.retry, self.circuits, self.ledger.counters, self._forget_run, self._enqueue_again)
         self._nesting = Nesting(scheduler, run_id, config.size)
+        self._ahead = SentAhead(scheduler, workers, self._open, self._withdrawn)
 
     # From the callers ---------------------------------------------------------------------------------------------------------
 
@@ -97,10 +99,8 @@ class Dispatcher:
             self._ladder.too_late(call, error)
             return
         self._nesting.left(call)
-        if not call.worker_id:  # it waits for a slot, or for its session
-            self._scheduler.withdraw(call.id)
-            self._ladder.ended(call, "queued")
-            self._leave(call)
+        if not self._ahead.has_begun(call):  # it waits for a slot, or for its session
+            self._withdrawn(call)
             self._give(self._scheduler.next_assignments())
             return
         call.cancelling = True
@@ -131,13 +131,20 @@ class Dispatcher:
     def worker_ready(self, worker: Worker) -> None:
         """A worker takes calls from now on."""
         self._give(self._scheduler.add_worker(worker.id, worker.says.concurrency, threaded=worker.says.threaded))
+        self.takes_ahead(worker)
         self._end_deadlocks()
+
+    def takes_ahead(self, worker: Worker) -> None:
+        """Calls may be sent ahead to it, or may not: that is agreed on now."""
+        if worker.connection.takes_ahead:
+            self._give(self._scheduler.let_ahead(worker.id))
 
     def retire(self, worker: Worker, reason: str) -> None:
         """A worker is to leave, and another serves in its place: it gets no further call, and leaves when those it runs have ended."""
         worker.retiring = reason
-        self._scheduler.close_worker(worker.id)
+        self._close(worker)
         self._leave_if_idle(worker)
+        self._give(self._scheduler.next_assignments())
 
     def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
         """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere.
@@ -145,10 +152,12 @@ class Dispatcher:
         Args:
             retry: run calls once more whose tools allow it.
         """
+        self._close(worker)
         worker.running.clear()
         removal = self._scheduler.remove_worker(worker.id)
         again: list[tuple[Call, float]] = []
         for call in map(self._open, removal.orphans):
+            call.worker_id = worker.id
             if call.cancelling or not call.over:
                 self.circuits.failed(call, f"{worker.id} died: {death.cause}")
             pause = self._reruns.pause(call) if retry else None
@@ -180,16 +189,31 @@ class Dispatcher:
             call.timers.append(self._loop.call_later(patience, self._queue_time_passed, call, patience, call.runs))
 
     def condemned(self, worker: Worker, reason: str) -> None:
-        """A worker is about to be killed, with what it runs; what waits for it alone is told or moves on."""
-        removal = self._scheduler.retire_worker(worker.id)
-        self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
-        self._move(removal.stranded)
+        """A worker is about to be killed, with what it runs; what waits for it alone is told or moves on. No reason: it has ended."""
+        self._close(worker)
+        if reason:
+            removal = self._scheduler.retire_worker(worker.id)
+            self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
+            self._move(removal.stranded)
+        self._give(self._scheduler.next_assignments())
+
+    def _close(self, worker: Worker) -> None:
+        """No further call begins there."""
+        self._scheduler.close_worker(worker.id)
+        self._ahead.take_all(worker)
+
+    def _withdrawn(self, call: Call) -> None:
+        """A cancelled call has not begun."""
+        self._scheduler.withdraw(call.id)
+        self._ladder.ended(call, "queued")
+        self._leave(call)
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
         call = self.ledger.get(event.call_id)
         if call is None:
             return
+        self._ahead.ended(call, worker, event)
         facts = event.metadata if isinstance(event, frames.Result) else event.info
         warning, tainted = facts.pop("warning", None), facts.pop("tainted", False)
         rung, forced = facts.pop("rung", "finished"), facts.pop("forced", False)
@@ -239,7 +263,12 @@ class Dispatcher:
     def _enqueue(self, call: Call) -> None:
         try:
             assignments = self._scheduler.submit(
-                call.id, streaming=call.streaming, session=call.session_id, affinity=call.affinity, blocking=call.blocking
+                call.id,
+                streaming=call.streaming,
+                session=call.session_id,
+                affinity=call.affinity,
+                blocking=call.blocking,
+                seconds=self._ahead.seconds(call),
             )
         except QueueIsFull as full:
             self._refuse(call, failures.queue_full(self._scheduler.waiting, self._config.queue_size))
@@ -263,12 +292,17 @@ class Dispatcher:
 
     def _give(self, assignments: Iterable[Assignment]) -> None:
         pending = list(assignments)
-        while pending:
-            call_id, worker_id, moved_from = pending.pop(0)
+        while pending or (pending := self._ahead.relieve()):
+            call_id, worker_id, moved_from, how = pending.pop(0)
             call, worker = self._open(call_id), self._workers[worker_id]
-            call.began, call.worker_id = time.monotonic(), worker_id
+            if how is not How.NEXT:
+                call.ahead_at = worker_id if how is How.AHEAD else ""
+            if how is not How.AHEAD:
+                call.began, call.worker_id = time.monotonic(), worker_id
+                worker.running[call_id] = call.correlation_id
             try:
-                self._send(call, worker, moved_from)
+                if how is not How.NEXT:
+                    self._send(call, worker, moved_from)
             except Unserialisable as error:
                 failure: SnakepitError = failures.unsendable(call, error)
             except SessionEnded as error:
@@ -277,11 +311,13 @@ class Dispatcher:
                 continue
             self.ledger.tell(call, Failed(failure))
             self._no_longer_on(worker, call)
-            pending += self._scheduler.finish(call_id)
+            self._scheduler.take_back([call_id])
+            self._scheduler.withdraw(call_id)
+            pending += self._scheduler.finish(call_id) or self._scheduler.next_assignments()
             self._leave(call)
 
     def _send(self, call: Call, worker: Worker, moved_from: str) -> None:
-        options = self._options(call)
+        options = call_options(call, self._config, self._loop.time())
         if call.session_id:
             telling = self._sessions.options(call, moved_from)
             if telling is None:
@@ -289,24 +325,10 @@ class Dispatcher:
             options["session"] = telling
             if "metadata" in telling:
                 worker.secrets.session_begun(call.session_id, telling["metadata"])
-        worker.running[call.id] = call.correlation_id
         worker.secrets.running(call.id, {**call.args, **call.binary} if call.binary else call.args)
         call_log.given(call, self._redactor)
-        worker.connection.call(call.id, call.tool, call.args, options, call.window)
-
-    def _options(self, call: Call) -> dict[str, Any]:
-        options: dict[str, Any] = {"stream": call.streaming, "kill_after": self._config.cancel_timeout, "cid": call.correlation_id}
-        if call.deadline is not None:
-            options["timeout"] = max(0.0, call.deadline - self._loop.time())
-        if self._config.hang_timeout is not None:
-            options["hang_timeout"] = self._config.hang_timeout
-        if call.binary:
-            options["binary"] = call.binary
-        if call.pickles:
-            options["pickles"] = list(call.pickles)
-        if call.span is not None and call.span.trace is not None:
-            options["trace"] = call.span.trace
-        return options
+        send = worker.connection.call_ahead if call.ahead_at else worker.connection.call
+        send(call.id, call.tool, call.args, options, call.window)
 
     def _move(self, stranded: Iterable[int]) -> None:
         """Calls that waited for a worker that is gone: on with them where their session can go on, else they fail."""
@@ -375,4 +397,4 @@ class Dispatcher:
         if not worker.tainted:
             worker.tainted = True
             self.ledger.counters.tainted += 1
-            self._scheduler.close_worker(worker.id)
+            self._close(worker)

@@ -159,9 +159,7 @@ class Engine:
             self.kill()
         if self._main is not None:
             await asyncio.shield(asyncio.wait([self._main]))
-        if not self._first_ready.done():
-            self._first_ready.set_exception(failures.closed())
-            self._first_ready.exception()  # nobody may be waiting for it
+        self.give_up_start()
         await self.events.close()
         await self.sessions.close()
         self._remove()
@@ -301,11 +299,13 @@ class Engine:
             self._host_tools.worker_event(worker, event, self._ledger.get)
         elif isinstance(event, frames.Events | frames.NoEvents):
             self.events.take(worker, event)
+        elif isinstance(event, frames.Shared):
+            self._calls.takes_ahead(worker)
         elif isinstance(event, frames.Unknown):
             _log.warning("%s sent a frame of unknown kind %r, which is ignored; is its snakepit-bridge newer?", worker.id, event.kind)
 
     def worker_condemned(self, worker: Worker, reason: str) -> None:
-        """A worker is about to be killed: it gets no further call."""
+        """A worker is about to be killed, or (no reason) has ended: it gets no further call."""
         self._calls.condemned(worker, reason)
 
     def worker_lost(self, worker: Worker, death: Death) -> None:

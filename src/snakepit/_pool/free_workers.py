@@ -42,6 +42,14 @@ class FreeWorkers:
             del self._buckets[load]
             self._used ^= 1 << load
 
+    def load_of(self, worker_id: str) -> int:
+        """How much one of them has."""
+        return self._loads[worker_id]
+
+    def most_loaded(self) -> str:
+        """Who has the most. There must be somebody."""
+        return next(iter(self._buckets[self._used.bit_length() - 1]))
+
     def least_loaded(self) -> str:
         """Who takes the next call. There must be somebody."""
         return next(iter(self._buckets[(self._used & -self._used).bit_length() - 1]))

@@ -46,7 +46,7 @@ class Reruns:
         self._counters.retried += 1
         call.retried = {"worker_id": call.worker_id, "cause": cause}
         call.runs += 1
-        call.worker_id, call.blamed = "", False
+        call.worker_id, call.ahead_at, call.blamed = "", "", False
         self._forget(call)
         if pause > 0:
             call.timers.append(self._loop.call_later(pause, self._enqueue, call))

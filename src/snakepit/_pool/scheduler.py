@@ -3,25 +3,37 @@
 Calls wait, in the WaitingRoom, in the order they came. The least loaded worker gets the next one, of several the one that has been
 so longest; calls of a session go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed,
 further streams wait while other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as
-later calls go. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
+later calls go. Short calls are sent ahead to workers that are busy with short ones, see `AheadLines`: they wait as all others do until
+they begin. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from .ahead_lines import AheadLines
 from .free_workers import FreeWorkers
 from .seat import Seat
 from .waiting import WaitingRoom
 
 
+class How(enum.Enum):
+    """What an assignment means: the call is to be run `NOW`; sent `AHEAD`, to be run after others; or it was, and is run `NEXT`."""
+
+    NOW = enum.auto()
+    AHEAD = enum.auto()
+    NEXT = enum.auto()
+
+
 class Assignment(NamedTuple):
-    """This worker is to run this call now. `moved_from`: the worker that its session leaves for that."""
+    """This worker is to run this call. `moved_from`: the worker that its session leaves for that."""
 
     call_id: int
     worker_id: str
     moved_from: str = ""
+    how: How = How.NOW
 
 
 class Removal(NamedTuple):
@@ -83,15 +95,17 @@ class Scheduler:
         # The mutable state.
         self._seats: dict[str, Seat] = {}
         self._free = FreeWorkers()
+        self._ahead = AheadLines(self._room.waits_for)
         self._wanted: dict[str, None] = {}  # free workers for which calls may wait that no other may take
         self._running: dict[int, _Running] = {}
         self._running_streams = 0
+        self._begun: list[Assignment] = []  # not told yet: they were sent ahead, and are run
         self._blocking: set[int] = set()  # of all calls known here, those that block a main thread
 
     @property
     def waiting(self) -> int:
         """How many calls wait."""
-        return len(self._room)
+        return len(self._room) + len(self._ahead)
 
     @property
     def running(self) -> int:
@@ -128,16 +142,23 @@ class Scheduler:
         if seat is not None:
             seat.slots = 0
             self._free.discard(worker_id)
+            self._ahead.changed(worker_id, seat)
             self._wanted.pop(worker_id, None)
+
+    def let_ahead(self, worker_id: str) -> list[Assignment]:
+        """Calls may be sent ahead to a worker from now on, if it runs one at a time."""
+        seat = self._seats.get(worker_id)
+        if seat is not None and seat.slots == 1 and not seat.threaded:
+            seat.pipelined = True
+            self._ahead.changed(worker_id, seat)
+        return self._assign()
 
     def retire_worker(self, worker_id: str) -> Removal:
         """A worker is about to end: it gets no more calls, and keeps what it runs until it is removed."""
         seat = self._seats.get(worker_id)
         if seat is None:
             return Removal([], [], [], [])
-        seat.slots = 0
-        self._free.discard(worker_id)
-        self._wanted.pop(worker_id, None)
+        self.close_worker(worker_id)
         stranded, lost = self._room.strand(worker_id)
         return Removal([], stranded, lost, [])
 
@@ -148,12 +169,24 @@ class Scheduler:
         orphans = sorted(seat.running) if seat is not None else []
         for call_id in orphans:
             self._forget(call_id)
+        while seat is not None and (begun := self._ahead.next_of(seat)) is not None:
+            orphans.append(begun)
+            self._ahead.forget(begun)
+            self._blocking.discard(begun)
+        self._ahead.changed(worker_id, None)
         return Removal(orphans, stranded, lost, self._assign())
 
     # Calls --------------------------------------------------------------------------------------------------------------------
 
     def submit(
-        self, call_id: int, *, streaming: bool, session: str = "", affinity: str = "hint", blocking: bool = False
+        self,
+        call_id: int,
+        *,
+        streaming: bool,
+        session: str = "",
+        affinity: str = "hint",
+        blocking: bool = False,
+        seconds: float | None = None,
     ) -> list[Assignment]:
         """A call has come.
 
@@ -161,6 +194,7 @@ class Scheduler:
             session: the session it belongs to; empty: none.
             affinity: `hint`: rather on the session's worker. `strict_queue`: only there. `strict_fail_fast`: only there, and now.
             blocking: it blocks the thread that runs it.
+            seconds: such calls are as short as that, and it may be sent ahead; None: it may not.
 
         Raises:
             QueueIsFull: it would have to wait, and there is no place.
@@ -172,15 +206,17 @@ class Scheduler:
             raise SessionBusy(bound, self._assign())
         if blocking:
             self._blocking.add(call_id)
+        if seconds is not None:
+            self._ahead.know(call_id, seconds)
         self._room.enter(call_id, streaming=streaming, session=session, strict=affinity != "hint")
-        assignments = self._assign()
+        assignments = self._assign_free()
         if call_id not in self._running and (now or self.waiting > self._max_queue):
             self.withdraw(call_id)
             assignments += self._assign()  # a call that waited behind this one may be first now
             if now:  # a limit of streams keeps it from a worker that is free
                 raise SessionBusy(self._room.bound_to(session), assignments)
             raise QueueIsFull(assignments)
-        return assignments
+        return self._send_ahead(assignments)
 
     def resubmit(self, call_id: int) -> list[Assignment]:
         """A stranded call goes on elsewhere; it keeps its place in the order, and is never refused."""
@@ -190,20 +226,43 @@ class Scheduler:
     def finish(self, call_id: int) -> list[Assignment]:
         """A call has left its worker; who takes the slot."""
         if call_id not in self._running:
-            return []
+            return self._ended_early(call_id)
         worker_id = self._running[call_id].worker_id
         self._forget(call_id)
-        seat = self._seats[worker_id]
-        seat.release(call_id)
-        if not seat.is_full:
-            self._free.put(worker_id, len(seat.running))
-            if self._room.waits_for(worker_id):
-                self._wanted[worker_id] = None
+        self._released(call_id, worker_id)
         return self._assign()
+
+    def take_back(self, call_ids: Iterable[int]) -> None:
+        """Calls that were sent ahead do not run there: they wait for any worker, in their turn. Who may run now: `next_assignments`.
+
+        They are not sent ahead again: word of what was taken back, and a second ticket of the same call, would pass each other.
+        """
+        for call_id in call_ids:
+            worker_id = self._ahead.where(call_id)
+            if worker_id is None:
+                continue
+            seat = self._seats[worker_id]
+            self._room.anybody.put(call_id, self._ahead.taken_back(call_id, seat), streaming=False)
+            self._ahead.forget(call_id)
+            if self._running.pop(call_id, None) is not None:  # it was thought to have begun
+                self._released(call_id, worker_id)
+            else:
+                self._ahead.changed(worker_id, seat)
+
+    def to_relieve(self) -> str | None:
+        """A worker to which calls were sent ahead while another one has nothing to do; None: there is none."""
+        return self._ahead.most_laden() if self._free and not self._room.anybody else None
+
+    def relieved(self, worker_id: str) -> None:
+        """None of the calls that were sent ahead there can be taken back."""
+        seat = self._seats[worker_id]
+        seat.bare = True
+        self._ahead.changed(worker_id, seat)
 
     def withdraw(self, call_id: int) -> bool:
         """A waiting or stranded call is given up. False if it does not wait. Others may run now: `next_assignments`."""
         self._blocking.discard(call_id)
+        self._ahead.forget(call_id)
         return self._room.leave(call_id)
 
     def next_assignments(self) -> list[Assignment]:
@@ -238,16 +297,60 @@ class Scheduler:
     def _lined(self, worker_id: str) -> None:
         if worker_id in self._free:
             self._wanted[worker_id] = None
+        self._ahead.changed(worker_id, self._seats.get(worker_id))
+
+    def _ended_early(self, call_id: int) -> list[Assignment]:
+        """A call has ended that was thought to wait at its worker, behind another one."""
+        worker_id = self._ahead.where(call_id)
+        if worker_id is None:
+            return []
+        seat = self._seats[worker_id]
+        self._ahead.taken_back(call_id, seat)
+        self._ahead.forget(call_id)
+        self._blocking.discard(call_id)
+        self._ahead.changed(worker_id, seat)
+        return self._assign()
+
+    def _released(self, call_id: int, worker_id: str) -> None:
+        """A call has left its worker, which goes on with what was sent ahead to it, or has a free slot."""
+        seat = self._seats[worker_id]
+        seat.release(call_id)
+        following = None if seat.running else self._ahead.next_of(seat)
+        if following is not None:
+            seat.take(following, blocking=following in self._blocking)
+            self._running[following] = _Running(worker_id, streaming=False, strict="")
+            self._begun.append(Assignment(following, worker_id, how=How.NEXT))
+        elif not seat.is_full:
+            self._free.put(worker_id, len(seat.running))
+            if self._room.waits_for(worker_id):
+                self._wanted[worker_id] = None
+        self._ahead.changed(worker_id, seat)
 
     def _forget(self, call_id: int) -> None:
         run = self._running.pop(call_id)
+        self._ahead.forget(call_id)
         self._running_streams -= run.streaming
         self._blocking.discard(call_id)
         if run.strict:
             self._room.strict_ended(run.strict)
 
     def _assign(self) -> list[Assignment]:
-        made: list[Assignment] = []
+        return self._send_ahead(self._assign_free())
+
+    def _send_ahead(self, made: list[Assignment]) -> list[Assignment]:
+        """To `made`, those that go to workers which are busy with short calls: the first in line, as long as it is short too."""
+        while self._ahead.has_room and not self._free:
+            first = self._room.anybody.first(streams_too=self._streams_may_run)
+            worker_id = None if first is None else self._ahead.place_for(first[0])
+            if first is None or worker_id is None:
+                break
+            self._room.take(first[0], "")
+            self._ahead.sent(first[0], first[1], worker_id, self._seats[worker_id])
+            made.append(Assignment(first[0], worker_id, how=How.AHEAD))
+        return made
+
+    def _assign_free(self) -> list[Assignment]:
+        made, self._begun = self._begun, []
         room = self._room
         while self._free:
             streams_too = self._streams_may_run
@@ -282,6 +385,7 @@ class Scheduler:
         seat.take(call_id, blocking=call_id in self._blocking)
         if seat.is_full:
             self._free.discard(worker_id)
+            self._ahead.changed(worker_id, seat)
         else:
             self._free.put(worker_id, len(seat.running))
         self._running[call_id] = _Running(worker_id, streaming, wish.session if wish is not None and wish.strict else "")

@@ -127,6 +127,7 @@ class PoolSetup:
                 shared_memory=0 if config.command or self._inside is not None else config.shared_memory_limit,
                 binary_threshold=config.binary_threshold,
                 strict=config.strict_serialization,
+                ahead=self._inside is None and _pipelined(config),
                 max_payload=config.max_payload,
                 title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
@@ -180,6 +181,13 @@ def _run_name(config: PoolConfig) -> str:
     """The name of runs whose leftovers this one may end; its token is not to be read in the environment of its workers."""
     token = hashlib.sha256(config.instance_token.encode()).hexdigest()[:16] if config.instance_token else ""
     return "-".join(filter(None, ("snakepit", config.instance_name, token)))
+
+
+def _pipelined(config: PoolConfig) -> bool:
+    """May calls be sent ahead? Not to threads, which are many, nor where a worker may serve so many calls and no more."""
+    return (
+        config.pipelining and config.profile != "thread" and config.max_calls is None and not config.command and config.protocol != BRIDGE
+    )
 
 
 def _traced(config: PoolConfig) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ class Worker:
 
     Args:
         redactor: masks secrets in what it prints.
-        on_event: called with each event of its channel. on_condemned: called with why it is about to be killed, before it is.
+        on_event: called with each event of its channel. on_condemned: called with why it is about to be killed, before it is;
+            with an empty text when it has ended by itself, before `lost` says how.
         trace: the calls whose frames are logged.
 
     Attributes:
@@ -192,7 +193,7 @@ class Worker:
         self._connection = connect(self._trace, carrier, codec_named(self._codec), self._take, self._channel_closed)
         self._connection.start(create_task, self.id)
         spec = self._spec
-        self._connection.set_up(spec.binary_threshold, spec.shared_memory, spec.max_payload, strict=spec.strict)
+        self._connection.set_up(spec.binary_threshold, spec.shared_memory, spec.max_payload, strict=spec.strict, ahead=spec.ahead)
         hello: asyncio.Future[Any] = self._hello
         await asyncio.wait({hello, self._closed}, return_when=asyncio.FIRST_COMPLETED)
         if not hello.done():
@@ -286,6 +287,11 @@ class Worker:
         fault = self._connection is not None and self._connection.fault
         if not exited.done() and not fault:
             await asyncio.wait([exited], timeout=_STATUS_WITHIN)
+        if not self.condemned:  # what it has said before counts
+            self._on_condemned(self, "")
+            await asyncio.wait([self._closed], timeout=_STATUS_WITHIN)
+            if self._connection is not None:
+                self._connection.recover()
         if exited.done() and not (fault and exited.result() == 0):  # it may have left by now because what it sent was refused
             return self._death_of(exited.result())
         self._stacks = self._stacks or await self.stacks()

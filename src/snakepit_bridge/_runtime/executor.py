@@ -19,6 +19,7 @@ from .. import __version__
 from ..wire import frames
 from ..wire.event_filter import EventFilter
 from . import failures, vanished
+from .ahead import Ahead
 from .calls import CallRunner
 from .cancel import Interrupter, Knocker
 from .cancel_threads import ThreadInterrupter, raises_by_itself, shielded
@@ -62,6 +63,7 @@ class Executor:
         self._runner: Optional[CallRunner] = None
         self._host_calls: Optional[HostCalls] = None
         self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by who ran it
+        self._ahead = Ahead()
         self._inherited = Inherited() if own_process else None
         self._draining = False
         self._farewell = "done"
@@ -95,6 +97,7 @@ class Executor:
     def attach(self, link: Link) -> None:
         """The host has opened its channel: introduce this worker."""
         self._link = link
+        link.takes_ahead = self._threads is None
         parts = self._main, self._interrupter, self._instances, self._sessions, self._threads
         self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
@@ -128,6 +131,8 @@ class Executor:
                 running = self._calls.get(event.call_id)
                 if running is not None:
                     self._cancel(running)
+            elif isinstance(event, frames.Recall):
+                self._recall(event)
             elif isinstance(event, frames.EndSession):
                 self._sessions.end(event.session_id, busy=self._threads is None and bool(self._calls))
             elif isinstance(event, (frames.Look, frames.Telemetry)):
@@ -157,10 +162,30 @@ class Executor:
         self._events.first_call()
         call.context.listener = self._events.emit
         self._sessions.call_begun(call)
-        seconds = event.options.get("hang_timeout")
-        if seconds is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
-            self._hangs.begin(call, float(seconds))
+        call.hang_timeout = event.options.get("hang_timeout")
+        link = self._link
+        if event.options.get("ahead") and link is not None and link.tickets is not None:
+            call.visit_by = self._interrupter.visit_by
+            call.context.raise_through(raises_by_itself)
+            self._take_turns(self._ahead.came(call))
+            return
+        self._watch_hangs(call)
         self._hand_over(call)
+
+    def _watch_hangs(self, call: RunningCall) -> None:
+        if call.hang_timeout is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
+            self._hangs.begin(call, float(call.hang_timeout))
+
+    def _recall(self, event: frames.Recall) -> None:
+        """The host has calls run elsewhere that had been sent ahead; and others may run, whose turn came while their tickets were away."""
+        gone, turns = self._ahead.recalled(event.numbers)
+        for call in gone:
+            self._calls.pop(call.call_id, None)
+        self._take_turns(turns)
+
+    def _take_turns(self, count: int) -> None:
+        for _ in range(count):
+            self._main.post(self._run_next)
 
     def _hand_over(self, call: RunningCall) -> None:
         """Have a call run where it belongs."""
@@ -226,6 +251,19 @@ class Executor:
             self.closed("no host attached")
 
     # Where calls run ---------------------------------------------------------------------------------------------------------
+
+    def _run_next(self) -> None:
+        """Run the next of the calls that were sent ahead; not if the host has taken its ticket."""
+        link = self._link
+        if link is None or link.tickets is None:
+            return
+        link.secure()  # should the call end the process, nobody else is to lose by that
+        call, turns = self._ahead.take(link.tickets)
+        self._take_turns(turns)
+        if call is not None:
+            call.began = time.perf_counter()
+            self._watch_hangs(call)
+            self._run(call)
 
     def _run(self, call: RunningCall) -> None:
         runner = self._runner

@@ -12,7 +12,9 @@ import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Protocol
 
 from ..call_context import Cancelled
+from ..shared.spool import Spool
 from ..shared.store import Store
+from ..shared.tickets import Tickets
 from ..wire.attachments import Encoded
 from ..wire.codecs import Codec
 from ..wire.event_queue import EventQueue
@@ -22,6 +24,9 @@ from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 from .asks import Ask, Asks
 from .events import Events
+
+#: How often who waits for the writer looks whether there is a channel still (seconds).
+_LOOK_SECONDS = 0.5
 
 
 class Writer(Protocol):
@@ -43,6 +48,10 @@ class Link:
     Args:
         codec: how values travel.
         writer: who takes the messages.
+
+    Attributes:
+        takes_ahead: calls may be sent ahead to this worker: its main thread runs them one by one.
+        tickets: theirs; None: none are sent ahead.
     """
 
     def __init__(self, codec: Codec, writer: Writer) -> None:
@@ -57,10 +66,16 @@ class Link:
         self.own = self._mux.own
         self._lock = threading.Lock()
         self._credit = threading.Condition(self._lock)
+        self._all_left = threading.Condition(self._lock)
+        self._waits = False  # somebody does, for that
         self._told = False  # the writer has been told and the carrier has not yet found the outbox empty
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
         self._silent = False
         self._store: Optional[Store] = None
+        self.takes_ahead = False
+        self.tickets: Optional[Tickets] = None
+        self._spool: Optional[Spool] = None
+        self._unspooled = False  # a result that may not have left is written down nowhere
         self.asks = Asks()
         self._dropped: Deque[Ask] = collections.deque()  # given up by a garbage collection, which may run under the lock
 
@@ -110,6 +125,12 @@ class Link:
         if settings.get("lend") and store is not None:
             with self._lock:
                 self._mux.share(store, lend=True)
+        if "tickets" in settings and self.tickets is None:
+            self._spool = Spool.found(settings.get("spool")) if self.takes_ahead else None
+            self.tickets = Tickets.found(settings["tickets"]) if self._spool is not None else None
+            with self._lock:
+                self._mux.shared({"tickets": self.tickets is not None})
+            return True
         return False
 
     def next_message(self) -> Optional[bytes]:
@@ -123,6 +144,8 @@ class Link:
                 message = self._mux.next_message()
                 if message is None:
                     self._told = False
+                    if self._waits:
+                        self._all_left.notify_all()
             if message != AGAIN:  # of what is copied meanwhile, a part at a time, nothing is to be written
                 return message
 
@@ -275,6 +298,8 @@ class Link:
         """
         # A large value is encoded and copied outside of the lock; what has streamed is counted in it.
         frame = None if metadata.get("streamed") else self._mux.result_frame(call_id, value, metadata)
+        if frame is not None and self.tickets is not None:
+            self._write_down(call_id, frame)
         with self._lock:
             if frame is not None and not self._silent:
                 self._mux.end(call_id, frame)
@@ -282,11 +307,32 @@ class Link:
                 self._mux.result(call_id, value, metadata)
         self._tell()
 
+    def _write_down(self, call_id: int, frame: Encoded) -> None:
+        if self._spool is None or not isinstance(frame, bytes) or not self._spool.put(call_id, frame):
+            self._unspooled = True
+
+    def secure(self) -> None:
+        """Return when the results that were sent are safe: written down, or out of this process, so that its end does not take them along.
+
+        Not if the channel is broken.
+        """
+        if not self._unspooled:
+            return
+        self._unspooled = False
+        with self._all_left:
+            self._waits = True
+            while self._told and not self._silent:
+                self._all_left.wait(_LOOK_SECONDS)
+            self._waits = False
+
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error."""
+        frame = self._mux.error_frame(call_id, info)
+        if self.tickets is not None:
+            self._write_down(call_id, frame)
         with self._lock:
             if not self._silent:
-                self._mux.error(call_id, info)
+                self._mux.end(call_id, frame)
         self._tell()
 
     def stacks(self, token: int, text: str) -> None:
@@ -311,6 +357,8 @@ class Link:
         self.result = self.error = self.progress = lambda *_args: None  # type: ignore[assignment,method-assign,misc,unused-ignore]
         self.chunks_sent = lambda _call_id: 0  # type: ignore[method-assign,assignment,unused-ignore]
         self.on_credit = lambda *_args: None  # type: ignore[method-assign,assignment,unused-ignore]
+        if self.tickets is not None:
+            self.tickets.close()
         self._lock = self._credit = _Leave()  # type: ignore[assignment,unused-ignore]
 
     def _tell(self) -> None:

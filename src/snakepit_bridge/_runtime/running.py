@@ -18,6 +18,7 @@ class RunningCall:
         began: when it was received, in `time.perf_counter()` seconds.
         cleaning: True once its cleanup has begun by other means than an interruption: it is not cut short at once.
         leaving: True once `Cancelled` is on its way in its code or in the runtime around it, whoever has raised it: it cleans up, too.
+        hang_timeout: seconds in which it must run a line of Python; None: it need not.
         kill_after: seconds after its cancel in which the host kills this worker if the call has not ended.
         on_loop: it is run by a task of the worker's loop; None until that has been decided.
         on_thread: True while such a task waits for the part of it that runs on a thread, where it is interrupted like others.
@@ -49,6 +50,7 @@ class RunningCall:
         "entered",
         "facts",
         "forced",
+        "hang_timeout",
         "kill_after",
         "leaving",
         "on_loop",
@@ -84,6 +86,7 @@ class RunningCall:
         self.began = time.perf_counter()
         self.cleaning = False
         self.leaving = False
+        self.hang_timeout: Optional[float] = None
         self.kill_after = float(call.options.get("kill_after") or 2.0)
         self.ended = False
         self.entered = False

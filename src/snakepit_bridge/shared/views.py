@@ -57,7 +57,7 @@ class Views:
         memory = self._mapped.get(segment)
         if memory is None:
             self._unmap()
-            memory = self._mapped[segment] = _mapped(pid, fd, size)
+            memory = self._mapped[segment] = mapped(pid, fd, size)
         if len(memory) != size:
             raise Malformed("a segment has changed its size")
         whole = (ctypes.c_char * nbytes).from_buffer(memory, place)
@@ -92,7 +92,12 @@ class Views:
 def _nothing() -> None: ...
 
 
-def _mapped(pid: int, fd: int, size: int) -> mmap.mmap:
+def mapped(pid: int, fd: int, size: int) -> mmap.mmap:
+    """A memory file of another process, by its descriptor there; writable.
+
+    Raises:
+        Malformed: it is none of ours, or of another size.
+    """
     path = "/proc/%d/fd/%d" % (pid, fd)
     try:
         if not os.readlink(path).startswith(_SHOWN):  # it names nothing else of ours either

@@ -125,6 +125,11 @@ class Answerer:
             raise Violation("call %d is open already" % call_id)
         self._calls[call_id] = Outflow(call_id, _window_of(options), self._outbox)
 
+    def forget(self, call_id: int) -> None:
+        """A call is asked for no more, and has not begun. Nobody waits for its end."""
+        self._calls.pop(call_id, None)
+        self._reporting.pop(call_id, None)
+
     def own(self, data: Encoded) -> Encoded:
         """A chunk with bytes of its own: see `Parcel.own`.
 
@@ -205,8 +210,11 @@ class Answerer:
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error: plain values only."""
-        if call_id in self._calls:
-            self.end(call_id, self.codec.encode((ERROR, call_id, info)))
+        self.end(call_id, self.error_frame(call_id, info))
+
+    def error_frame(self, call_id: int, info: Dict[str, Any]) -> bytes:
+        """What ends a call with an error, for `end`."""
+        return self.codec.encode((ERROR, call_id, info))
 
     def credit(self, call_id: int, chunks: int, nbytes: int) -> Optional[Credit]:
         """The other side has taken chunks of a stream."""

@@ -69,6 +69,14 @@ class Asker:
             self._outbox.put_control(self._codec.encode((CANCEL, call_id, reason)))
         return unsent
 
+    def recall(self, call_id: int) -> bool:
+        """A call does not run there after all: it is no longer asked for. True if the other side may have seen it, and is to be told."""
+        call = self.calls.pop(call_id, None)
+        if call is None:
+            return False
+        unsent = call.lane.queued
+        return self._outbox.drop(call.lane) or not unsent
+
     def grant(self, call_id: int, chunks: int, nbytes: int) -> None:
         """The consumer has taken chunks; as many more may come."""
         call = self.calls.get(call_id)

@@ -12,6 +12,7 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
     TELEMETRY 0, settings                            EVENTS   0, events, dropped
     MORE_EVENTS 0                                    NO_EVENTS 0, reason
     SETUP    0, settings                             SHARED   0, what is shared
+    RECALL   0, numbers of calls
                                                      BYE      0, reason
                                                      STALLED  id, info
     about a call, from who asked                     about a call, from who answers
@@ -25,14 +26,15 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
 
 Either side asks, and is answered by the same kinds: the ids that a worker gives to its calls of host tools begin at
 `HOST_CALL_BASE`, those of the host stay below. An event is `[name, measurements, metadata, seconds since the epoch, correlation id]`;
-`dropped` counts those lost since the beginning. After EVENTS a worker waits for MORE_EVENTS before it sends any again.
+`dropped` counts those lost since the beginning. RECALL: the host has the tickets of those calls again, see `shared.tickets`, and
+has perhaps had others for a moment. After EVENTS a worker waits for MORE_EVENTS before it sends any again.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 PROTOCOL_VERSION = 1
 
-CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK, TELEMETRY, MORE_EVENTS, SETUP = 1, 2, 4, 6, 7, 9, 10, 11, 12, 13
+CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK, TELEMETRY, MORE_EVENTS, SETUP, RECALL = 1, 2, 4, 6, 7, 9, 10, 11, 12, 13, 14
 HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, EVENTS, PONG, BYE, STALLED, STACKS, NO_EVENTS = (
     20,
     23,
@@ -126,6 +128,12 @@ class Setup(NamedTuple):
     """What the host would have this worker's end of the channel do; see `shared.store`."""
 
     settings: Dict[str, Any]
+
+
+class Recall(NamedTuple):
+    """Calls that had been sent ahead do not run here; of others the tickets may have been away for a moment."""
+
+    numbers: List[Any]
 
 
 class Shared(NamedTuple):
@@ -229,4 +237,4 @@ class Unknown(NamedTuple):
 HostEvent = Union[
     Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Events, NoEvents, Shared, Bye, Fault, Unknown
 ]
-WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Setup, Fault, Unknown]
+WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Setup, Recall, Fault, Unknown]

@@ -29,6 +29,7 @@ from .frames import (
     PING,
     PONG,
     PROGRESS,
+    RECALL,
     RESULT,
     SETUP,
     SHARED,
@@ -101,6 +102,14 @@ class HostMultiplexer(Asker):
         if unsent:
             self._inbox.forget(call_id)
         return unsent
+
+    def take_back(self, numbers: List[int], *, others: bool = False) -> None:
+        """Calls that were sent ahead do not run there; see `shared.tickets`. `others`: tickets of others were taken, and put back."""
+        seen = [number for number in numbers if self.recall(number)]
+        for number in numbers:
+            self._inbox.forget(number)
+        if seen or others:
+            self._outbox.put_control(self._codec.encode((RECALL, 0, seen)))
 
     def ping(self, token: int) -> None:
         """Ask for a sign of life; a `Pong` with the same token answers."""

@@ -27,6 +27,7 @@ from .frames import (
     NO_EVENTS,
     PING,
     PONG,
+    RECALL,
     RESULT,
     SETUP,
     SHARED,
@@ -37,6 +38,7 @@ from .frames import (
     Drain,
     EndSession,
     Look,
+    Recall,
     Setup,
     Telemetry,
     Unknown,
@@ -60,7 +62,12 @@ _SHAPES = {
     TELEMETRY: (dict,),
     SETUP: (dict,),
     MORE_EVENTS: (),
+    RECALL: (list,),
 }
+
+
+#: What the host says that changes nothing here.
+_SAYINGS: Dict[int, Any] = {LOOK: Look, END_SESSION: EndSession, TELEMETRY: Telemetry}
 
 
 class WorkerMultiplexer(Answerer):
@@ -142,6 +149,12 @@ class WorkerMultiplexer(Answerer):
             self._outbox.max_payload = max_payload
             self._inbox.max_frame = max_payload + BESIDE_BYTES
 
+    def _recalled(self, numbers: List[Any]) -> Recall:
+        for number in numbers:
+            self._inbox.forget(number)
+            self.forget(number)
+        return Recall(numbers)
+
     def _handle(self, frame: List[Any]) -> Optional[WorkerEvent]:
         kind, call_id = frame[0], frame[1]
         if kind == CALL:
@@ -157,15 +170,14 @@ class WorkerMultiplexer(Answerer):
         if kind == PING:
             self._outbox.put_control(self.codec.encode((PONG, 0, frame[2])))
             return None
-        if kind == LOOK:
-            return Look(frame[2])
-        if kind == END_SESSION:
-            return EndSession(frame[2], frame[3])
-        if kind == TELEMETRY:
-            return Telemetry(frame[2])
+        if kind in _SAYINGS:
+            saying: WorkerEvent = _SAYINGS[kind](*frame[2 : 2 + len(_SHAPES[kind])])
+            return saying
         if kind == SETUP:
             self._limit(frame[2].get("max_payload"))
             return Setup(frame[2])
+        if kind == RECALL:
+            return self._recalled(frame[2])
         if kind == MORE_EVENTS:
             if self.events is not None:
                 self.events.go_on()

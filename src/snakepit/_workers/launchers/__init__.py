@@ -34,6 +34,7 @@ class LaunchSpec:
         shared_memory: how much memory it and the host may share in either direction (bytes); 0: none.
         binary_threshold: from so many bytes on, what is binary travels as attachments.
         strict: answers that hold what cannot travel are errors.
+        ahead: calls are sent ahead to it, if it can take them so.
         max_payload: how large a call's arguments, a result or a chunk may be (bytes).
         command: starts a worker that speaks over its stdin and stdout, on this machine or another; empty: `python` is started.
     """
@@ -55,6 +56,7 @@ class LaunchSpec:
     shared_memory: int = 0
     binary_threshold: int = BINARY_THRESHOLD
     strict: bool = False
+    ahead: bool = False
     max_payload: int = MAX_PAYLOAD
 
 

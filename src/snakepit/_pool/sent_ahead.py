@@ -1,0 +1,98 @@
+"""Calls that were sent ahead to busy workers, between the Scheduler, which says who gets which, and the workers, which have their tickets.
+
+A ticket says who may run a call: see `snakepit_bridge.shared.tickets`. What the books say of a call, that it waits or that it runs, may
+be behind; whose ticket is taken back has not begun, whatever they say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from snakepit._workers.worker import Worker
+from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.payload import at_least
+
+from .call import Call
+from .pace import Pace
+from .scheduler import Assignment, Scheduler
+
+#: Arguments that are so large (bytes) come in pieces, which small calls overtake.
+_LARGE = 64 * 1024
+
+
+class SentAhead:
+    """Those of one pool.
+
+    Args:
+        workers: the workers of now, by id.
+        opened: an open call, by its number.
+        given_up: told of a call that nobody wants any more, and whose ticket is back.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, workers: Mapping[str, Worker], opened: Callable[[int], Call], given_up: Callable[[Call], None]
+    ) -> None:
+        self._scheduler = scheduler
+        self._workers = workers
+        self._opened = opened
+        self._given_up = given_up
+        self.pace = Pace()
+
+    def seconds(self, call: Call) -> float | None:
+        """How short a call is that may be sent ahead; None: it may not.
+
+        Streams have the worker longer than they run, a session's calls have a worker of their own, and what a host tool calls may be waited
+        for by the very call behind which it would wait.
+        """
+        if call.streaming or call.session_id or call.ancestors or call.binary or not call.blocking:
+            return None
+        seconds = self.pace.short(call.tool)
+        return seconds if seconds is not None and at_least(call.args.values()) < _LARGE else None
+
+    def ended(self, call: Call, worker: Worker, event: frames.Result | frames.Failure) -> None:
+        """A worker says how a call ended: of one that ended well, how long it took is noted."""
+        if not call.worker_id:  # it was sent ahead, and was thought to wait
+            call.began, call.worker_id = time.monotonic(), worker.id
+        took = event.metadata.get("execution_time_ms") if isinstance(event, frames.Result) else None
+        if isinstance(took, int | float):
+            self.pace.note(call.tool, took / 1e3)
+
+    def has_begun(self, call: Call) -> bool:
+        """Does a call that nobody wants any more run already? If it was sent ahead and does not, it waits for any worker again."""
+        if call.ahead_at:
+            worker = self._workers.get(call.ahead_at)
+            if worker is not None and worker.connection.take_back_one(call.id):
+                self._back(worker, call)
+            else:
+                call.worker_id = call.ahead_at
+        return bool(call.worker_id)
+
+    def take_all(self, worker: Worker) -> None:
+        """Nothing more is to begin there: what was sent ahead waits for any worker again."""
+        if worker.id in self._scheduler.seats:  # it has been ready, and has a channel
+            self._took(worker, worker.connection.take_back_all())
+
+    def relieve(self) -> list[Assignment]:
+        """Where a worker has nothing to do and calls wait at others: who runs them now."""
+        while (laden := self._scheduler.to_relieve()) is not None:
+            worker = self._workers.get(laden)
+            number = worker.connection.take_back() if worker is not None else None
+            if worker is None or number is None:
+                self._scheduler.relieved(laden)
+                continue
+            self._took(worker, [number])
+            return self._scheduler.next_assignments()
+        return []
+
+    def _took(self, worker: Worker, numbers: Iterable[int]) -> None:
+        for call in map(self._opened, numbers):
+            self._back(worker, call)
+            if call.over:
+                self._given_up(call)
+
+    def _back(self, worker: Worker, call: Call) -> None:
+        self._scheduler.take_back([call.id])
+        worker.running.pop(call.id, None)
+        worker.secrets.ended(call.id)
+        call.worker_id = call.ahead_at = ""

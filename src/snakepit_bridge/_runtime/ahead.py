@@ -1,0 +1,60 @@
+"""The calls that were sent ahead to this worker: received, and not begun. Which runs next, its ticket says; see `shared.tickets`.
+
+The main thread takes a turn for each call that has come. Turns are counted, so that none is left over when the host has had a call run
+elsewhere: with that, a later call would overtake one that was sent without a ticket. In a turn in which nothing can be run, since the
+oldest ticket is of a call that is still on its way, or there is none, it is missed, and taken again when something has changed.
+"""
+
+import threading
+from typing import Any, Dict, List, Optional, Tuple
+
+from ..shared.tickets import Tickets
+from .running import RunningCall
+
+
+class Ahead:
+    """Those of one worker. The thread that reads the channel adds and removes, the main thread takes.
+
+    Whoever calls posts as many turns to the main thread as is said.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: Dict[int, RunningCall] = {}
+        # Turns that are posted, and these that were missed, are as many as the calls that are here, and these that are void.
+        self._missed = 0
+        self._void = 0
+
+    def came(self, call: RunningCall) -> int:
+        """A call has come: how many turns are to be posted."""
+        with self._lock:
+            self._calls[call.call_id] = call
+            return 1 + self._anew()
+
+    def recalled(self, numbers: List[Any]) -> Tuple[List[RunningCall], int]:
+        """The host has taken calls back, or others for a moment: (those that were here, how many turns are to be posted)."""
+        with self._lock:
+            found = [call for call in (self._calls.pop(number, None) for number in numbers) if call is not None]
+            missed = min(self._missed, len(found))
+            self._missed -= missed
+            self._void += len(found) - missed
+            return found, self._anew()
+
+    def take(self, tickets: Tickets) -> Tuple[Optional[RunningCall], int]:
+        """A turn: (the call that is to run now, or None, how many turns are to be posted)."""
+        with self._lock:
+            if self._void:
+                self._void -= 1
+                return None, 0
+            ticket = tickets.take()
+            call = None if ticket is None else self._calls.pop(ticket, None)
+            if call is not None:
+                return call, self._anew()
+            if ticket is not None:  # it is not begun: it must not be missing, should the call that runs next end this process
+                tickets.put(ticket)
+            self._missed += 1
+            return None, 0
+
+    def _anew(self) -> int:
+        turns, self._missed = self._missed, 0
+        return turns

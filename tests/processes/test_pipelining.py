@@ -1,0 +1,202 @@
+"""Short calls are sent ahead to busy workers: they run once, in their turn, wherever a worker is free for them, whatever happens to others."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import os
+import pathlib
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import snakepit
+from pipelining_tools import PipeliningTools
+from pool_helpers import wait_until
+from snakepit._pool.ahead_lines import TOGETHER_SECONDS
+from snakepit.errors import CallCancelled, QueueFull, WorkerCrashed, WorkerTimeout
+
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
+
+
+#: Of such calls eight are sent ahead to one worker (seconds).
+_SURELY_SHORT = TOGETHER_SECONDS / 20
+
+
+class Marked:
+    """A pool whose tool puts down which calls have run. Its calls are known to be short."""
+
+    def __init__(self, pool: snakepit.Pool, folder: pathlib.Path) -> None:
+        self.pool = pool
+        self.folder = folder
+        engine: Any = pool._ready()[0]
+        for _ in range(500):  # one that the machine holds up does not count as short
+            self.run(-1)
+            if (engine._calls._ahead.pace.short("mark") or 1.0) < _SURELY_SHORT and pool.stats().workers_ready == pool.stats().size:
+                break
+        self.ran.clear()
+        (folder / "marks").unlink()
+
+    def submit(self, number: int, *, timeout: float | None = 60, **args: Any) -> concurrent.futures.Future[Any]:
+        """A call in the background."""
+        return self.pool.submit("mark", {"folder": str(self.folder), "number": number, **args}, timeout=timeout)
+
+    def run(self, number: int, **args: Any) -> Any:
+        """A call, to its end."""
+        return self.submit(number, **args).result(60)
+
+    @property
+    def ran(self) -> list[int]:
+        """Which have run, in their order."""
+        return [int(line) for line in (self.folder / "marks").read_text().split()]
+
+    def hold(self, name: str = "go") -> concurrent.futures.Future[Any]:
+        """A call that runs until `say(name)`: longer than such calls do."""
+        held = self.submit(0, wait_for=name)
+        wait_until((self.folder / f"{name}-waits").exists, "the call runs")
+        return held
+
+    def say(self, name: str = "go") -> None:
+        """Let such calls go on."""
+        (self.folder / name).touch()
+
+
+@pytest.fixture(params=["msgpack", "json", "grpc"])
+def protocol(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def one(protocol: str, tmp_path: pathlib.Path) -> Iterator[Marked]:
+    """One worker."""
+    with snakepit.Pool(PipeliningTools, size=1, protocol=protocol, queue_size=20) as pool:
+        yield Marked(pool, tmp_path)
+
+
+def sent_ahead(caplog: pytest.LogCaptureFixture) -> int:
+    """How many calls were."""
+    return sum(", ahead: " in record.getMessage() for record in caplog.records)
+
+
+def test_they_are_sent_while_the_worker_is_busy(one: Marked, caplog: pytest.LogCaptureFixture) -> None:
+    """They count as waiting, and run in their order."""
+    caplog.set_level(logging.DEBUG, "snakepit.pool")
+    held = one.hold()
+    futures = [one.submit(number) for number in range(1, 9)]
+    wait_until(lambda: one.pool.stats().queued == 8)
+    assert one.pool.stats().running == 1
+    assert sent_ahead(caplog) == 8
+    one.say()
+    for future in [held, *futures]:
+        future.result(20)
+    assert one.ran == list(range(9))
+    assert one.pool.stats().succeeded == one.pool.stats().submitted
+
+
+def test_one_that_nobody_wants_never_runs(one: Marked) -> None:
+    """Neither one that is cancelled nor one whose time is over; those around it do, and the worker lives."""
+    held = one.hold()
+    futures = {number: one.submit(number) for number in (1, 2, 4)}
+    late = one.submit(3, timeout=0.2)
+    assert futures[2].cancel()
+    with pytest.raises(WorkerTimeout, match="while it waited for a worker"):
+        late.result(20)
+    one.say()
+    for number in (1, 4):
+        futures[number].result(20)
+    held.result(20)
+    assert one.ran == [0, 1, 4]
+    assert one.pool.stats().restarts == 0
+
+
+def test_when_its_worker_is_killed_it_runs_elsewhere(one: Marked) -> None:
+    """Only the call that ran is lost."""
+    held = one.hold()
+    futures = [one.submit(number) for number in range(1, 6)]
+    wait_until(lambda: one.pool.stats().queued == 5)
+    pid = one.pool.workers()[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerCrashed):
+        held.result(20)
+    for future in futures:
+        future.result(20)
+    assert one.ran == list(range(6))
+    assert one.pool.stats().crashed == 1
+
+
+@pytest.mark.parametrize("size", [0, 20_000, 100_000], ids=["small", "larger", "large"])
+def test_who_ends_the_process_takes_nobody_along(one: Marked, size: int) -> None:
+    """What has ended before has its result, what comes after runs elsewhere; also among calls that follow each other at once."""
+    futures = {number: one.submit(number, die=number % 10 == 5, size=size if number % 10 == 4 else 0) for number in range(20)}
+    for number, future in futures.items():
+        if number % 10 == 5:
+            with pytest.raises(WorkerCrashed):
+                future.result(60)
+        else:
+            assert len(future.result(60)) in (0, size)
+    assert sorted(one.ran) == list(range(20))
+    assert one.pool.stats().restarts == 2
+
+
+@pytest.mark.parametrize("how", [{"wait_for": "go"}, {"hold": True}], ids=["waits", "holds the interpreter"])
+def test_none_waits_behind_a_long_one_while_a_worker_is_idle(protocol: str, tmp_path: pathlib.Path, how: dict[str, Any]) -> None:
+    """That a call is long shows when it runs: what was sent behind it is run by the other worker, which asks nobody for that."""
+    with snakepit.Pool(PipeliningTools, size=2, protocol=protocol) as pool:
+        marked = Marked(pool, tmp_path)
+        futures = [marked.submit(number) for number in range(10)]
+        long = marked.submit(10, **how)
+        futures += [marked.submit(number) for number in range(11, 60)]
+        for future in futures:
+            future.result(20)
+        assert not long.done()
+        marked.say()
+        long.result(60)
+        assert sorted(marked.ran) == list(range(60))
+        assert pool.stats().restarts == 0
+
+
+def test_the_queue_s_limit_counts_them(one: Marked) -> None:
+    """Whoever waits, waits, wherever that is."""
+    held = one.hold()
+    futures = [one.submit(number) for number in range(20)]
+    with pytest.raises(QueueFull):
+        one.submit(99).result(20)
+    one.say()
+    for future in [held, *futures]:
+        future.result(20)
+
+
+def test_closing_the_pool_ends_them(one: Marked) -> None:
+    """Those that wait and the one that runs."""
+    held = one.hold()
+    futures = [one.submit(number) for number in range(10)]
+    one.pool.close()
+    for future in [held, *futures]:
+        with pytest.raises((CallCancelled, snakepit.PoolClosed, concurrent.futures.CancelledError)):
+            future.result(20)
+    assert one.ran == [0]
+
+
+def test_what_is_long_is_not(one: Marked, caplog: pytest.LogCaptureFixture) -> None:
+    """After a call that was long, until others have shown that it was an exception."""
+    held = one.hold()
+    one.say()
+    held.result(20)
+    caplog.set_level(logging.DEBUG, "snakepit.pool")
+    for future in [one.submit(number) for number in range(5)]:
+        future.result(20)
+    assert sent_ahead(caplog) == 0
+
+
+def test_it_can_be_switched_off(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By `pipelining=False`; and where a worker serves a number of calls and no more, it is."""
+    for settings in ({"pipelining": False}, {"max_calls": 1000}):
+        with snakepit.Pool(PipeliningTools, size=1, **settings) as pool:
+            marked = Marked(pool, tmp_path)
+            caplog.set_level(logging.DEBUG, "snakepit.pool")
+            for future in [marked.submit(number) for number in range(10)]:
+                future.result(20)
+    assert sent_ahead(caplog) == 0

@@ -1,0 +1,254 @@
+"""Calls that are sent ahead to busy workers, against a model of those workers: with tickets, and results that are on their way."""
+
+from __future__ import annotations
+
+import collections
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
+
+from snakepit._pool.ahead_lines import MOST, TOGETHER_SECONDS, depth
+from snakepit._pool.pace import Pace
+from snakepit._pool.scheduler import Assignment, How, QueueIsFull, Scheduler
+
+
+class FarWorker:
+    """A worker as it is, whatever the host's books say."""
+
+    def __init__(self) -> None:
+        self.tickets: collections.deque[int] = collections.deque()
+        self.running: int | None = None
+        self.given: collections.deque[int] = collections.deque()  # calls that were sent without a ticket
+        self.results: collections.deque[int] = collections.deque()  # on their way to the host
+
+
+class AheadMachine(RuleBasedStateMachine):
+    """Hosts and workers take their steps in any order."""
+
+    calls = Bundle("calls")
+    workers = Bundle("workers")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scheduler = Scheduler(max_queue=12)
+        self.far: dict[str, FarWorker] = {}
+        self.names = 0
+        self.short: set[int] = set()
+        self.at: dict[int, str] = {}  # the worker that a call was given, or sent ahead, to
+        self.waiting: list[int] = []
+        self.started: collections.Counter[int] = collections.Counter()
+        self.ended: set[int] = set()
+
+    # What happens
+
+    @rule(target=workers, pipelined=st.booleans())
+    def a_worker_comes(self, pipelined: bool) -> str:
+        self.names += 1
+        name = f"w{self.names}"
+        self.far[name] = FarWorker()
+        self._follow(self.scheduler.add_worker(name, 1))
+        if pipelined:
+            self._follow(self.scheduler.let_ahead(name))
+        return name
+
+    @rule(target=calls, kind=st.sampled_from(["short", "short", "short", "middle", "long", "stream"]))
+    def submit(self, kind: str) -> object:
+        self.names += 1
+        call = self.names
+        seconds = {"short": 1e-4, "middle": TOGETHER_SECONDS / 2}.get(kind)
+        if seconds is not None:
+            self.short.add(call)
+        self.waiting.append(call)
+        try:
+            made = self.scheduler.submit(call, streaming=kind == "stream", blocking=True, seconds=seconds)
+        except QueueIsFull as full:
+            assert len(self.waiting) > 12
+            self.waiting.remove(call)
+            self._follow(full.assignments)
+            return multiple()
+        self._follow(made)
+        return call
+
+    @rule(worker=workers)
+    def the_worker_goes_on(self, worker: str) -> None:
+        """It ends what it runs, and takes the next ticket."""
+        far = self.far.get(worker)
+        if far is None:
+            return
+        if far.running is not None:
+            far.results.append(far.running)
+            far.running = None
+        if far.given:
+            far.running = far.given.popleft()
+        elif far.tickets:
+            far.running = far.tickets.popleft()
+        if far.running is not None:
+            self.started[far.running] += 1
+
+    @rule(worker=workers)
+    def the_worker_puts_a_ticket_back(self, worker: str) -> None:
+        """It has taken one of a call that is still on its way: others are before it now."""
+        if worker in self.far:
+            self.far[worker].tickets.rotate(-1)
+
+    @rule(worker=workers)
+    def the_host_reads_a_result(self, worker: str) -> None:
+        far = self.far.get(worker)
+        if far is not None and far.results:
+            self._read(worker)
+
+    @rule(call=calls)
+    def nobody_wants_it_any_more(self, call: int) -> None:
+        """As `SentAhead.has_begun` does it."""
+        if call in self.ended or call not in self.waiting:
+            return
+        worker = self.at.get(call)
+        if worker is not None:
+            tickets = self.far[worker].tickets
+            if call not in tickets:
+                return  # it has begun: its end comes from the worker
+            tickets.remove(call)
+            self._back(call)
+        assert self.scheduler.withdraw(call)
+        self.waiting.remove(call)
+        self.ended.add(call)
+        self._follow(self.scheduler.next_assignments())
+
+    @rule(worker=consumes(workers), heard=st.booleans())
+    def the_worker_dies(self, worker: str, heard: bool) -> None:
+        """What has begun is lost, and only that; results that were on their way may have come before."""
+        while heard and self.far[worker].results:
+            self._read(worker)
+        far = self.far.pop(worker)
+        self.scheduler.close_worker(worker)
+        for call in list(far.tickets):
+            self._back(call)
+        removal = self.scheduler.remove_worker(worker)
+        begun = [*far.results, *far.given, *([] if far.running is None else [far.running])]
+        assert sorted(removal.orphans) == sorted(begun)
+        for call in removal.orphans:
+            self.ended.add(call)
+            if call in self.waiting:
+                self.waiting.remove(call)
+            del self.at[call]
+        self._follow(removal.assignments)
+
+    @rule(worker=workers)
+    def the_worker_retires(self, worker: str) -> None:
+        """As `Dispatcher.retire` does it: nothing more begins there."""
+        if worker not in self.far:
+            return
+        self.scheduler.close_worker(worker)
+        tickets = self.far[worker].tickets
+        while tickets:
+            self._back(tickets.popleft())
+        self._follow(self.scheduler.next_assignments())
+
+    # What must hold
+
+    @invariant()
+    def nothing_runs_twice(self) -> None:
+        assert not [call for call, times in self.started.items() if times > 1]
+
+    @invariant()
+    def figures_agree(self) -> None:
+        assert self.scheduler.waiting == len(self.waiting)
+        assert self.scheduler.running == len(self.at) - len([call for call in self.waiting if call in self.at])
+
+    @invariant()
+    def what_waits_at_workers_is_short_and_not_much(self) -> None:
+        for seat in self.scheduler.seats.values():
+            assert self.short.issuperset(seat.ahead)
+            assert len(seat.ahead) <= MOST
+            if seat.ahead:
+                assert self.short.issuperset(seat.running), "a short call was sent behind a long one"
+
+    @invariant()
+    def no_call_waits_at_a_worker_while_another_is_idle(self) -> None:
+        idle = [name for name, seat in self.scheduler.seats.items() if seat.slots and not seat.running]
+        if idle:
+            assert not [worker for worker, far in self.far.items() if far.tickets and self.scheduler.seats[worker].slots]
+
+    @precondition(lambda self: self.far)
+    @rule()
+    def all_ends(self) -> None:
+        """When every worker goes on until nothing is left to do, all calls have ended."""
+        for _ in range(400):
+            for worker in list(self.far):
+                self.the_worker_goes_on(worker)
+                while self.far[worker].results:
+                    self._read(worker)
+        if any(seat.slots for seat in self.scheduler.seats.values()):
+            assert self.waiting == []
+            assert self.at == {}
+
+    # The model
+
+    def _follow(self, made: list[Assignment]) -> None:
+        """As `Dispatcher._give` does it."""
+        while True:
+            for call, worker, _moved, how in made:
+                if how is How.NEXT:
+                    assert self.at[call] == worker
+                    self.waiting.remove(call)
+                    continue
+                here = [item for item in self.waiting if item not in self.at]
+                assert call == here[0], "a younger call was served before an older one"
+                self.at[call] = worker
+                if how is How.AHEAD:
+                    self.far[worker].tickets.append(call)
+                else:
+                    self.waiting.remove(call)
+                    self.far[worker].given.append(call)
+            laden = self.scheduler.to_relieve()
+            if laden is None:
+                return
+            made = []
+            if self.far[laden].tickets:
+                self._back(self.far[laden].tickets.popleft())
+                made = self.scheduler.next_assignments()
+            else:
+                self.scheduler.relieved(laden)
+
+    def _back(self, call: int) -> None:
+        """Its ticket is the host's."""
+        self.scheduler.take_back([call])
+        del self.at[call]
+        if call not in self.waiting:  # it was thought to have begun
+            self.waiting.append(call)
+        self.waiting.sort()
+
+    def _read(self, worker: str) -> None:
+        call = self.far[worker].results.popleft()
+        del self.at[call]
+        self.ended.add(call)
+        if call in self.waiting:
+            self.waiting.remove(call)
+        self._follow(self.scheduler.finish(call))
+
+
+TestAhead = AheadMachine.TestCase
+TestAhead.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(1e-6, MOST), (1e-4, 30), (1e-3, 3), (2e-3, 1), (4e-3, 0)])
+def test_depth(seconds: float, calls: int) -> None:
+    """As many as fit into a few milliseconds; none that are long."""
+    assert depth(seconds) == calls
+
+
+def test_the_pace_of_a_tool() -> None:
+    """Unknown at first; then the slowest of late, which fades."""
+    pace = Pace()
+    for _ in range(2):
+        pace.note("train", 1e-4)
+        assert pace.short("train") is None
+    pace.note("train", 1e-4)
+    assert pace.short("train") == pytest.approx(1e-4)
+    pace.note("train", 1.0)
+    assert pace.short("train") is None
+    for _ in range(100):
+        pace.note("train", 1e-4)
+    assert pace.short("train") == pytest.approx(1e-4)
