@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 #: What only the process that owns the pool can do.
 _HOSTS_ALONE = {
     "register_tool", "unregister_tool", "host_tool", "host_tool_specs", "stats", "health", "workers", "drain", "dump_stacks",
-    "end_quarantine", "sessions", "rebind_session", "telemetry", "map", "stream_map",
+    "end_quarantine", "sessions", "rebind_session", "telemetry", "map", "stream_map", "as_executor",
 }  # fmt: skip
 _SESSIONS_HOST_ALONE = {"update", "rebind", "put_program", "get_program", "delete_program", "programs", "metadata", "ttl"}
 

@@ -24,11 +24,13 @@ _AWAITED = {
 }
 
 #: The same of sessions.
+#: The standard library's executors are sync, and asyncio takes those.
+_SYNC_ALONE = {"as_executor"}
 _SESSION_AWAITED = {"open", "end", "execute", "info", "update", "rebind", "put_program", "get_program", "delete_program", "programs"}
 
 
 def _public(face: type) -> dict[str, Any]:
-    return {name: member for name, member in inspect.getmembers(face) if not name.startswith("_")}
+    return {name: member for name, member in inspect.getmembers(face) if not name.startswith("_") and name not in _SYNC_ALONE}
 
 
 def _parameters(function: Any) -> list[tuple[str, Any, Any]]:

@@ -25,6 +25,7 @@ from . import open_pools
 from .arguments import POOL_DEFAULT, call_timeout, check_callback
 from .base import PoolBase
 from .closing import OneClose, close_on
+from .executor import Executes
 from .future import CallFuture
 from .loop_thread import LoopThread
 from .map_results import Maps
@@ -36,7 +37,7 @@ from .tools import Tools
 T = TypeVar("T")
 
 
-class Pool(Maps, PoolBase):
+class Pool(Maps, Executes, PoolBase):
     """A pool of supervised worker processes.
 
         with Pool("my_app.tools:MyAdapter", size=2) as pool:

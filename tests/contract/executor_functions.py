@@ -1,0 +1,91 @@
+"""What the contract of executors runs in other processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+
+class OfMine:
+    """A class of somebody's own."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OfMine) and other.value == self.value
+
+    __hash__ = None  # type: ignore[assignment] # pyright: ignore[reportAssignmentType]
+
+
+class Refused(Exception):
+    """An error of somebody's own, with more than a text."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+
+
+_state: dict[str, Any] = {}
+
+
+def add(a: Any, b: Any = 1) -> Any:
+    return a + b
+
+
+def wrapped(value: Any) -> OfMine:
+    return OfMine(value)
+
+
+def refuse(code: int) -> None:
+    raise Refused(code, "not today")
+
+
+def leave(code: int) -> None:
+    raise SystemExit(code)
+
+
+def lock() -> Any:
+    return threading.Lock()
+
+
+def begin(value: Any) -> None:
+    _state["value"] = value, os.getpid(), _state.get("value") is None
+
+
+def fail_to_begin() -> None:
+    raise ValueError("no such device")
+
+
+def begun() -> Any:
+    value, pid, first = _state["value"]
+    return value, pid == os.getpid(), first
+
+
+def process(seconds: float = 0.0) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def wait_for(path: str, began: str = "") -> bool:
+    """Until there is such a file."""
+    if began:
+        Path(began).touch()
+    end = time.monotonic() + 30
+    while not Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    return Path(path).exists()
+
+
+def note(path: str, number: int) -> int:
+    with Path(path).open("a") as file:
+        file.write(f"{number}\n")
+    return number
