@@ -21,6 +21,9 @@ from pathlib import Path
 
 import psutil
 
+from snakepit._api import open_pools
+from snakepit._workers.worker import Worker
+
 _MARK = "SNAKEPIT_TEST_MARK"
 #: Linux only; elsewhere descriptors are not looked at.
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -32,6 +35,7 @@ class Leftovers:
     def __init__(self, directory: Path, mark: str) -> None:
         self._directory = directory
         self._mark = f"{_MARK}={mark}".encode()
+        _wait_for_agreements()
         self._before = {kind: set(seen()) for kind, seen in self._kinds().items()}
 
     def found(self) -> list[str]:
@@ -111,6 +115,20 @@ def _describe(process: psutil.Process) -> str:
         words.append(process.status())
         words += process.cmdline()
     return " ".join(words)[:300]
+
+
+def _wait_for_agreements(timeout: float = 5.0) -> None:
+    """Pools that are open already agree with their workers on shared memory a moment after they are ready: what that opens is theirs."""
+    end = time.monotonic() + timeout
+    for pool in open_pools.open_pools():
+        while not all(map(_agrees, pool._engine.workers() if pool._engine is not None else ())) and time.monotonic() < end:
+            time.sleep(0.002)
+
+
+def _agrees(worker: Worker) -> bool:
+    connection = worker._connection
+    store = connection.shared if connection is not None else None
+    return connection is None or store is None or bool(store.reason) or connection._mux._outbox.lends
 
 
 def _descriptors() -> dict[object, str]:
