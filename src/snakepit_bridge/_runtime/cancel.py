@@ -100,7 +100,7 @@ class Knocker:
         self.tainted = False
         self._targets: Dict[Any, Target] = {}
         self._asked = threading.Event()
-        self._stopped = False
+        self._stopped = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
     def interrupt(self, call: Any, ended: Callable[[], bool], kill_after: float) -> None:
@@ -114,7 +114,8 @@ class Knocker:
             thread = threading.Thread(target=self._knock, name="snakepit-interrupter", daemon=True)
             thread.start()
             self._thread = thread  # not before: as a channel ends, its calls are interrupted, and the main thread may stop this already
-        self._asked.set()
+        if not self._asked.is_set():  # a wake-up costs the carrier's thread its turn with the interpreter, for fifty calls fifty times
+            self._asked.set()
 
     def call_ended(self, call: Any) -> None:
         """Where the call ran: its code has left the stack; nothing may wait there for it any more."""
@@ -139,16 +140,16 @@ class Knocker:
 
     def stop(self) -> None:
         """End the thread; nothing is interrupted any more."""
-        self._stopped = True
+        self._stopped.set()
         self._asked.set()
         if self._thread is not None:
             self._thread.join(1.0)
 
     def _knock(self) -> None:
-        while not self._stopped:
+        while not self._stopped.is_set():
             self._asked.wait()
-            self._asked.clear()
-            while self._targets and not self._stopped:
+            self._asked.clear()  # before the calls are looked at; those that come meanwhile are seen at the next look, before they are due
+            while self._targets and not self._stopped.is_set():
                 now = time.monotonic()
                 for call, target in list(self._targets.items()):
                     if target.ended():
@@ -156,8 +157,7 @@ class Knocker:
                     elif now >= target.next_knock and not shielded(call):
                         self._due(call, target, now)
                 soonest = min((target.next_knock for target in list(self._targets.values())), default=now)
-                self._asked.wait(min(KNOCK_SECONDS / 2, max(soonest - now, SHORTEST_PAUSE)))
-                self._asked.clear()  # else, once a second call is asked for, this would wait no more
+                self._stopped.wait(min(KNOCK_SECONDS / 2, max(soonest - now, SHORTEST_PAUSE)))
 
     def _due(self, call: Any, target: Target, now: float) -> None:
         raise NotImplementedError

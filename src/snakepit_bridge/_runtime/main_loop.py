@@ -12,6 +12,8 @@ import sys
 import traceback
 from typing import Any, Callable, Coroutine, Deque, Optional, Set
 
+from .fair_selector import FairSelector
+
 _MAX_STRAYS = 100
 
 
@@ -67,7 +69,7 @@ class AsyncioLoop:
     """Runs posted functions as callbacks of one asyncio loop, and coroutines as its tasks."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = asyncio.SelectorEventLoop(FairSelector())
         asyncio.set_event_loop(self.loop)
         self._tasks: Set[asyncio.Task[Any]] = set()
         self._stopped = False
