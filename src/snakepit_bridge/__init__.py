@@ -3,6 +3,8 @@
 Imports with the standard library alone, on Python 3.8 and newer. Never imports `snakepit`.
 """
 
+import threading
+
 from .base_adapter import (
     BaseAdapter,
     CallContext,
@@ -37,17 +39,17 @@ __all__ = [
     "tool",
 ]
 
-_importing_adapter = False
+_importing = threading.local()
 
 
 def is_importing_adapter() -> bool:
-    """True in a worker while it imports the user's adapter.
+    """True in a worker while it imports the user's adapter, on the thread that does.
 
-    The host half asks this, to tell a script that starts a Pool while a worker imports it to guard its main part.
+    The host half asks this, to tell a script that starts a Pool while a worker imports it to guard its main part. In a process
+    that holds the worker of a `MemoryPool`, other threads are free to start pools meanwhile.
     """
-    return _importing_adapter
+    return getattr(_importing, "adapter", False)
 
 
 def _set_importing_adapter(value: bool) -> None:
-    global _importing_adapter
-    _importing_adapter = value
+    _importing.adapter = value
