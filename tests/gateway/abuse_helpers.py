@@ -31,11 +31,13 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 class Outside:
     """One gateway process: what it has, and that it serves."""
 
-    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], address: str, size: int) -> None:
         self.process, self.address = process, address
         self._seen = psutil.Process(process.pid)
         with self.client() as stub:
-            stub.ExecuteTool(request("add", a=1), timeout=20)
+            # Each worker serves: what it shares with its host is agreed on and mapped with its first calls.
+            for future in [stub.ExecuteTool.future(request("nap", seconds=0.3), timeout=20) for _ in range(2 * size)]:
+                future.result()
             list(stub.ExecuteStreamingTool(request("count", to=10), timeout=20))
         self._fds = self._seen.num_fds()
         self._rss, self._threads = self.rss(), self._seen.num_threads()
@@ -59,6 +61,11 @@ class Outside:
         """What its pool says of itself."""
         return dict(look(self.process.pid).pools[0]["stats"])
 
+    def catch_up(self) -> None:
+        """Return once it has served a call that came after all else: what waits at it takes memory that it keeps."""
+        with self.client() as stub:
+            assert stub.ExecuteTool(request("add", a=2), timeout=10).result.value == b"3"
+
     def is_idle(self) -> bool:
         """No call runs or waits."""
         told = look(self.process.pid).pools[0]
@@ -66,8 +73,7 @@ class Outside:
 
     def is_as_before(self, *, memory: int = 64 * MEBI) -> None:
         """It serves, no call has stayed, and descriptors, threads and memory are near where they were."""
-        with self.client() as stub:
-            assert stub.ExecuteTool(request("add", a=2), timeout=10).result.value == b"3"
+        self.catch_up()
         until(self.is_idle)
         until(lambda: self._seen.num_fds() <= self._fds + 2, 15)
         assert self._seen.num_threads() <= self._threads + 16  # gRPC's event engine has up to 16 by its load
@@ -78,7 +84,7 @@ class Outside:
 def abused(*words: str, size: int = 2) -> Iterator[Outside]:
     """A gateway that must end well on SIGTERM whatever was done to it, and have said nothing of failures of its own."""
     with serving("--adapter", _TOOLS, "--size", str(size), "--drain-timeout", "2", *words) as (process, address):
-        yield Outside(process, address)
+        yield Outside(process, address, size)
         process.stderr.reconfigure(errors="replace")  # type: ignore[union-attr] # gRPC shows the bytes that it did not understand
         began = time.monotonic()
         process.terminate()
