@@ -12,7 +12,8 @@ import numpy
 
 import snakepit
 from benchmarks.contest import Contestant, Play, in_turn
-from benchmarks.peers import environment, ray_arrays
+from benchmarks.peers import ray_arrays
+from benchmarks.peers.environments import environment
 from benchmarks.report import Bar, Row
 from benchmarks.scenarios import TOOLS, Plan
 

@@ -1,0 +1,131 @@
+"""A peer as this side sees it: a process in an environment of its own, which plays a scenario when it is asked to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from . import processes
+from .environments import ROOT, environment
+
+#: In which environment a peer plays, where that does not have its name.
+_ENVIRONMENTS = {"executor": "stdlib", "executor_fork": "stdlib", "pipe": "stdlib"}
+
+
+class PeerFailed(Exception):
+    """It could not be started, broke down, or did not answer in time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one scenario.
+
+    Attributes:
+        seconds: that it took in all.
+        figures: what was measured, named as in `player`.
+        cannot: why the peer has no such thing; empty: it has.
+    """
+
+    seconds: float
+    figures: Mapping[str, float | bool | None]
+    cannot: str = ""
+
+
+class Peer:
+    """Starts at once; use it as a context manager.
+
+    Args:
+        name: one of `run.PEERS`.
+        python: its interpreter; None: that of its environment, which is made if it is missing.
+
+    Raises:
+        PeerFailed: its environment cannot be made.
+    """
+
+    def __init__(self, name: str, *, python: str | Path | None = None) -> None:
+        self.name = name
+        found = python or environment(_ENVIRONMENTS.get(name, name))
+        if found is None:
+            raise PeerFailed(f"{name} cannot play: its environment cannot be made here; why is printed above")
+        command = [str(found), "-m", "benchmarks.peers.run", name]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self._unread = b""
+
+    def ask(self, scenario: str, *, timeout: float = 120.0, **options: Any) -> Answer:
+        """Have it play one round.
+
+        Raises:
+            PeerFailed: it did not answer within `timeout` seconds, and was killed; or it failed.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"scenario": scenario, **options}).encode() + b"\n")
+            answer = json.loads(self._line(timeout))
+        except (BrokenPipeError, EOFError):
+            raise PeerFailed(f"{self.name} ended with code {self._process.wait(10)}; its last words are above") from None
+        except TimeoutError:
+            self._kill()
+            raise PeerFailed(f"{self.name} did not play {scenario!r} within {timeout:g} s") from None
+        if (failed := answer.get("failed")) is not None:
+            raise PeerFailed(f"{self.name} failed at {scenario!r}: {failed}")
+        return Answer(**answer)
+
+    def end(self, timeout: float = 20.0) -> list[str]:
+        """End it, and kill what it leaves behind: the commands of these processes."""
+        if self._process.stdin is None or self._process.stdin.closed:
+            return []
+        members = processes.family(self._process.pid)
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            members = self._kill()
+        deadline = time.monotonic() + timeout / 4
+        while (left := [member for member in members if member.alive]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        commands = [member.command for member in left]
+        _kill(left)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return commands
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _line(self, timeout: float) -> bytes:
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self._unread:
+            if not select.select([self._process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError
+            some = self._process.stdout.read(65536)
+            if not some:
+                raise EOFError
+            self._unread += some
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _kill(self) -> list[processes.Process]:
+        """The process and all that descend from it, who could not be found any more once it is gone."""
+        members = processes.family(self._process.pid)
+        self._process.kill()
+        self._process.wait()
+        _kill(members)
+        return members
+
+
+def _kill(members: list[processes.Process]) -> None:
+    for member in members:
+        if member.alive:
+            os.kill(member.pid, signal.SIGKILL)

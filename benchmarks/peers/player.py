@@ -1,0 +1,202 @@
+"""The scenarios, timed alike for all peers. The module of a peer derives a `Player` from this one, says how its pool is opened
+and called, and overrides the scenarios that its library plays in another way. All times are in seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from statistics import median
+from typing import Any
+
+from . import processes, work
+from .watch import Watch
+
+Figures = dict[str, float | bool | None]
+
+#: 100 MB of floats.
+_LARGE = 100_000_000 // 8
+#: A pool that has not recovered by then, or a call that has not ended, never will: seconds.
+_PATIENCE = 10.0
+
+
+class Cannot(Exception):
+    """The peer has no such thing, and why; `figures` are what could be measured all the same."""
+
+    def __init__(self, reason: str, figures: Figures | None = None) -> None:
+        super().__init__(reason)
+        self.figures = figures or {}
+
+
+class Player:
+    """One peer."""
+
+    #: Played on a pool that stays open between the rounds; the others open one each time.
+    STANDING = ("sequential", "in_flight", "stream", "transfer")
+    FRESH = ("start", "crash", "cancel", "memory")
+
+    #: In place of a stream or a cancel, why there is none.
+    no_stream = "its functions return once"
+    no_cancel = "its calls cannot be cancelled"
+
+    # ---- what a peer says of itself ----
+
+    def opened(self, workers: int) -> AbstractContextManager[Any]:
+        """A pool; its workers may still be starting."""
+        raise NotImplementedError
+
+    def submit(self, pool: Any, tool: Callable[..., Any], *args: Any) -> Any:
+        """Hand over a call without waiting for it."""
+        raise NotImplementedError
+
+    def result(self, handle: Any) -> Any:
+        """Wait for it, bounded."""
+        raise NotImplementedError
+
+    def call(self, pool: Any, tool: Callable[..., Any], *args: Any) -> Any:
+        return self.result(self.submit(pool, tool, *args))
+
+    def chunks(self, pool: Any, count: int) -> Iterable[dict[str, int]]:
+        raise Cannot(self.no_stream)
+
+    def up(self, pool: Any, value: Any) -> float:
+        return float(self.call(pool, work.total, value))
+
+    def down(self, pool: Any, count: int) -> Any:
+        return self.call(pool, work.numbers, count)
+
+    def cancel_one(self, pool: Any, handle: Any) -> None:
+        """End a call that runs, as the library has it."""
+        raise Cannot(self.no_cancel)
+
+    # ---- scenarios ----
+
+    def warm(self, pool: Any, workers: int) -> None:
+        """Until all workers are up and have answered some calls."""
+        self.everywhere(pool, workers, 0, 0.05)
+        for _ in self.many(pool, 16, 100):
+            pass
+
+    def sequential(self, pool: Any, *, workers: int, count: int) -> Figures:
+        times = []
+        for i in range(count):
+            value = {"x": i}
+            began = time.perf_counter()
+            answer = self.call(pool, work.echo, value)
+            times.append(time.perf_counter() - began)
+            _check(answer, value)
+        return {"p50": median(times)}
+
+    def in_flight(self, pool: Any, *, workers: int, window: int, count: int) -> Figures:
+        began, seen = time.perf_counter(), 0
+        for answer in self.many(pool, window, count):
+            _check(answer, {"x": seen})
+            seen += 1
+        return {"rate": _all(seen, count) / (time.perf_counter() - began)}
+
+    def stream(self, pool: Any, *, workers: int, count: int) -> Figures:
+        began, first, seen = time.perf_counter(), None, 0
+        for chunk in self.chunks(pool, count):
+            if first is None:
+                first = time.perf_counter() - began
+                _check(chunk, {"x": 0})
+            seen += 1
+        return {"rate": _all(seen, count) / (time.perf_counter() - began), "first": first}
+
+    def transfer(self, pool: Any, *, workers: int, count: int = _LARGE) -> Figures:
+        value = work.numbers(count)
+        self.everywhere(pool, workers, count, 0.3)
+        began = time.perf_counter()
+        there = self.up(pool, value)
+        up = time.perf_counter() - began
+        began = time.perf_counter()
+        here = self.down(pool, count).sum()
+        down = time.perf_counter() - began
+        for found in (there, here):
+            _check(round(float(found), 3), round(float(value.sum()), 3))
+        return {"up": up, "down": down}
+
+    def start(self, *, workers: int) -> Figures:
+        began = time.perf_counter()
+        with self.opened(workers) as pool:
+            _check(self.call(pool, work.echo, {"x": 0}), {"x": 0})
+            first = time.perf_counter() - began
+        return {"first": first, "closed": time.perf_counter() - began}
+
+    def crash(self, *, workers: int, patience: float = _PATIENCE) -> Figures:
+        with self.opened(workers) as pool:
+            self.warm(pool, workers)
+            began = time.perf_counter()
+            try:
+                self.call(pool, work.die)
+            except Exception:
+                figures: Figures = {"error": time.perf_counter() - began, "next": None}
+            else:
+                raise RuntimeError("a worker died, and its caller was told a result")
+            reason = ""
+            while time.perf_counter() - began < patience:
+                try:
+                    _check(self.call_again(pool), {"x": 1})
+                except Cannot as error:
+                    raise Cannot(str(error), figures) from None
+                except Exception as error:
+                    reason = f"{type(error).__name__}: {error}"
+                    time.sleep(0.001)
+                else:
+                    return {**figures, "next": time.perf_counter() - began}
+            raise Cannot(f"no good result within {patience:g} s of a crash: {reason}", figures)
+
+    def call_again(self, pool: Any) -> Any:
+        """After a crash."""
+        return self.call(pool, work.echo, {"x": 1})
+
+    def cancel(self, *, workers: int, kind: str, patience: float = _PATIENCE) -> Figures:
+        if type(self).cancel_one is Player.cancel_one:
+            raise Cannot(self.no_cancel)
+        with self.opened(workers) as pool, Watch() as watch:
+            self.warm(pool, workers)
+            handle = self.submit(pool, work.hang, kind, watch.path)
+            watch.wait_begun(patience)
+            began = time.perf_counter()
+            self.cancel_one(pool, handle)
+            if not watch.wait_ended(patience):
+                raise Cannot(f"the call still ran {patience:g} s after it was cancelled")
+            return {"ended": time.perf_counter() - began, "lived": watch.worker_lives()}
+
+    def memory(self, *, workers: int, settle: float = 1.0) -> Figures:
+        with self.opened(workers) as pool:
+            self.warm(pool, workers)
+            time.sleep(settle)
+            members = processes.family(os.getpid())
+            return {"mib": processes.held(members), "processes": len(members)}
+
+    # ---- what scenarios share ----
+
+    def many(self, pool: Any, window: int, count: int) -> Iterator[Any]:
+        """The results of so many calls in order, a window of them under way."""
+        waiting: deque[Any] = deque()
+        for i in range(count):
+            if len(waiting) == window:
+                yield self.result(waiting.popleft())
+            waiting.append(self.submit(pool, work.echo, {"x": i}))
+        while waiting:
+            yield self.result(waiting.popleft())
+
+    def everywhere(self, pool: Any, workers: int, count: int, seconds: float) -> None:
+        """Each worker has an array of so many numbers at hand; for this takes so long that each gets one of the calls."""
+        for handle in [self.submit(pool, work.prepare, count, seconds) for _ in range(workers)]:
+            self.result(handle)
+
+
+def _check(found: Any, expected: Any) -> None:
+    if found != expected:
+        raise RuntimeError(f"something else came back: {found!r} for {expected!r}")
+
+
+def _all(seen: int, count: int) -> int:
+    if seen != count:
+        raise RuntimeError(f"{seen} came of {count}")
+    return seen
