@@ -87,24 +87,27 @@ class Player:
             began = time.perf_counter()
             answer = self.call(pool, work.echo, value)
             times.append(time.perf_counter() - began)
-            _check(answer, value)
+            check(answer, value)
         return {"p50": median(times)}
 
     def in_flight(self, pool: Any, *, workers: int, window: int, count: int) -> Figures:
         began, seen = time.perf_counter(), 0
         for answer in self.many(pool, window, count):
-            _check(answer, {"x": seen})
+            check(answer, {"x": seen})
             seen += 1
-        return {"rate": _all(seen, count) / (time.perf_counter() - began)}
+        seconds = time.perf_counter() - began
+        check(seen, count)
+        return {"rate": count / seconds}
 
     def stream(self, pool: Any, *, workers: int, count: int) -> Figures:
-        began, first, seen = time.perf_counter(), None, 0
+        began, first, seen = time.perf_counter(), 0.0, 0
         for chunk in self.chunks(pool, count):
-            if first is None:
-                first = time.perf_counter() - began
-                _check(chunk, {"x": 0})
+            check(chunk, {"x": seen})
+            first = first or time.perf_counter() - began
             seen += 1
-        return {"rate": _all(seen, count) / (time.perf_counter() - began), "first": first}
+        seconds = time.perf_counter() - began
+        check(seen, count)
+        return {"rate": count / seconds, "first": first}
 
     def transfer(self, pool: Any, *, workers: int, count: int = _LARGE) -> Figures:
         value = work.numbers(count)
@@ -116,13 +119,13 @@ class Player:
         here = self.down(pool, count).sum()
         down = time.perf_counter() - began
         for found in (there, here):
-            _check(round(float(found), 3), round(float(value.sum()), 3))
+            check(round(float(found), 3), round(float(value.sum()), 3))
         return {"up": up, "down": down}
 
     def start(self, *, workers: int) -> Figures:
         began = time.perf_counter()
         with self.opened(workers) as pool:
-            _check(self.call(pool, work.echo, {"x": 0}), {"x": 0})
+            check(self.call(pool, work.echo, {"x": 0}), {"x": 0})
             first = time.perf_counter() - began
         return {"first": first, "closed": time.perf_counter() - began}
 
@@ -139,7 +142,7 @@ class Player:
             reason = ""
             while time.perf_counter() - began < patience:
                 try:
-                    _check(self.call_again(pool), {"x": 1})
+                    check(self.call_again(pool), {"x": 1})
                 except Cannot as error:
                     raise Cannot(str(error), figures) from None
                 except Exception as error:
@@ -160,6 +163,7 @@ class Player:
             self.warm(pool, workers)
             handle = self.submit(pool, work.hang, kind, watch.path)
             watch.wait_begun(patience)
+            time.sleep(0.1)  # By now it sleeps or reads.
             began = time.perf_counter()
             self.cancel_one(pool, handle)
             if not watch.wait_ended(patience):
@@ -191,12 +195,7 @@ class Player:
             self.result(handle)
 
 
-def _check(found: Any, expected: Any) -> None:
+def check(found: Any, expected: Any) -> None:
+    """Raises RuntimeError."""
     if found != expected:
         raise RuntimeError(f"something else came back: {found!r} for {expected!r}")
-
-
-def _all(seen: int, count: int) -> int:
-    if seen != count:
-        raise RuntimeError(f"{seen} came of {count}")
-    return seen

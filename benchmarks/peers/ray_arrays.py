@@ -6,44 +6,32 @@ https://docs.ray.io/en/latest/ray-core/objects.html, https://docs.ray.io/en/late
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
 
+from .ray_actors import cluster
+
 
 @contextlib.contextmanager
 def store() -> Iterator[Callable[[str, int], float]]:
     """Plays `up` and `down`: seconds for an array of so many floats."""
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else it listens beyond this machine
-    import ray
+    with cluster() as ray:
+        actor = ray.remote(_Tools).remote()
+        values: dict[int, Any] = {}
 
-    ray.init(
-        num_cpus=2,
-        object_store_memory=2 * 1024**3,
-        include_dashboard=False,
-        _node_ip_address="127.0.0.1",
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    actor: Any = ray.remote(_Tools).remote()
-    values: dict[int, Any] = {}
+        def play(direction: str, count: int) -> float:
+            value = values.setdefault(count, numpy.random.default_rng(1).random(count))
+            began = time.perf_counter()
+            if direction == "up":
+                ray.get(actor.total.remote(ray.put(value)))
+            else:
+                ray.get(actor.numbers.remote(count)).sum()
+            return time.perf_counter() - began
 
-    def play(direction: str, count: int) -> float:
-        value = values.setdefault(count, numpy.random.default_rng(1).random(count))
-        began = time.perf_counter()
-        if direction == "up":
-            ray.get(actor.total.remote(ray.put(value)))
-        else:
-            ray.get(actor.numbers.remote(count)).sum()
-        return time.perf_counter() - began
-
-    try:
         yield play
-    finally:
-        ray.shutdown()
 
 
 class _Tools:

@@ -18,6 +18,9 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "executor": ("executor", {}),
     "executor_fork": ("executor", {"method": "fork"}),
     "pipe": ("pipe", {}),
+    "pyzmq": ("pyzmq_sockets", {}),
+    "ray": ("ray_actors", {}),
+    "grpc": ("grpc_aio", {}),
 }
 
 
