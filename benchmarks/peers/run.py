@@ -21,6 +21,9 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "pyzmq": ("pyzmq_sockets", {}),
     "ray": ("ray_actors", {}),
     "grpc": ("grpc_aio", {}),
+    "pebble": ("pebble_pool", {}),
+    "loky": ("loky_executor", {}),
+    "mpire": ("mpire_pool", {}),
 }
 
 
