@@ -24,6 +24,9 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "pebble": ("pebble_pool", {}),
     "loky": ("loky_executor", {}),
     "mpire": ("mpire_pool", {}),
+    "pyro5": ("pyro5_proxies", {}),
+    "pyro5_batch": ("pyro5_proxies", {"batch": True}),
+    "rpyc": ("rpyc_services", {}),
 }
 
 
