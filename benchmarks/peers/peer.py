@@ -17,7 +17,7 @@ from . import processes
 from .environments import ROOT, environment
 
 #: In which environment a peer plays, where that does not have its name.
-_ENVIRONMENTS = {"executor": "stdlib", "executor_fork": "stdlib", "pipe": "stdlib", "pyro5_batch": "pyro5"}
+_ENVIRONMENTS = {"executor": "stdlib", "executor_fork": "stdlib", "pipe": "stdlib", "pyro5_batch": "pyro5", "dask_actors": "dask"}
 
 
 class PeerFailed(Exception):

@@ -27,6 +27,8 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "pyro5": ("pyro5_proxies", {}),
     "pyro5_batch": ("pyro5_proxies", {"batch": True}),
     "rpyc": ("rpyc_services", {}),
+    "dask": ("dask_client", {}),
+    "dask_actors": ("dask_client", {"actors": True}),
 }
 
 
