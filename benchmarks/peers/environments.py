@@ -31,11 +31,11 @@ def environment(name: str) -> Path | None:
     """The Python of the environment of that name; None: it cannot be made here, and what came of it has been printed."""
     newest, requirements = _NEEDS[name]
     folder = _FOLDER / name
-    done = folder / ".complete"
-    if not done.exists():
+    done, holds = folder / ".complete", "\n".join(requirements)
+    if not done.exists() or done.read_text(encoding="utf-8") != holds:
         command = ["sh", "scripts/make-venv.sh", str(folder), "3.11", newest, *requirements]
         env = {name: value for name, value in os.environ.items() if name != "PYTHON"}
         if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
             return None
-        done.touch()
+        done.write_text(holds, encoding="utf-8")
     return folder / "bin" / "python"

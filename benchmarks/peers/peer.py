@@ -8,6 +8,8 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,9 +57,22 @@ class Peer:
         found = python or environment(_ENVIRONMENTS.get(name, name))
         if found is None:
             raise PeerFailed(f"{name} cannot play: its environment cannot be made here; why is printed above")
-        command = [str(found), "-m", "benchmarks.peers.run", name]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        # Of its own, since one that is killed removes nothing; and short, since there will be sockets in it.
+        self._folder = tempfile.TemporaryDirectory(prefix="p-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen(
+            [str(found), "-m", "benchmarks.peers.run", name],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": self._folder.name},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
         self._unread = b""
+        self._orphans: list[processes.Process] = []
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, scenario: str, *, timeout: float = 120.0, **options: Any) -> Answer:
         """Have it play one round.
@@ -82,12 +97,12 @@ class Peer:
         """End it, and kill what it leaves behind: the commands of these processes."""
         if self._process.stdin is None or self._process.stdin.closed:
             return []
-        members = processes.family(self._process.pid)
+        members = processes.family(self._process.pid) + self._orphans
         self._process.stdin.close()
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            members = self._kill()
+            self._kill()
         deadline = time.monotonic() + timeout / 4
         while (left := [member for member in members if member.alive]) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -95,13 +110,15 @@ class Peer:
         _kill(left)
         assert self._process.stdout is not None
         self._process.stdout.close()
+        self._folder.cleanup()
         return commands
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.end()
+        for command in self.end():
+            print(f"{self.name} left behind, and it was killed: {command}", file=sys.stderr)
 
     def _line(self, timeout: float) -> bytes:
         assert self._process.stdout is not None
@@ -116,13 +133,15 @@ class Peer:
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
-    def _kill(self) -> list[processes.Process]:
-        """The process and all that descend from it, who could not be found any more once it is gone."""
-        members = processes.family(self._process.pid)
+    def _kill(self) -> None:
+        """The process and all that descend from it, who could not be found any more once it is gone.
+
+        Those who remove the semaphores of the others when these have ended are left to do so, and seen to at the end.
+        """
+        self._orphans = processes.family(self._process.pid)
         self._process.kill()
         self._process.wait()
-        _kill(members)
-        return members
+        _kill([member for member in self._orphans if "resource_tracker" not in member.command])
 
 
 def _kill(members: list[processes.Process]) -> None:

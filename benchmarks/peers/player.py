@@ -162,7 +162,7 @@ class Player:
         with self.opened(workers) as pool, Watch() as watch:
             self.warm(pool, workers)
             handle = self.submit(pool, work.hang, kind, watch.path)
-            watch.wait_begun(patience)
+            watch.wait_begun(_PATIENCE)
             time.sleep(0.1)  # By now it sleeps or reads.
             began = time.perf_counter()
             self.cancel_one(pool, handle)
@@ -171,6 +171,7 @@ class Player:
             return {"ended": time.perf_counter() - began, "lived": watch.worker_lives()}
 
     def memory(self, *, workers: int, settle: float = 1.0) -> Figures:
+        """Ask it of a peer that has played nothing else: what is forked shares what its parent has come to hold."""
         with self.opened(workers) as pool:
             self.warm(pool, workers)
             time.sleep(settle)

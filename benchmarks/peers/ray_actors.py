@@ -28,7 +28,7 @@ def library() -> Any:
 def cluster(cpus: int = 2) -> Iterator[Any]:
     """The module `ray`, connected to a cluster of its own."""
     ray = library()
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="r-", ignore_cleanup_errors=True) as folder:
         ray.init(
             num_cpus=cpus,
             object_store_memory=2 * 1024**3,

@@ -1,0 +1,126 @@
+"""The peers of the benchmarks play what they are asked to, say what they cannot, and leave nothing behind."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.peers import environments, processes
+from benchmarks.peers.peer import _ENVIRONMENTS, Answer, Peer, PeerFailed
+from benchmarks.peers.run import PEERS
+
+STANDARD = ("executor", "executor_fork", "pipe")
+
+
+def play(peer: Peer, scenario: str, **options: Any) -> Answer:
+    return peer.ask(scenario, timeout=20, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize("name", STANDARD)
+def test_standing_pool_plays_in_rounds(name: str) -> None:
+    """Times and rates come back, round after round, of one pool that stays open between them."""
+    with Peer(name, python=sys.executable) as peer:
+        for _ in range(2):
+            assert 0 < play(peer, "sequential", count=20).figures["p50"] < 1
+            for window in (1, 16):
+                assert play(peer, "in_flight", window=window, count=50).figures["rate"] > 1
+            assert all(0 < seconds < 5 for seconds in play(peer, "transfer", count=1000).figures.values())
+            stream = play(peer, "stream", count=50)
+            if name == "pipe":
+                assert stream.figures["rate"] > 50
+                assert 0 < stream.figures["first"] < 5
+            else:
+                assert stream == Answer(stream.seconds, {}, "its functions return once")
+        assert peer.end() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize("name", STANDARD)
+def test_fresh_pools_start_crash_and_cancel(name: str) -> None:
+    """Each of these rounds has a pool of its own; a crash is seen, and who cannot recover or cancel says so."""
+    with Peer(name, python=sys.executable) as peer:
+        memory = play(peer, "memory", settle=0.0).figures
+        assert memory["processes"] == (2 if name == "executor_fork" else 3)  # spawn has a process that tracks resources
+        assert 1 < memory["mib"] < 1000
+        start = play(peer, "start").figures
+        assert 0 < start["first"] < start["closed"] < 10
+        crash = play(peer, "crash", patience=0.2)
+        assert 0 < crash.figures["error"] < 5
+        assert crash.figures["next"] is None
+        assert crash.cannot
+        for kind in ("sleep", "loop", "read"):
+            cancel = play(peer, "cancel", kind=kind, patience=5.0 if name == "pipe" else 0.2)
+            if name == "pipe":
+                assert 0 < cancel.figures["ended"] < 5
+                assert cancel.figures["lived"] is False
+            else:
+                assert cancel == Answer(cancel.seconds, {}, "the call still ran 0.2 s after it was cancelled")
+        assert peer.end() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+def test_rest_ends_the_workers() -> None:
+    """A peer that rests keeps no worker, and starts new ones when it is asked again."""
+    with Peer("executor_fork", python=sys.executable) as peer:
+        play(peer, "sequential", count=2)
+        assert len(processes.family(peer.pid)) == 2
+        play(peer, "rest")
+        assert processes.family(peer.pid) == []
+        play(peer, "sequential", count=2)
+        assert len(processes.family(peer.pid)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+def test_peer_that_fails_goes_on() -> None:
+    """What goes wrong is told to who asked, and the next round is played."""
+    with Peer("pipe", python=sys.executable) as peer:
+        with pytest.raises(PeerFailed, match="pipe failed at 'juggle': ValueError: no scenario is called 'juggle'"):
+            play(peer, "juggle")
+        assert play(peer, "sequential", count=2).figures["p50"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+def test_peer_that_does_not_answer_is_killed() -> None:
+    """A round that takes too long ends the peer with all its workers, and says so then and later."""
+    with Peer("pipe", python=sys.executable) as peer:
+        play(peer, "sequential", count=2)
+        workers = processes.family(peer.pid)
+        with pytest.raises(PeerFailed, match=r"did not play 'sequential' within 0.1 s"):
+            peer.ask("sequential", timeout=0.1, count=10**9)
+        deadline = time.monotonic() + 5
+        while any(worker.alive for worker in workers) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not [worker.command for worker in workers if worker.alive]
+        with pytest.raises(PeerFailed, match="pipe ended with code -9"):
+            play(peer, "sequential", count=2)
+
+
+@pytest.mark.slow
+def test_peer_whose_environment_cannot_be_made_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The error names the peer; what went wrong has been printed."""
+    monkeypatch.setattr(environments, "_FOLDER", tmp_path)
+    monkeypatch.setitem(environments._NEEDS, "stdlib", ("3.0", []))
+    environments.environment.cache_clear()
+    try:
+        with pytest.raises(PeerFailed, match="pipe cannot play: its environment cannot be made here"):
+            Peer("pipe")
+    finally:
+        environments.environment.cache_clear()
+
+
+def test_each_peer_has_an_environment_and_says_which_pages_it_follows() -> None:
+    """Each name leads to needs and to a module whose docstring links its library's documentation."""
+    assert {_ENVIRONMENTS.get(name, name) for name in PEERS} == set(environments._NEEDS)
+    for module, _ in PEERS.values():
+        source = (Path(environments.__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+        assert "https://" in (ast.get_docstring(ast.parse(source)) or "")
