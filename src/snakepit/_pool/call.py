@@ -61,6 +61,7 @@ class Call:
     """One run of a tool, as the engine knows it. Times in seconds on the loop's clock.
 
     Attributes:
+        id: its number, in this run of it.
         deadline: when it ends at the latest; None: no deadline.
         submitted: when it was submitted, by `time.monotonic()`.
         began: when it was given to a worker, by the same clock; set before `worker_id`.

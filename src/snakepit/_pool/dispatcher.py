@@ -65,7 +65,7 @@ class Dispatcher:
         self._redactor = redactor
         self._call_left = call_left
         self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
-        self._reruns = Reruns(config.retry, self.circuits, self.ledger.counters, self._forget_run, self._enqueue_again)
+        self._reruns = Reruns(config.retry, self.circuits, self.ledger, self._forget_run, self._enqueue_again)
         self._nesting = Nesting(scheduler, run_id, config.size)
         self._ahead = SentAhead(scheduler, workers, self._open, self._withdrawn)
 

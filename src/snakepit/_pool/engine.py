@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import itertools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -62,7 +61,6 @@ class Engine:
         redactor = self._redactor = Redactor(config.secret_names, config.secret_patterns)
         self._supervisor = setup.supervisor(config, selection, redactor, self)
         self._window = Window(config.window_chunks, config.window_bytes)
-        self._ids = itertools.count(1)
         access = StoreAccess(store, owned=store is not config.session_store)
         self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._let_go, offers.drop_session, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
@@ -205,7 +203,7 @@ class Engine:
         above = CURRENT.get()
         if self.draining.refuses(above.ancestors if above is not None else ()):
             raise failures.draining()
-        number = next(self._ids)
+        number = next(self._ledger.numbers)
         call = Call(number, tool, args, streaming, timeout, self._window, mailbox, **options)
         spec = self.tools.get(tool)
         call.blocking = spec is not None and not spec.asynchronous

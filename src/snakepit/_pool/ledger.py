@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable
 
 from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
@@ -23,6 +24,9 @@ class Ledger:
     Args:
         redactor: masks what the log tells of them.
         on_end: told of each call's end, once.
+
+    Attributes:
+        numbers: where each new call's number comes from; from any thread.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class Ledger:
         self._on_end = on_end
         self._redactor = redactor
         self.counters = Counters()
+        self.numbers = itertools.count(1)
         self._open: dict[int, Call] = {}
         self._changed = asyncio.Event()
 
@@ -42,6 +47,12 @@ class Ledger:
     def get(self, call_id: int) -> Call | None:
         """An open call, by its number."""
         return self._open.get(call_id)
+
+    def renumber(self, call: Call) -> None:
+        """A call runs once more: another one to workers, for the end of the last run may still be on its way, or be written down."""
+        del self._open[call.id]
+        call.id = next(self.numbers)
+        self._open[call.id] = call
 
     def open_calls(self) -> list[Call]:
         """The open calls of now."""

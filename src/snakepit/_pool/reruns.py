@@ -11,7 +11,7 @@ from snakepit.retries import RetryPolicy
 
 from .call import Call
 from .circuits import Circuits
-from .stats import Counters
+from .ledger import Ledger
 
 
 class Reruns:
@@ -19,16 +19,17 @@ class Reruns:
 
     Args:
         policy: of calls that have none of their own.
+        ledger: the open calls.
         forget: what the first run of a call asked for is of no more use.
         enqueue: give a call to a worker, when there is one.
     """
 
     def __init__(
-        self, policy: RetryPolicy, circuits: Circuits, counters: Counters, forget: Callable[[Call], None], enqueue: Callable[[Call], None]
+        self, policy: RetryPolicy, circuits: Circuits, ledger: Ledger, forget: Callable[[Call], None], enqueue: Callable[[Call], None]
     ) -> None:
         self._policy = policy
         self._circuits = circuits
-        self._counters = counters
+        self._ledger = ledger
         self._forget = forget
         self._enqueue = enqueue
         self._loop = asyncio.get_running_loop()
@@ -43,11 +44,12 @@ class Reruns:
 
     def begin(self, cause: str, pause: float, call: Call) -> None:
         """It runs once more, after a pause. Its slot is free, its caller knows nothing."""
-        self._counters.retried += 1
+        self._ledger.counters.retried += 1
         call.retried = {"worker_id": call.worker_id, "cause": cause}
         call.runs += 1
         call.worker_id, call.ahead_at, call.blamed = "", "", False
         self._forget(call)
+        self._ledger.renumber(call)
         if pause > 0:
             call.timers.append(self._loop.call_later(pause, self._enqueue, call))
         else:
