@@ -6,13 +6,15 @@ workers.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 
 class FreeWorkers:
     """Workers by load. `in` and `len` are about those that have a free slot."""
 
     def __init__(self) -> None:
         self._loads: dict[str, int] = {}
-        self._buckets: dict[int, dict[str, None]] = {}  # a dict as ordered set; an empty one is not kept
+        self._buckets: dict[int, OrderedDict[str, None]] = {}  # as ordered sets, see `Turns`; an empty one is not kept
         self._used = 0  # bit n is set if there is a bucket for load n: its lowest set bit is the least load
 
     def __contains__(self, worker_id: object) -> bool:
@@ -27,7 +29,7 @@ class FreeWorkers:
         self._loads[worker_id] = load
         bucket = self._buckets.get(load)
         if bucket is None:
-            bucket = self._buckets[load] = {}
+            bucket = self._buckets[load] = OrderedDict()
             self._used |= 1 << load
         bucket[worker_id] = None
 

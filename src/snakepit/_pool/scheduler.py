@@ -17,6 +17,7 @@ from .ahead_lines import AheadLines
 from .free_workers import FreeWorkers
 from .seat import Seat
 from .waiting import WaitingRoom
+from .wanted import Wanted
 
 
 class How(enum.Enum):
@@ -91,12 +92,12 @@ class Scheduler:
     def __init__(self, max_queue: int, max_streams: int | None = None) -> None:
         self._max_queue = max_queue
         self._max_streams = max_streams
-        self._room = WaitingRoom(self._lined)
+        self._room = WaitingRoom(self._line_changed)
         # The mutable state.
         self._seats: dict[str, Seat] = {}
         self._free = FreeWorkers()
         self._ahead = AheadLines(self._room.waits_for)
-        self._wanted: dict[str, None] = {}  # free workers for which calls may wait that no other may take
+        self._wanted = Wanted()
         self._running: dict[int, _Running] = {}
         self._running_streams = 0
         self._begun: list[Assignment] = []  # not told yet: they were sent ahead, and are run
@@ -142,8 +143,7 @@ class Scheduler:
         if seat is not None:
             seat.slots = 0
             self._free.discard(worker_id)
-            self._ahead.changed(worker_id, seat)
-            self._wanted.pop(worker_id, None)
+            self._line_changed(worker_id)
 
     def let_ahead(self, worker_id: str) -> list[Assignment]:
         """Calls may be sent ahead to a worker from now on, if it runs one at a time."""
@@ -294,10 +294,15 @@ class Scheduler:
     def _streams_may_run(self) -> bool:
         return self._max_streams is None or self._running_streams < self._max_streams
 
-    def _lined(self, worker_id: str) -> None:
-        if worker_id in self._free:
-            self._wanted[worker_id] = None
+    def _line_changed(self, worker_id: str) -> None:
+        self._want(worker_id)
         self._ahead.changed(worker_id, self._seats.get(worker_id))
+
+    def _want(self, worker_id: str) -> None:
+        """A worker has become free, or is not any more; or what waits for it alone is not what it was."""
+        line = self._room.line_of(worker_id)
+        if line is not None or worker_id in self._wanted.workers:
+            self._wanted.changed(worker_id, line if worker_id in self._free else None)
 
     def _ended_early(self, call_id: int) -> list[Assignment]:
         """A call has ended that was thought to wait at its worker, behind another one."""
@@ -322,8 +327,7 @@ class Scheduler:
             self._begun.append(Assignment(following, worker_id, how=How.NEXT))
         elif not seat.is_full:
             self._free.put(worker_id, len(seat.running))
-            if self._room.waits_for(worker_id):
-                self._wanted[worker_id] = None
+            self._want(worker_id)
         self._ahead.changed(worker_id, seat)
 
     def _forget(self, call_id: int) -> None:
@@ -357,7 +361,7 @@ class Scheduler:
             first = room.anybody.first(streams_too=streams_too)
             if first is not None and room.pin(first[0]):
                 continue
-            worker_id, served = self._wanted_first(first, streams_too=streams_too) if self._wanted else ("", first)
+            worker_id, served = self._wanted_first(first, streams_too=streams_too) if self._wanted.workers else ("", first)
             if served is None:
                 break
             made.append(self._run(served[0], worker_id))
@@ -365,14 +369,10 @@ class Scheduler:
 
     def _wanted_first(self, general: tuple[int, int] | None, *, streams_too: bool) -> tuple[str, tuple[int, int] | None]:
         """What is served next where calls wait for a free worker alone: (that worker, its call), or ("", the general one)."""
-        found: tuple[str, tuple[int, int]] | None = None
-        for worker_id in self._wanted:  # those that have become free since the last decision: one, as a rule
-            first = self._room.first_for(worker_id, streams_too=streams_too)
-            if first is not None and (found is None or first[1] < found[1][1]):
-                found = worker_id, first
-        if found is None or (general is not None and len(self._free) == 1 and general[1] < found[1][1]):
+        found = self._wanted.first(streams_too=streams_too)
+        if found is None or (general is not None and len(self._free) == 1 and general[1] < found[1]):
             return "", general
-        return found
+        return found[0], self._room.first_for(found[0], streams_too=streams_too)
 
     def _run(self, call_id: int, worker_id: str) -> Assignment:
         """Give a call to the worker in whose line it waited; where that is empty, to its session's own or the one idle longest."""
@@ -391,6 +391,5 @@ class Scheduler:
         self._running[call_id] = _Running(worker_id, streaming, wish.session if wish is not None and wish.strict else "")
         self._running_streams += streaming
         moved_from = self._room.bind(wish.session, worker_id) if wish is not None else ""
-        if worker_id not in self._free or not self._room.waits_for(worker_id):
-            self._wanted.pop(worker_id, None)
+        self._want(worker_id)
         return Assignment(call_id, worker_id, moved_from)

@@ -10,39 +10,44 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
-#: Calls with their turns: a dict as ordered set, oldest first.
-Queue = dict[int, int]
+from .turns import Turns
 
 
 @dataclasses.dataclass(slots=True)
 class Line:
     """Calls that wait for the same: for any worker, or for one."""
 
-    unary: Queue = dataclasses.field(default_factory=dict)
-    streams: Queue = dataclasses.field(default_factory=dict)
+    unary: Turns[int] = dataclasses.field(default_factory=Turns)
+    streams: Turns[int] = dataclasses.field(default_factory=Turns)
+    _length: int = 0
 
     def __len__(self) -> int:
-        return len(self.unary) + len(self.streams)
+        return self._length
 
     def first(self, *, streams_too: bool) -> tuple[int, int] | None:
         """(the call that came first, its turn), among those that may be served now."""
-        unary = next(iter(self.unary.items()), None)
-        if not self.streams or not streams_too:
+        unary = self.unary.first()
+        if not streams_too or (stream := self.streams.first()) is None:
             return unary
-        stream = next(iter(self.streams.items()))
         return stream if unary is None or stream[1] < unary[1] else unary
 
     def put(self, call_id: int, turn: int, *, streaming: bool) -> None:
         """Add a call at the place of its turn."""
-        _insert(self.streams if streaming else self.unary, call_id, turn)
+        (self.streams if streaming else self.unary).put(call_id, turn)
+        self._length += 1
 
     def take(self, call_id: int) -> tuple[int, bool] | None:
         """Take a call out: (its turn, is it a stream?); None if it is not here."""
         for queue, streaming in ((self.unary, False), (self.streams, True)):
-            turn = queue.pop(call_id, None)
+            turn = queue.pop(call_id)
             if turn is not None:
+                self._length -= 1
                 return turn, streaming
         return None
+
+    def items(self) -> list[tuple[int, int]]:
+        """All calls with their turns, in their order."""
+        return sorted([*self.unary.items(), *self.streams.items()], key=lambda item: item[1])
 
 
 class Wish(NamedTuple):
@@ -57,24 +62,25 @@ class WaitingRoom:
     """All waiting calls of a pool, and the sessions that they belong to.
 
     Args:
-        lined: told the id of each worker in whose own line a call begins to wait.
+        line_changed: told the id of each worker in whose own line a call begins to wait, or waits no more.
 
     Attributes:
         anybody: the line for any worker.
     """
 
-    def __init__(self, lined: Callable[[str], None]) -> None:
-        self._lined = lined
+    def __init__(self, line_changed: Callable[[str], None]) -> None:
+        self._line_changed = line_changed
         self.anybody = Line()
         # The mutable state.
         self._lines: dict[str, Line] = {}  # of one worker each, while anybody waits there
         self._turn = 0
-        self._turns: Queue = {}  # of stranded calls, which keep their place
+        self._turns: dict[int, int] = {}  # of stranded calls, which keep their place
         self._wishes: dict[int, Wish] = {}  # of waiting and stranded calls of sessions
         self._bound: dict[str, str] = {}  # session -> worker
         self._sessions: dict[str, dict[str, None]] = {}  # and back
         self._leaders: dict[str, int] = {}  # session without a worker -> its strict call that will bind it
-        self._followers: dict[str, Queue] = {}  # and those that then want the same worker
+        self._followers: dict[str, Turns[int]] = {}  # and those that then want the same worker
+        self._in_line: dict[str, set[int]] = {}  # session -> its calls in the line of its worker
         self._strict: dict[str, int] = {}  # session -> how many strict calls of it wait or run
         self._pinned: set[str] = set()  # sessions whose hint calls may wait in their worker's line, because of those
         self._elsewhere = 0  # calls that wait for one worker, or for their leader
@@ -101,9 +107,10 @@ class WaitingRoom:
 
     def take(self, call_id: int, worker_id: str) -> tuple[Wish | None, bool]:
         """A call is served, from the line of a worker or (empty) the line for any: (its wish, is it a stream?)."""
-        found = self._take_from(worker_id, call_id) if worker_id else self.anybody.take(call_id)
+        wish = self._wishes.pop(call_id, None)
+        found = self._take_from(worker_id, call_id, wish.session) if worker_id and wish is not None else self.anybody.take(call_id)
         assert found is not None, "it was the first of that line"
-        return self._wishes.pop(call_id, None), found[1]
+        return wish, found[1]
 
     def leave(self, call_id: int) -> bool:
         """A waiting or stranded call is given up; False if it is neither."""
@@ -115,9 +122,9 @@ class WaitingRoom:
         if self._leaders.get(wish.session) == call_id:
             self._next_leader(wish.session)
         elif not found:
-            followers = self._followers.get(wish.session, {})
-            if followers.pop(call_id, None) is None:
-                self._take_from(self._bound[wish.session], call_id)
+            followers = self._followers.get(wish.session)
+            if followers is None or followers.pop(call_id) is None:
+                self._take_from(self._bound[wish.session], call_id, wish.session)
             else:
                 self._elsewhere -= 1
                 if not followers:
@@ -130,6 +137,10 @@ class WaitingRoom:
         """(the call that has waited longest for this worker alone, its turn), among those that may be served now."""
         line = self._lines.get(worker_id)
         return line.first(streams_too=streams_too) if line is not None else None
+
+    def line_of(self, worker_id: str) -> Line | None:
+        """What waits for this worker alone, for looking at; None: nothing."""
+        return self._lines.get(worker_id)
 
     def waits_for(self, worker_id: str) -> bool:
         """Does a call wait for this worker alone?"""
@@ -185,12 +196,13 @@ class WaitingRoom:
         self._bound[session] = worker_id
         self._sessions.setdefault(worker_id, {})[session] = None
         leader = self._leaders.pop(session, None)
-        waiting = self._followers.pop(session, {})
+        followers = self._followers.pop(session, None)
+        waiting = followers.items() if followers is not None else []
         self._elsewhere -= len(waiting)
         found = self.anybody.take(leader) if leader is not None else None
         if leader is not None and found is not None:  # a hint call bound it first: the leader is for this worker too now
-            waiting = {leader: found[0], **waiting}
-        for call_id, turn in waiting.items():
+            waiting = [(leader, found[0]), *waiting]
+        for call_id, turn in waiting:
             self._place(call_id, turn)
         return before
 
@@ -206,8 +218,9 @@ class WaitingRoom:
 
     def strand(self, worker_id: str) -> tuple[list[int], list[str]]:
         """A worker takes no calls any more: (those that waited for it alone, in their order, the sessions that stuck to it)."""
-        line = self._lines.pop(worker_id, Line())
-        stranded = sorted({**line.unary, **line.streams}.items(), key=lambda item: item[1])
+        stranded = self._lines.pop(worker_id, Line()).items()
+        for call_id, _ in stranded:
+            self._in_line.pop(self._wishes[call_id].session, None)
         self._elsewhere -= len(stranded)
         self._turns.update(stranded)
         lost = list(self._sessions.pop(worker_id, ()))
@@ -225,50 +238,43 @@ class WaitingRoom:
             self._line_up(bound, call_id, turn, streaming=streaming)
         elif strict and self._leaders.setdefault(session, call_id) != call_id:
             self._elsewhere += 1
-            _insert(self._followers.setdefault(session, {}), call_id, turn)
+            self._followers.setdefault(session, Turns()).put(call_id, turn)
         else:
             self.anybody.put(call_id, turn, streaming=streaming)
 
     def _line_up(self, worker_id: str, call_id: int, turn: int, *, streaming: bool) -> None:
         self._elsewhere += 1
         self._lines.setdefault(worker_id, Line()).put(call_id, turn, streaming=streaming)
-        self._lined(worker_id)
+        self._in_line.setdefault(self._wishes[call_id].session, set()).add(call_id)
+        self._line_changed(worker_id)
 
-    def _take_from(self, worker_id: str, call_id: int) -> tuple[int, bool] | None:
-        line = self._lines[worker_id]
+    def _take_from(self, worker_id: str, call_id: int, session: str) -> tuple[int, bool]:
+        line, mine = self._lines[worker_id], self._in_line[session]
         found = line.take(call_id)
-        self._elsewhere -= found is not None
+        assert found is not None, "its session is bound to this worker"
+        self._elsewhere -= 1
+        mine.remove(call_id)
+        if not mine:
+            del self._in_line[session]
         if not line:
             del self._lines[worker_id]
+        self._line_changed(worker_id)
         return found
 
     def _spread(self, session: str, worker_id: str) -> None:
-        """Place a session's calls of one worker's line anew."""
-        line = self._lines.get(worker_id, Line())
-        turns = {**line.unary, **line.streams}
-        mine = [(turn, item) for item, turn in turns.items() if self._wishes[item].session == session]
-        for _, call_id in mine:
-            self._take_from(worker_id, call_id)
-        for turn, call_id in sorted(mine):  # the oldest first: it leads, if they are strict
+        """Place a session's calls of its worker's line anew."""
+        mine = tuple(self._in_line.get(session, ()))
+        turns = [(self._take_from(worker_id, call_id, session)[0], call_id) for call_id in mine]
+        for turn, call_id in sorted(turns):  # the oldest first: it leads, if they are strict
             self._place(call_id, turn)
 
     def _next_leader(self, session: str) -> None:
         del self._leaders[session]
         followers = self._followers.get(session)
-        if followers:
-            call_id = next(iter(followers))
-            turn = followers.pop(call_id)
+        first = followers.first() if followers is not None else None
+        if followers is not None and first is not None:
+            followers.pop(first[0])
             self._elsewhere -= 1
             if not followers:
                 del self._followers[session]
-            self._place(call_id, turn)
-
-
-def _insert(queue: Queue, call_id: int, turn: int) -> None:
-    """Add a call at the place of its turn: at the end, but for calls that have waited elsewhere before."""
-    late = bool(queue) and next(reversed(queue.values())) > turn
-    queue[call_id] = turn
-    if late:
-        ordered = sorted(queue.items(), key=lambda item: item[1])
-        queue.clear()
-        queue.update(ordered)
+            self._place(*first)
