@@ -69,7 +69,7 @@ class Call:
         over: its caller has had the end of it; what still comes is dropped.
         cancelling: its worker has been told to end it. cancelled_at: since when, on the loop's clock; cancelled_by: the error that says
             how far that is. worker_asked: its worker has been asked to end itself for it.
-        progress: the newest report of a unary call that its caller has not seen; at most one.
+        progress: the newest report of a unary call that its caller has not seen; at most one. None: there has been no report.
         binary: arguments that travel untouched, as bytes.
         pickles: names of those that go as pickles. no_pickle: why others do not, where either side speaks of pickles.
         session_id: the session it belongs to; empty: none. session_must_exist: it was opened before, and is not opened by this call.
@@ -105,7 +105,7 @@ class Call:
     cancelled_by: SnakepitError | None = None
     worker_asked: bool = False
     chunks: int = 0
-    progress: collections.deque[dict[str, Any]] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=1))
+    progress: collections.deque[dict[str, Any]] | None = None  # a deque takes more than half a kilobyte, and most calls need none
     progress_told: bool = False
     binary: Mapping[str, bytes] | None = None
     pickles: tuple[str, ...] = ()
@@ -145,6 +145,8 @@ class Call:
 
     def report(self, payload: dict[str, Any]) -> None:
         """On the loop's thread: a report has come. The caller is told once, however many come until it looks."""
+        if self.progress is None:
+            self.progress = collections.deque(maxlen=1)
         self.progress.append(payload)
         if not self.progress_told:  # in this order: whatever was appended before the caller resets it, the caller will see
             self.progress_told = True
@@ -154,7 +156,7 @@ class Call:
         """On the caller's thread: the newest report, if it has not been taken."""
         self.progress_told = False
         try:
-            return self.progress.pop()
+            return self.progress.pop() if self.progress is not None else None
         except IndexError:
             return None
 

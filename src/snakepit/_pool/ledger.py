@@ -37,11 +37,13 @@ class Ledger:
         self.counters = Counters()
         self.numbers = itertools.count(1)
         self._open: dict[int, Call] = {}
+        self._without_end = {False: 0, True: 0}  # of those, by whether they are streams, how many have not been told their end
         self._changed = asyncio.Event()
 
     def enter(self, call: Call) -> None:
         """A call has been submitted."""
         self._open[call.id] = call
+        self._without_end[call.streaming] += not call.over
         self.counters.submitted += 1
 
     def get(self, call_id: int) -> Call | None:
@@ -70,6 +72,7 @@ class Ledger:
             for name, fact in call.where().items():
                 item.error.details.setdefault(name, fact)
         if call.finish(item):
+            self._without_end[call.streaming] -= call.id in self._open
             kind = _kind(item)
             setattr(self.counters, kind, getattr(self.counters, kind) + 1)
             self._changed.set()
@@ -86,7 +89,7 @@ class Ledger:
 
     async def calls_ended(self, *, unary_only: bool) -> None:
         """Wait until no call (or none that gives one result) is without its end. Each has a deadline, unless its caller wanted none."""
-        while any(not call.over and not (unary_only and call.streaming) for call in self._open.values()):
+        while self._without_end[False] or (self._without_end[True] and not unary_only):
             self._changed.clear()
             await self._changed.wait()
 

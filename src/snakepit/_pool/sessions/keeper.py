@@ -63,6 +63,7 @@ class Keeper:
         self._cancel = cancel
         self._loop = asyncio.get_running_loop()
         self._entries: dict[str, Entry] = {}
+        self._held: dict[str, set[Entry]] = {}  # by worker, those of which it holds state
         self._sweeper = Sweeper(access, self._entries, self._over)
 
     # Calls ------------------------------------------------------------------------------------------------------------------
@@ -121,6 +122,7 @@ class Keeper:
         if entry is None or call.id not in entry.calls:
             return None
         telling = entry.tell(call, moved_from)
+        self._held.setdefault(call.worker_id, set()).add(entry)
         if call.affinity != "hint":  # its state is the conversation itself: what it left elsewhere must not come back
             self._drop_copies(entry, "it went on elsewhere")
         return telling
@@ -150,7 +152,7 @@ class Keeper:
             entry = self._entries.get(session_id)
             if entry is not None:
                 entry.lost(loss)
-        for entry in self._entries.values():
+        for entry in self._held.pop(worker_id, ()):
             entry.worker_gone(worker_id)
 
     def loss_of(self, session_id: str) -> SnakepitError:
@@ -239,6 +241,7 @@ class Keeper:
         """The pool ends: what is in the store stays there, if it outlives the host."""
         self._sweeper.close()
         self._entries.clear()
+        self._held.clear()
         await self._access.close()
 
     # Inside -------------------------------------------------------------------------------------------------------------------
@@ -299,6 +302,8 @@ class Keeper:
         else:
             entry.renew(info.metadata, info.ttl, now)
             entry.touched = now
+            if entry.calls:
+                self._sweeper.begin(entry)  # its lifetime may be another
         return entry
 
     def _seen(self, info: SessionInfo) -> SessionInfo:
@@ -321,13 +326,22 @@ class Keeper:
             self._cancel(call, f"session {session_id!r} {reason}", ended(session_id))
         # After the cancels: no call of it may reach a worker behind the word that it is over.
         self._seats.unbind(session_id)
+        self._not_held(entry, entry.holders)
         self._let_go(session_id, tuple(entry.holders), reason)
 
     def _drop_copies(self, entry: Entry, reason: str) -> None:
         """All but the newest state of a session leave their workers. A call that runs on one keeps it until it ends."""
         copies = entry.take_copies()
         if copies:
+            self._not_held(entry, copies)
             self._let_go(entry.id, copies, reason)
+
+    def _not_held(self, entry: Entry, worker_ids: Iterable[str]) -> None:
+        for worker_id in worker_ids:
+            held = self._held.get(worker_id, set())
+            held.discard(entry)
+            if not held:
+                self._held.pop(worker_id, None)
 
 
 def ended(session_id: str) -> SessionEnded:

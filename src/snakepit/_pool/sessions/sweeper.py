@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import heapq
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -48,6 +50,8 @@ class Sweeper:
         # The mutable state.
         self._busy: dict[str, Entry] = {}  # those with open calls
         self._hasty: dict[str, Entry] = {}  # those among them that would expire between two sweeps
+        self._looks: dict[str, float] = {}  # when the others among them are looked at next, and some that have no open calls now
+        self._heap: list[tuple[float, str]] = []  # of these
         self._used: set[str] = set()  # used since the store was last told
         self._full_at = 0.0  # when the last sweep looked at everything
         self._ahead = _ahead()
@@ -67,15 +71,20 @@ class Sweeper:
         self._busy[entry.id] = entry
         if entry.ttl * RENEW_SHARE < SWEEP_SECONDS:
             self._hasty[entry.id] = entry
-            if self._timer is not None and self._timer.when() > self._loop.time() + self._pause():
+            soon = self._loop.time() + max(_MIN_PAUSE, entry.ttl * RENEW_SHARE)
+            if self._timer is not None and self._timer.when() > soon:
                 self._timer.cancel()
-                self._timer = None
-                self.watch()
+                self._timer = self._loop.call_at(soon, self._sweep)
+        elif _renewal(entry) < self._looks.get(entry.id, math.inf):
+            self._look_later(entry)
 
     def end(self, session_id: str) -> None:
         """A session has no open calls any more."""
         self._busy.pop(session_id, None)
         self._hasty.pop(session_id, None)
+        if not self._busy:
+            self._looks.clear()
+            self._heap.clear()
 
     def used(self, session_id: str) -> None:
         """A session was used, and the store has not been told: the next sweep does that."""
@@ -88,6 +97,8 @@ class Sweeper:
             self._timer.cancel()
         self._busy.clear()
         self._hasty.clear()
+        self._looks.clear()
+        self._heap.clear()
 
     def _pause(self) -> float:
         shortest = min((entry.ttl for entry in self._hasty.values()), default=SWEEP_SECONDS / RENEW_SHARE)
@@ -96,7 +107,7 @@ class Sweeper:
     def _sweep(self) -> None:
         self._timer, self._asking = None, True
         now = self._loop.time()
-        old = [item.id for item in self._busy.values() if now - item.touched >= min(item.ttl * RENEW_SHARE, RENEW_SECONDS)]
+        old = [item.id for item in self._hasty.values() if _renewal(item) <= now] + self._to_renew(now)
         due = {session_id for session_id in {*old, *self._used} if session_id in self._entries}
         self._used = set()
         for session_id in due:
@@ -104,22 +115,47 @@ class Sweeper:
         full = now - self._full_at >= SWEEP_SECONDS * 0.9  # else it is for the hasty ones alone
         unsure: dict[str, float] = {}
         busy: dict[str, float] = {}
+        expire = False
         if full:
             self._full_at = now
-            busy = {item.id: item.created for item in self._busy.values() if item.id not in due}
+            expire, all_busy = self._looked_at_clock(now)
+            busy = {item.id: item.created for item in (self._busy if all_busy else self._hasty).values() if item.id not in due}
             if self._access.shared:
                 unsure = {item.id: item.created for item in self._entries.values() if now - item.confirmed > CONFIRM_SECONDS}
-        expire = full and not self._spares(now)
         ask = functools.partial(_swept, self._access.store, due, busy, unsure, self._ahead if expire else None)
         self._access.ask(ask, functools.partial(self._swept, due, busy, unsure))
 
-    def _spares(self, now: float) -> bool:
-        """Has the clock been set forward a moment ago, and may other hosts have sessions that only seem to have expired?"""
+    def _look_later(self, entry: Entry) -> None:
+        when = self._looks[entry.id] = _renewal(entry)
+        heapq.heappush(self._heap, (when, entry.id))
+
+    def _to_renew(self, now: float) -> list[str]:
+        """Of those with open calls, and a long lifetime, those that were not touched for a share of it: however many there are."""
+        found = []
+        while self._heap and self._heap[0][0] <= now:
+            when, session_id = heapq.heappop(self._heap)
+            if self._looks.get(session_id) != when:  # there was a reason to look at it earlier
+                continue
+            del self._looks[session_id]
+            entry = self._busy.get(session_id)
+            if entry is not None and session_id not in self._hasty:
+                if _renewal(entry) <= now:
+                    found.append(session_id)
+                    entry.touched = now
+                self._look_later(entry)
+        return found
+
+    def _looked_at_clock(self, now: float) -> tuple[bool, bool]:
+        """(what has expired may be removed, one of those with open calls may have ended or seem to have expired).
+
+        If the clock has been set forward a moment ago, other hosts may have sessions that only seem to have expired. Where there are none,
+        and it has not, those with open calls are there.
+        """
         ahead = _ahead()
-        if ahead - self._ahead > JUMP_SECONDS and self._access.shared:
+        jumped, self._ahead = ahead - self._ahead > JUMP_SECONDS, ahead
+        if jumped and self._access.shared:
             self._spare_until = now + SPARE_SECONDS
-        self._ahead = ahead
-        return now < self._spare_until
+        return now >= self._spare_until, jumped or self._access.shared
 
     def _swept(
         self,
@@ -161,6 +197,11 @@ class Sweeper:
                 self._over(session_id, "ended")
             elif session_id in unsure:
                 entry.confirmed = now
+
+
+def _renewal(entry: Entry) -> float:
+    """When the lifetime of a session with open calls is to begin anew."""
+    return entry.touched + min(entry.ttl * RENEW_SHARE, RENEW_SECONDS)
 
 
 def _swept(
