@@ -7,24 +7,29 @@ import pathlib
 
 import pytest
 
+from snakepit._workers import descriptors
 from snakepit.cli.limits import memory, open_files, processes, shared_memory
 from snakepit.cli.surroundings import default_settings, leftovers, permissions, settings, stubs
 
 MIB = 2**20
 
 
-@pytest.mark.parametrize(("limit", "text"), [(-1, "no limit"), (1024, "1024: enough for 120 workers"), (80, "80: enough for 2 workers")])
-def test_enough_files(limit: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "text"), [(math.inf, "no limit"), (1024, "1024: enough for 80 workers"), (88, "88: enough for 2 workers")]
+)
+def test_enough_files(limit: float, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit that is high enough, or none, needs no cure."""
-    assert open_files(limit, -1, 2).text == text
-    assert open_files(limit, -1, 2).cure == ""
+    monkeypatch.setattr(descriptors, "EACH", 12)
+    assert open_files(limit, 2).text == text
+    assert open_files(limit, 2).cure == ""
 
 
-def test_too_few_files() -> None:
+def test_too_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cure is a command with a number."""
-    check = open_files(256, -1, 64)
-    assert check.text == "256 may be open, and a host of 64 workers has about 576"
-    assert check.cure.startswith("ulimit -n 1152, ")
+    monkeypatch.setattr(descriptors, "EACH", 12)
+    check = open_files(256, 64)
+    assert check.text == "256 may be open, and a host of 64 workers has about 832"
+    assert check.cure.startswith("ulimit -n 1664, ")
 
 
 def test_processes() -> None:

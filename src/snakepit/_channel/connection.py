@@ -124,6 +124,8 @@ class Connection:
         """The worker has said what it sees of what is shared."""
         if "tickets" in info:
             self.takes_ahead = info["tickets"] is True and self._tickets is not None
+            if self._spool is not None:
+                self._spool.agreed()
             return
         store = self._store
         if store is None:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -31,8 +32,18 @@ _SHOWN = 120
 _CLOSE_SECONDS = 1.0
 
 
+class _Here(threading.local):
+    """What each thread has of its own: a quarter of a MiB for each worker would be most of what the host keeps for it."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+
+
+_here = _Here()
+
+
 class StreamCarrier(asyncio.BufferedProtocol):
-    """One end of a socketpair; the loop's transport reads it from the first moment on, into the one buffer that is ours.
+    """One end of a socketpair; the loop's transport reads it from the first moment on, into one buffer for all that this thread reads.
 
     (An `asyncio.Protocol` is given bytes that the transport makes for each read, of the most that may come: memory that is mapped,
     cut down and unmapped again for every small message.)
@@ -46,7 +57,6 @@ class StreamCarrier(asyncio.BufferedProtocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._deframer = Deframer()
-        self._buffer = memoryview(bytearray(_READ_BYTES))
         self._transport: asyncio.Transport | None = None
         self._writer: asyncio.Transport | None = None  # the same one, or that of the worker's stdin
         self._ends: Ends | None = None
@@ -106,11 +116,11 @@ class StreamCarrier(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the bytes that come next are to be put."""
-        return self._buffer
+        return _here.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have come, in whatever parts."""
-        data = self._buffer[:nbytes]
+        data = _here.buffer[:nbytes]  # nothing else is read before all of it has been taken out
         if self._ends is None:
             self._head += data[: _SHOWN - len(self._head)]
         for message in self._deframer.feed(data):
@@ -150,7 +160,7 @@ class StreamCarrier(asyncio.BufferedProtocol):
         """It broke as something was to be written: what the worker had said before is there still."""
         handle: Any = self._transport.get_extra_info("socket") if self._transport is not None else None
         with contextlib.suppress(OSError, AttributeError):
-            while (count := os.readv(handle.fileno(), [self._buffer])) > 0:
+            while (count := os.readv(handle.fileno(), [_here.buffer])) > 0:
                 self.buffer_updated(count)
 
     def pause_writing(self) -> None:

@@ -82,6 +82,8 @@ def is_served(item: Nested, seats: Mapping[str, Seat], waiting: Collection[int],
     """
     if item.streaming and streams_at_limit is not None:
         return False
+    if item.worker_id not in seats and len(waiting) < len(seats):
+        return True  # each worker that does not get a free slot has a call that waits
     eligible = [seats[item.worker_id]] if item.worker_id in seats else seats.values()
     return any(_gets_free(seat, waiting) for seat in eligible)
 

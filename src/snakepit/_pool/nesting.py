@@ -50,9 +50,10 @@ class Nesting:
         seats = self._scheduler.seats
         if not self._children or len(seats) < self._size:  # a worker that is to come may take them
             return None
-        streams = self._scheduler.streams_at_limit
+        streams = self._scheduler.streams_at_limit if newest is None or newest.streaming else None
         if newest is not None and not newest.worker_id and is_served(self._seen(newest, 0), seats, self._children.keys(), streams):
             return None
+        streams = self._scheduler.streams_at_limit
         waited = {number: call for group in self._children.values() for number, call in group.items()}
         nested = [self._seen(call, parent) for parent, group in self._children.items() for call in group.values()]
         waiting = [number for number in hopeless(seats, nested, streams) if not waited[number].worker_id]

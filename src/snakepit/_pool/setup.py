@@ -17,6 +17,7 @@ from snakepit._sessions import open_store
 from snakepit._sessions.records import Limits
 from snakepit._sessions.store import SessionStore
 from snakepit._setting_checks import check_trace
+from snakepit._workers import descriptors
 from snakepit._workers.adapter_reference import resolve
 from snakepit._workers.interpreters import ask, hand_over_sdk, this_interpreter
 from snakepit._workers.launchers import Launcher, LaunchSpec
@@ -132,6 +133,8 @@ class PoolSetup:
                 title=f"{config.instance_name or self.run_id}/{worker_id}",
             )
 
+        if self._inside is None:
+            descriptors.warn_if_few(config.size + config.spares)
         run = _run_name(config)
         return Supervisor(settings, self._inside or self._launcher(config, run), spec_for, listener)
 

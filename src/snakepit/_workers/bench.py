@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 
 class Bench:
     """The ready workers of one pool, by id.
@@ -13,7 +15,11 @@ class Bench:
     def __init__(self, seats: int) -> None:
         self._seats = seats
         self._serving: set[str] = set()
-        self._spares: dict[str, None] = {}  # a dict as ordered set
+        self._spares: OrderedDict[str, None] = OrderedDict()  # as an ordered set
+
+    def __bool__(self) -> bool:
+        """Is anybody ready?"""
+        return bool(self._serving or self._spares)
 
     @property
     def spares(self) -> tuple[str, ...]:
@@ -32,8 +38,9 @@ class Bench:
         return self._fill()
 
     def _fill(self) -> list[str]:
-        called = list(self._spares)[: max(0, self._seats - len(self._serving))]
-        for worker_id in called:
-            del self._spares[worker_id]
+        called = []
+        while self._spares and len(self._serving) < self._seats:
+            worker_id, _ = self._spares.popitem(last=False)
             self._serving.add(worker_id)
+            called.append(worker_id)
         return called

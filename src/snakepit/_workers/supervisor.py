@@ -155,9 +155,6 @@ class Supervisor:
     def _wake_slots(self) -> int:
         return sum(slot.wake() for slot in self._slots)
 
-    def _serves(self) -> bool:
-        return any(worker.state is State.READY for worker in self.workers.values())
-
     def _new_worker(self, worker_id: str) -> Worker:
         spec = self._spec_for(worker_id or f"worker-{next(self._numbers)}")
         worker = Worker(
@@ -202,7 +199,7 @@ class Supervisor:
                 start = self._begin(slot, worn, first=start.first, worker_id=worker.id)
                 continue
             verdict = self._policy.died(
-                slot.number, useful=useful, now=time.monotonic(), serving=self._serves(), untried=bool(self._untried)
+                slot.number, useful=useful, now=time.monotonic(), serving=bool(self._bench), untried=bool(self._untried)
             )
             if problem is not None and not self._stopping.is_set():
                 self._listener.start_failed(problem, gave_up=verdict.step is Step.GIVE_UP)
@@ -249,7 +246,7 @@ class Supervisor:
             await _to_its_end(functools.partial(worker.end, patience))
             self.workers.pop(worker.id, None)
             self._bench.gone(worker.id)
-            if ready_at is not None and not self._serves():  # nobody serves: no slot may be left out now
+            if ready_at is not None and not self._bench:  # nobody serves: no slot may be left out now
                 self._wake_slots()
             if ready_at is not None and death is None:  # a stopping pool's worker: what it did not finish fails with it
                 self._listener.worker_lost(worker, await worker.lost())

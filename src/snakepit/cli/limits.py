@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from snakepit._workers import descriptors
+
 from .findings import Check
 from .status_view import size as amount
 
-#: Of a host: descriptors whatever it runs, and for each worker (its channel, lifeline, output, stack reports; some to spare).
-_FILES, _FILES_EACH = 64, 8
 #: Threads and processes: the host's, guardian's and keeper's; a worker's with gRPC and the usual libraries, and what tools start.
 _TASKS, _TASKS_EACH = 16, 16
 #: What a worker holds with gRPC and nothing loaded (bytes).
@@ -32,20 +32,21 @@ def examine_limits(workers: int) -> Iterator[Check]:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # not on Windows
 
-        yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0], resource.RLIM_INFINITY, workers)
+        yield open_files(descriptors.allowed(), workers)
         yield processes(*_tasks(resource.getrlimit(resource.RLIMIT_NPROC)[0], resource.RLIM_INFINITY), workers)
     yield memory(*_memory(), workers)
     yield _shared_memory()
 
 
-def open_files(limit: int, infinity: int, workers: int) -> Check:
-    """How many descriptors a host may have open."""
-    needed = _FILES + _FILES_EACH * workers
-    if limit == infinity or limit >= needed:
-        enough = "" if limit == infinity else f": enough for {(limit - _FILES) // _FILES_EACH} workers"
-        return Check("open files", f"{'no limit' if limit == infinity else limit}{enough}")
-    cure = f"ulimit -n {max(1024, 2 * needed)}, in the shell that starts the program; or LimitNOFILE= of its systemd unit"
-    return Check("open files", f"{limit} may be open, and a host of {workers} workers has about {needed}", cure)
+def open_files(limit: float, workers: int) -> Check:
+    """How many descriptors a host may have open; `math.inf`: there is no limit."""
+    if math.isinf(limit):
+        return Check("open files", "no limit")
+    needed = descriptors.needed(workers)
+    if limit >= needed:
+        enough = (limit - descriptors.OTHERS) // descriptors.EACH
+        return Check("open files", f"{limit:.0f}: enough for {enough:.0f} workers")
+    return Check("open files", f"{limit:.0f} may be open, and a host of {workers} workers has about {needed}", descriptors.cure(workers))
 
 
 def processes(limit: float, used: int, what: str, workers: int) -> Check:

@@ -13,6 +13,7 @@ import time
 from typing import Any, Deque, Dict, List, Optional
 
 from .space import Space, rounded
+from .views import mapping
 
 #: No segment is smaller (bytes).
 SEGMENT_BYTES = 16 * 1024 * 1024
@@ -34,7 +35,7 @@ class _Segment:
         self.fd = os.memfd_create(name, os.MFD_CLOEXEC)
         try:
             os.ftruncate(self.fd, size)
-            self.memory = mmap.mmap(self.fd, size)
+            self.memory = mapping(self.fd, size)
         except BaseException:
             os.close(self.fd)
             raise

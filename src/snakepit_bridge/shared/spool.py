@@ -11,16 +11,18 @@ import os
 import struct
 from typing import Any, Dict, List, Optional
 
-from .views import mapped
+from .views import mapped, mapping
 
 #: More than may be on their way: twice what waits at one worker.
 SLOTS = 64
-#: What is larger is not written down (bytes, its head among them).
+#: What is larger is not written down (bytes).
 SLOT_BYTES = 16 * 1024
-_SIZE = SLOTS * SLOT_BYTES
+#: First come all heads, a call's number and the length of what is written of it: to look at all touches one page of memory.
+_HEAD = 16
+_HEADS = 4096
+_SIZE = _HEADS + SLOTS * SLOT_BYTES
 _NUMBER = struct.Struct("<Q")
 _LENGTH = struct.Struct("<I")
-_HEAD = 16
 _NOBODY = bytes(_NUMBER.size)
 
 
@@ -39,7 +41,7 @@ class Spool:
         try:
             fd = os.memfd_create(name, os.MFD_CLOEXEC)
             os.ftruncate(fd, _SIZE)
-            return cls(mmap.mmap(fd, _SIZE), fd)
+            return cls(mapping(fd, _SIZE), fd)
         except (OSError, AttributeError, ValueError):
             if fd >= 0:
                 os.close(fd)
@@ -59,32 +61,38 @@ class Spool:
         """For `found`."""
         return [os.getpid(), self._fd]
 
+    def agreed(self) -> None:
+        """The worker has found it, or never will: the descriptor has done its work."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
     def put(self, call_id: int, frame: bytes) -> bool:
         """Write down how a call ended; False: that is too large."""
         size = len(frame)
-        if size > SLOT_BYTES - _HEAD:
+        if size > SLOT_BYTES:
             return False
-        memory, at = self._memory, self._count % SLOTS * SLOT_BYTES
+        memory, slot = self._memory, self._count % SLOTS
+        head, at = slot * _HEAD, _HEADS + slot * SLOT_BYTES
         self._count += 1
-        memory[at : at + 8] = _NOBODY  # until all of it is there
-        _LENGTH.pack_into(memory, at + 8, size)
-        memory[at + _HEAD : at + _HEAD + size] = frame
-        _NUMBER.pack_into(memory, at, call_id)
+        memory[head : head + 8] = _NOBODY  # until all of it is there
+        _LENGTH.pack_into(memory, head + 8, size)
+        memory[at : at + size] = frame
+        _NUMBER.pack_into(memory, head, call_id)
         return True
 
     def written(self) -> Dict[int, bytes]:
         """What was written down last of each call; older ones have been written over."""
         found = {}
-        for at in range(0, _SIZE, SLOT_BYTES):
-            (number,), (size,) = _NUMBER.unpack_from(self._memory, at), _LENGTH.unpack_from(self._memory, at + 8)
-            if number and size <= SLOT_BYTES - _HEAD:
-                found[number] = self._memory[at + _HEAD : at + _HEAD + size]
+        for slot in range(SLOTS):
+            head, at = slot * _HEAD, _HEADS + slot * SLOT_BYTES
+            (number,), (size,) = _NUMBER.unpack_from(self._memory, head), _LENGTH.unpack_from(self._memory, head + 8)
+            if number and size <= SLOT_BYTES:
+                found[number] = self._memory[at : at + size]
         return found
 
     def close(self) -> None:
         """Give it back. Once is enough."""
         with contextlib.suppress(OSError, BufferError):
             self._memory.close()
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self.agreed()

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import mmap
 import os
+import sys
 import weakref
 from typing import Any, Callable, Deque, Dict, List
 
@@ -18,6 +19,8 @@ from ..wire.malformed import Malformed
 #: What the memory files of a host and its workers are called, as /proc shows it.
 NAME = "snakepit"
 _SHOWN = "/memfd:" + NAME
+#: Before Python 3.13 a mapping keeps a descriptor of its own, for a change of size; of a pool with many workers those are many.
+_NO_DESCRIPTOR: Dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
 class Views:
@@ -92,6 +95,11 @@ class Views:
 def _nothing() -> None: ...
 
 
+def mapping(fd: int, size: int) -> mmap.mmap:
+    """A memory file, mapped; the descriptor may be closed. Raises what `mmap` raises."""
+    return mmap.mmap(fd, size, **_NO_DESCRIPTOR)
+
+
 def mapped(pid: int, fd: int, size: int) -> mmap.mmap:
     """A memory file of another process, by its descriptor there; writable.
 
@@ -106,7 +114,7 @@ def mapped(pid: int, fd: int, size: int) -> mmap.mmap:
         try:
             if os.fstat(own).st_size != size:
                 raise Malformed("a segment has another size than is said")
-            return mmap.mmap(own, size)
+            return mapping(own, size)
         finally:
             os.close(own)
     except OSError as error:
