@@ -158,6 +158,35 @@ async def reached(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def test_several_readers_of_one(pool: snakepit.Pool) -> None:
+    """Threads that share one reader have each result once between them, and all of them come to its end."""
+    results = pool.map("double", range(1000))
+    got: list[int] = []
+    threads = [threading.Thread(target=lambda: got.extend(results), daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert [thread.is_alive() for thread in threads] == [False] * 3
+    assert sorted(got) == list(range(0, 2000, 2))
+
+
+def test_several_tasks_read_one() -> None:
+    """The same of tasks."""
+
+    async def main() -> None:
+        async with snakepit.AsyncPool(TOOLS, size=2) as pool:
+            results = pool.map("double", range(1000))
+
+            async def read() -> list[int]:
+                return [value async for value in results]
+
+            parts = await asyncio.wait_for(asyncio.gather(read(), read(), read()), 20)
+            assert sorted(itertools.chain(*parts)) == list(range(0, 2000, 2))
+
+    asyncio.run(main())
+
+
 def test_awaited() -> None:
     """The same on the async face, and a reader whose task is cancelled cancels the calls."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -25,6 +26,7 @@ class AsyncMapResults(MapReader[T]):
     """
 
     def __init__(self, engine: Engine, request: Request[T]) -> None:
+        self._reading = asyncio.Lock()  # several tasks may share one reader: each result goes to one of them
         self._mailbox: AsyncMailbox[tuple[int, Item]] = AsyncMailbox()
         super().__init__(engine, request, self._mailbox.put)
 
@@ -32,18 +34,19 @@ class AsyncMapResults(MapReader[T]):
         return self
 
     async def __anext__(self) -> T:
-        while not self._closed:
-            for result in self._current:
-                return self._give(result)
-            if not self._goes_on():
-                break
-            try:
-                for news in await self._mailbox.get_all():
-                    self._calls.ended(*news)
-            except BaseException:  # its task was cancelled: the calls would run on
-                self.close()
-                raise
-            self._current = self._calls.take()
+        async with self._reading:
+            while not self._closed:
+                for result in self._current:
+                    return self._give(result)
+                if not self._goes_on():
+                    break
+                try:
+                    for news in await self._mailbox.get_all():
+                        self._calls.ended(*news)
+                except BaseException:  # its task was cancelled: the calls would run on
+                    self.close()
+                    raise
+                self._current = self._calls.take()
         raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:

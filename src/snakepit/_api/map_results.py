@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -29,6 +30,7 @@ class MapResults(MapReader[T]):
 
     def __init__(self, engine: Engine, loop: LoopThread, request: Request[T]) -> None:
         self._loop = loop
+        self._reading = threading.RLock()  # several threads may share one reader: each result goes to one of them
         self._mailbox: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
         super().__init__(engine, request, self._mailbox.put)
 
@@ -36,17 +38,18 @@ class MapResults(MapReader[T]):
         return self
 
     def __next__(self) -> T:
-        while not self._closed:
-            for result in self._current:
-                return self._give(result)
-            if not self._goes_on():
-                break
-            self._engine.check_process()
-            try:
-                self._receive()
-            except BaseException:  # Ctrl-C: the calls would run on
-                self.close()
-                raise
+        with self._reading:
+            while not self._closed:
+                for result in self._current:
+                    return self._give(result)
+                if not self._goes_on():
+                    break
+                self._engine.check_process()
+                try:
+                    self._receive()
+                except BaseException:  # Ctrl-C: the calls would run on
+                    self.close()
+                    raise
         raise StopIteration
 
     def __enter__(self) -> Self:
@@ -103,7 +106,7 @@ class Maps:
         Args:
             tool: its name.
             items: for each call its arguments by name, a dict; or a value for the tool's first parameter, if that is no dict.
-            window: calls that may be ahead of the reader; None: 64, or four for each worker if that is more.
+            window: calls that may be ahead of the reader, at most `queue_size`; None: 64, or four for each worker if that is more.
             timeout: seconds from the moment that a call is submitted; None: no deadline.
             **options: session_id, affinity, binary_parameters, retry; see `CallOptions`.
 

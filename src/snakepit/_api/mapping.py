@@ -130,16 +130,17 @@ def arguments_of(spec: ToolSpec, index: int, item: Any) -> Mapping[str, Any]:
 
 
 def window_of(window: int | None, config: PoolConfig) -> int:
-    """How many calls of a `map` may be ahead of its reader.
+    """How many calls of a `map` may be ahead of its reader: never more than the queue takes.
 
     Raises:
         InvalidParameter: `window` is no whole number above 0.
     """
+    most = config.queue_size or config.size  # more of them would be refused
     if window is None:
-        return max(1, min(max(USUAL_WINDOW, _PER_WORKER * config.size), config.queue_size or config.size))
+        return max(1, min(max(USUAL_WINDOW, _PER_WORKER * config.size), most))
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise InvalidParameter(f"window is {window!r}; allowed is a whole number from 1 on", field="window", value=window)
-    return window
+    return min(window, most)
 
 
 def items_of(items: Any) -> Iterable[Any]:
