@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import pathlib
 import time
+from collections.abc import Iterator
 
 from snakepit_bridge import BaseAdapter, tool
 
@@ -29,3 +31,53 @@ class PipeliningTools(BaseAdapter):
         if die:
             os._exit(3)
         return "x" * size
+
+    @tool(idempotent=True)
+    def second_time(self, folder: str, number: int, seconds: float = 0.0, die: bool = False) -> int:
+        """Fails the first time that it runs for a number; the second run takes so long, or ends the process. Gives how often it has run."""
+        runs = pathlib.Path(folder) / f"runs-{number}"
+        with runs.open("a") as marks:
+            marks.write(".")
+        count = runs.stat().st_size
+        if count == 1:
+            raise ValueError("the first time")
+        time.sleep(seconds)
+        if die:
+            os._exit(3)
+        return count
+
+    @tool
+    def ask(self, number: int) -> int:
+        """What the host tool `double` makes of it."""
+        return int(self.host_tools["double"](number))
+
+    @tool
+    def items(self, folder: str) -> Iterator[int]:
+        """Goes on until the file `over` is there."""
+        yield 1
+        end = time.monotonic() + 30
+        while not (pathlib.Path(folder) / "over").exists() and time.monotonic() < end:
+            time.sleep(0.005)
+
+
+class AsyncHooks(BaseAdapter):
+    """Made anew for each call, by hooks that wait."""
+
+    lifecycle = "request"
+    at_once = 0
+    most = 0
+
+    async def initialize(self) -> None:
+        cls = type(self)
+        cls.at_once += 1
+        cls.most = max(cls.most, cls.at_once)
+        await asyncio.sleep(0)
+
+    async def cleanup(self) -> None:
+        await asyncio.sleep(0)
+        type(self).at_once -= 1
+
+    @tool
+    def most_at_once(self) -> int:
+        """How many calls were under way here at the same time, at most."""
+        return type(self).most

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from pipelining_tools import PipeliningTools
+from pipelining_tools import AsyncHooks, PipeliningTools
 from pool_helpers import wait_until
 from snakepit._pool.ahead_lines import TOGETHER_SECONDS
 from snakepit.errors import CallCancelled, QueueFull, WorkerCrashed, WorkerTimeout
@@ -200,3 +200,68 @@ def test_it_can_be_switched_off(tmp_path: pathlib.Path, caplog: pytest.LogCaptur
             for future in [marked.submit(number) for number in range(10)]:
                 future.result(20)
     assert sent_ahead(caplog) == 0
+
+
+def test_a_run_of_a_call_is_not_ended_by_the_last_one(protocol: str, tmp_path: pathlib.Path) -> None:
+    """What is written down of a run that failed, or is still on its way, says nothing of the next run at the same worker."""
+    retry = snakepit.RetryPolicy(attempts=2, errors=[ValueError], crashes=False)
+    with snakepit.Pool(PipeliningTools, size=1, protocol=protocol, retry=retry) as pool:
+        marked = Marked(pool, tmp_path)
+        calls = [{"folder": str(tmp_path), "number": number, "seconds": 0.05 * (number % 10 == 0)} for number in range(100)]
+        futures = [pool.submit("second_time", call) for call in calls]
+        others = [marked.submit(number) for number in range(100)]
+        assert [future.result(30) for future in futures] == [2] * 100
+        for other in others:
+            other.result(30)
+        assert {(tmp_path / f"runs-{number}").read_text() for number in range(100)} == {".."}
+        with pytest.raises(WorkerCrashed):
+            pool.execute("second_time", {"folder": str(tmp_path), "number": 100, "die": True})
+        assert pool.stats().retried == 101
+
+
+def test_calls_are_not_sent_ahead_where_a_task_runs_each(protocol: str) -> None:
+    """Hooks that wait would let the next call begin: one at a time is what such a worker is there for."""
+    with snakepit.Pool(AsyncHooks, size=1, protocol=protocol) as pool:
+        for _ in range(30):
+            pool.execute("most_at_once")
+        for future in [pool.submit("most_at_once") for _ in range(200)]:
+            future.result(20)
+        assert pool.execute("most_at_once") == 1
+
+
+def test_a_stream_that_may_not_run_keeps_nobody_from_an_idle_worker(protocol: str, tmp_path: pathlib.Path) -> None:
+    """Calls that wait at a worker are taken to an idle one also while a stream waits for others to end."""
+    with snakepit.Pool(PipeliningTools, size=3, protocol=protocol, max_concurrent_streams=1) as pool:
+        marked = Marked(pool, tmp_path)
+        stream = pool.stream("items", {"folder": str(tmp_path)})
+        next(iter(stream))
+        waiting = pool.stream("items", {"folder": str(tmp_path)})
+        first, second = marked.hold("first"), marked.hold("second")
+        futures = [marked.submit(number) for number in range(1, 11)]
+        marked.say("first")
+        for future in [first, *futures]:
+            future.result(20)
+        assert not second.done()
+        marked.say("second")
+        marked.say("over")
+        second.result(20)
+        stream.close()
+        waiting.close()
+
+
+def test_that_one_is_cancelled_does_no_harm_to_others(protocol: str) -> None:
+    """Its ticket is taken from among those of others, one of which the worker may begin meanwhile: out of turn, and heard all the same."""
+    with snakepit.Pool(PipeliningTools, size=1, protocol=protocol) as pool:
+
+        @pool.host_tool
+        def double(number: int) -> int:
+            return 2 * number
+
+        for number in range(50):
+            assert pool.execute("ask", {"number": number}) == 2 * number
+        for _ in range(60):
+            wanted = [pool.submit("ask", {"number": number}) for number in range(12)]
+            for future in reversed([pool.submit("ask", {"number": number}) for number in range(20)]):
+                future.cancel()
+            assert [future.result(20) for future in wanted] == list(range(0, 24, 2))
+        assert pool.stats().restarts == 0

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterable
 from typing import ClassVar
 
-from snakepit._pool.scheduler import Assignment, How, Scheduler
+from snakepit._pool.decisions import Assignment, How
+from snakepit._pool.scheduler import Scheduler
 
 
 class Scene:

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, precondition, rule
 
-from snakepit._pool.scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
+from snakepit._pool.decisions import Assignment, QueueIsFull, SessionBusy
+from snakepit._pool.scheduler import Scheduler
 
 
 class SchedulerAgainstModel(RuleBasedStateMachine):

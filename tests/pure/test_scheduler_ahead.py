@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
 
 from snakepit._pool.ahead_lines import MOST, TOGETHER_SECONDS, depth
+from snakepit._pool.decisions import Assignment, How, QueueIsFull
 from snakepit._pool.pace import Pace
-from snakepit._pool.scheduler import Assignment, How, QueueIsFull, Scheduler
+from snakepit._pool.scheduler import Scheduler
 
 
 class FarWorker:
@@ -252,3 +253,21 @@ def test_the_pace_of_a_tool() -> None:
     for _ in range(100):
         pace.note("train", 1e-4)
     assert pace.short("train") == pytest.approx(1e-4)
+
+
+def test_one_that_began_out_of_turn() -> None:
+    """A worker took a ticket while others were away: the call that was thought to run waits, and may be taken back or end."""
+    scheduler = Scheduler(max_queue=12)
+    scheduler.add_worker("w", 1)
+    scheduler.let_ahead("w")
+    for call in (1, 2, 3):
+        scheduler.submit(call, streaming=False, blocking=True, seconds=1e-4)
+    assert scheduler.began_first(3) is None, "the first was not sent ahead: it has ended"
+    assert [made.call_id for made in scheduler.finish(3)] == []
+    assert [made.call_id for made in scheduler.finish(1)] == [2]
+    scheduler.submit(4, streaming=False, blocking=True, seconds=1e-4)
+    assert scheduler.began_first(4) == 2
+    assert (scheduler.worker_of(4), scheduler.worker_of(2), scheduler.waiting, scheduler.running) == ("w", None, 1, 1)
+    assert scheduler.finish(4) == [Assignment(2, "w", how=How.NEXT)]
+    scheduler.finish(2)
+    assert (scheduler.waiting, scheduler.running) == (0, 0)

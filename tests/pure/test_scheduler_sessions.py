@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from snakepit._pool.scheduler import Assignment, QueueIsFull, Scheduler, SessionBusy
+from snakepit._pool.decisions import Assignment, QueueIsFull, SessionBusy
+from snakepit._pool.scheduler import Scheduler
 
 SESSIONS = ("", "red", "blue", "green")
 AFFINITIES = ("hint", "strict_queue", "strict_fail_fast")

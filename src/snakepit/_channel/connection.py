@@ -222,6 +222,8 @@ class Connection:
     def cancel(self, call_id: int, reason: str) -> bool:
         """Cancel a call in the worker. True if it had not reached it: no end of it will be reported."""
         unsent = self._mux.cancel(call_id, reason)
+        if unsent and call_id in self._ahead:
+            self.take_back_one(call_id)  # the worker had its ticket in hand: a ticket of a call that never comes would stop all behind it
         self._carrier.wake()
         return unsent
 

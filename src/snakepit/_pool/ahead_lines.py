@@ -81,6 +81,16 @@ class AheadLines:
             self._waiting -= 1
         return call_id
 
+    def swapped(self, call_id: int, seat: Seat) -> int | None:
+        """A call has begun before the one that was thought to run there, and that waits in its place: which; None: there is none such."""
+        if seat.ahead.pop(call_id, None) is not None:
+            self._waiting -= 1
+        other = next((number for number in seat.running if number in self._sent), None)
+        if other is not None:
+            seat.ahead = {other: self._sent[other][1], **seat.ahead}
+            self._waiting += 1
+        return other
+
     def where(self, call_id: int) -> str | None:
         """To which worker a call was sent ahead; it may have begun. None: to none."""
         found = self._sent.get(call_id)

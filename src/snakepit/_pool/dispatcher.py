@@ -24,11 +24,12 @@ from .alarm import Alarm
 from .call import Call, Ended, Failed
 from .call_options import call_options
 from .circuits import Circuits
+from .decisions import Assignment, How, QueueIsFull, SessionBusy
 from .ladder import Ladder
 from .ledger import Ledger
 from .nesting import Nesting
 from .reruns import Reruns
-from .scheduler import Assignment, How, QueueIsFull, Scheduler, SessionBusy
+from .scheduler import Scheduler
 from .sent_ahead import SentAhead
 from .sessions.keeper import Keeper, ended
 
@@ -67,7 +68,8 @@ class Dispatcher:
         self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
         self._reruns = Reruns(config.retry, self.circuits, self.ledger, self._forget_run, self._enqueue_again)
         self._nesting = Nesting(scheduler, run_id, config.size)
-        self._ahead = SentAhead(scheduler, workers, self._open, self._withdrawn)
+        self._ahead = SentAhead(scheduler, workers, self.ledger, self._withdrawn)
+        self.spoken_of = self._ahead.spoken_of
 
     # From the callers ---------------------------------------------------------------------------------------------------------
 
@@ -104,8 +106,7 @@ class Dispatcher:
             self._give(self._scheduler.next_assignments())
             return
         call.cancelling = True
-        worker = self._workers.get(call.worker_id)
-        if worker is None:
+        if (worker := self._workers.get(call.worker_id)) is None:
             return
         if worker.connection.cancel(call.id, reason):
             self._ladder.ended(call, "queued")
@@ -210,8 +211,7 @@ class Dispatcher:
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
-        call = self.ledger.get(event.call_id)
-        if call is None:
+        if (call := self.ledger.get(event.call_id)) is None:
             return
         self._ahead.ended(call, worker, event)
         facts = event.metadata if isinstance(event, frames.Result) else event.info
@@ -244,8 +244,8 @@ class Dispatcher:
 
     def stalled(self, worker: Worker, event: frames.Stalled) -> None:
         """A worker says that a call hangs, and where its threads are: the call is cancelled."""
-        call = self.ledger.get(event.call_id)
-        if call is not None and call.worker_id == worker.id and not call.over:
+        call = self.spoken_of(worker, event.call_id)
+        if call is not None and not call.over:
             secrets = worker.secrets()
             where, stacks = (self._redactor.mask(str(event.info.get(key, "")), secrets) for key in ("where", "stacks"))
             error = failures.hung(call, self._config.hang_timeout or 0.0, where, stacks)

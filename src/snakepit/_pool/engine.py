@@ -294,7 +294,7 @@ class Engine:
             if call is not None and not call.over:
                 call.report(event.payload)
         elif isinstance(event, frames.HostCall | frames.Credit | frames.Cancel):
-            self._host_tools.worker_event(worker, event, self._ledger.get)
+            self._host_tools.worker_event(worker, event, self._calls.spoken_of)
         elif isinstance(event, frames.Events | frames.NoEvents):
             self.events.take(worker, event)
         elif isinstance(event, frames.Shared):

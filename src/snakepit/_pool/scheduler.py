@@ -9,68 +9,15 @@ they begin. Each decision costs the same whatever the numbers, but where one ses
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from .ahead_lines import AheadLines
+from .decisions import Assignment, How, QueueIsFull, Removal, SessionBusy
 from .free_workers import FreeWorkers
 from .seat import Seat
 from .waiting import WaitingRoom
 from .wanted import Wanted
-
-
-class How(enum.Enum):
-    """What an assignment means: the call is to be run `NOW`; sent `AHEAD`, to be run after others; or it was, and is run `NEXT`."""
-
-    NOW = enum.auto()
-    AHEAD = enum.auto()
-    NEXT = enum.auto()
-
-
-class Assignment(NamedTuple):
-    """This worker is to run this call. `moved_from`: the worker that its session leaves for that."""
-
-    call_id: int
-    worker_id: str
-    moved_from: str = ""
-    how: How = How.NOW
-
-
-class Removal(NamedTuple):
-    """What the end of a worker means.
-
-    Attributes:
-        orphans: the calls it was running.
-        stranded: waiting calls that waited for it alone; they are in no queue until `resubmit` or `withdraw`.
-        lost_sessions: the sessions that were bound to it.
-        assignments: who may run now.
-    """
-
-    orphans: list[int]
-    stranded: list[int]
-    lost_sessions: list[str]
-    assignments: list[Assignment]
-
-
-class Refused(Exception):
-    """A call is not taken in. `assignments`: who may run now all the same."""
-
-    def __init__(self, assignments: list[Assignment]) -> None:
-        super().__init__()
-        self.assignments = assignments
-
-
-class QueueIsFull(Refused):
-    """No place for another waiting call."""
-
-
-class SessionBusy(Refused):
-    """A call that must not wait would have to. `worker_id`: for whom; empty if its session is bound to none."""
-
-    def __init__(self, worker_id: str, assignments: list[Assignment]) -> None:
-        super().__init__(assignments)
-        self.worker_id = worker_id
 
 
 class _Running(NamedTuple):
@@ -249,9 +196,26 @@ class Scheduler:
             else:
                 self._ahead.changed(worker_id, seat)
 
+    def began_first(self, call_id: int) -> int | None:
+        """A call runs that was thought to wait at its worker behind another one: that one, which waits there; None: it has ended."""
+        worker_id = self._ahead.where(call_id)
+        seat = self._seats.get(worker_id or "")
+        if worker_id is None or seat is None:
+            return None
+        other = self._ahead.swapped(call_id, seat)
+        if other is not None:
+            seat.release(other)
+            del self._running[other]
+        seat.take(call_id, blocking=call_id in self._blocking)
+        self._running[call_id] = _Running(worker_id, streaming=False, strict="")
+        self._ahead.changed(worker_id, seat)
+        return other
+
     def to_relieve(self) -> str | None:
         """A worker to which calls were sent ahead while another one has nothing to do; None: there is none."""
-        return self._ahead.most_laden() if self._free and not self._room.anybody else None
+        if not self._free or self._room.anybody.first(streams_too=self._streams_may_run) is not None:
+            return None
+        return self._ahead.most_laden()
 
     def relieved(self, worker_id: str) -> None:
         """None of the calls that were sent ahead there can be taken back."""

@@ -14,8 +14,10 @@ from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.payload import at_least
 
 from .call import Call
+from .decisions import Assignment
+from .ledger import Ledger
 from .pace import Pace
-from .scheduler import Assignment, Scheduler
+from .scheduler import Scheduler
 
 #: Arguments that are so large (bytes) come in pieces, which small calls overtake.
 _LARGE = 64 * 1024
@@ -26,16 +28,14 @@ class SentAhead:
 
     Args:
         workers: the workers of now, by id.
-        opened: an open call, by its number.
+        ledger: the open calls.
         given_up: told of a call that nobody wants any more, and whose ticket is back.
     """
 
-    def __init__(
-        self, scheduler: Scheduler, workers: Mapping[str, Worker], opened: Callable[[int], Call], given_up: Callable[[Call], None]
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, workers: Mapping[str, Worker], ledger: Ledger, given_up: Callable[[Call], None]) -> None:
         self._scheduler = scheduler
         self._workers = workers
-        self._opened = opened
+        self._ledger = ledger
         self._given_up = given_up
         self.pace = Pace()
 
@@ -57,6 +57,22 @@ class SentAhead:
         took = event.metadata.get("execution_time_ms") if isinstance(event, frames.Result) else None
         if isinstance(took, int | float):
             self.pace.note(call.tool, took / 1e3)
+
+    def spoken_of(self, worker: Worker, call_id: int) -> Call | None:
+        """An open call of which a worker speaks; None: it does not run there.
+
+        While tickets were put back, the worker may have taken one out of turn: the books are set right.
+        """
+        call = self._ledger.get(call_id)
+        if call is not None and not call.worker_id and call.ahead_at == worker.id:
+            behind = self._scheduler.began_first(call_id)
+            other = None if behind is None else self._ledger.get(behind)
+            if other is not None:
+                other.worker_id = ""
+                worker.running.pop(other.id, None)
+            call.began, call.worker_id = time.monotonic(), worker.id
+            worker.running[call.id] = call.correlation_id
+        return call if call is not None and call.worker_id == worker.id else None
 
     def has_begun(self, call: Call) -> bool:
         """Does a call that nobody wants any more run already? If it was sent ahead and does not, it waits for any worker again."""
@@ -86,7 +102,9 @@ class SentAhead:
         return []
 
     def _took(self, worker: Worker, numbers: Iterable[int]) -> None:
-        for call in map(self._opened, numbers):
+        for call in map(self._ledger.get, numbers):
+            if call is None:  # its ticket was left over
+                continue
             self._back(worker, call)
             if call.over:
                 self._given_up(call)

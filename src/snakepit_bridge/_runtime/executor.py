@@ -97,7 +97,8 @@ class Executor:
     def attach(self, link: Link) -> None:
         """The host has opened its channel: introduce this worker."""
         self._link = link
-        link.takes_ahead = self._threads is None
+        # Hooks that may be async make a task of each call: several that were sent ahead would run at once.
+        link.takes_ahead = self._threads is None and (self._instances.lifelong or not self._adapter.has_async)
         parts = self._main, self._interrupter, self._instances, self._sessions, self._threads
         self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
@@ -120,7 +121,7 @@ class Executor:
         for call in list(self._calls.values()):
             self._cancel(call)
         if self._link is not None:
-            self._link.asks.parents_gone()
+            self._link.channel_ended()
         self._main.post(self._leave_if_idle)
 
     def _take(self, events: Iterable[frames.WorkerEvent]) -> Optional[str]:

@@ -71,6 +71,7 @@ class Link:
         self._told = False  # the writer has been told and the carrier has not yet found the outbox empty
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
         self._silent = False
+        self._over = False  # the channel has ended
         self._store: Optional[Store] = None
         self.takes_ahead = False
         self.tickets: Optional[Tickets] = None
@@ -314,14 +315,14 @@ class Link:
     def secure(self) -> None:
         """Return when the results that were sent are safe: written down, or out of this process, so that its end does not take them along.
 
-        Not if the channel is broken.
+        Not if the channel is broken, or has ended.
         """
         if not self._unspooled:
             return
         self._unspooled = False
         with self._all_left:
             self._waits = True
-            while self._told and not self._silent:
+            while self._told and not (self._silent or self._over):
                 self._all_left.wait(_LOOK_SECONDS)
             self._waits = False
 
@@ -351,6 +352,13 @@ class Link:
         """The channel is broken, and what runs is given up for that: how it ends would mislead who waits. Goodbye is still said."""
         with self._lock:
             self._silent = True
+
+    def channel_ended(self) -> None:
+        """Nothing leaves any more: nobody is to wait for that, nor for what host tools would answer."""
+        with self._all_left:
+            self._over = True
+            self._all_left.notify_all()
+        self.asks.parents_gone()
 
     def after_fork_in_child(self) -> None:
         """A tool has forked: the child has no carrier and no say. It touches no lock, which another thread may have held."""

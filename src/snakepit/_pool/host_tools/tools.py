@@ -54,13 +54,12 @@ class HostTools:
     # Running ----------------------------------------------------------------------------------------------------------------------
 
     def worker_event(
-        self, worker: Worker, event: frames.HostCall | frames.Credit | frames.Cancel, find: Callable[[int], Call | None]
+        self, worker: Worker, event: frames.HostCall | frames.Credit | frames.Cancel, find: Callable[[Worker, int], Call | None]
     ) -> None:
-        """Something about host tools came over a worker's channel. `find`: an open call, by its number."""
+        """Something about host tools came over a worker's channel. `find`: an open call that runs there, by its number."""
         if isinstance(event, frames.HostCall):
             parent = event.options.get("parent")
-            call = find(parent) if isinstance(parent, int) else None
-            ours = call if call is not None and call.worker_id == worker.id else None
+            ours = find(worker, parent) if isinstance(parent, int) else None
             self.begin(worker.id, worker.connection, event, ours, worker.secrets)
         elif isinstance(event, frames.Credit):
             self.credit(worker.id, event)
