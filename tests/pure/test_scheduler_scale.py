@@ -12,6 +12,9 @@ import pytest
 import scale_scenes
 from operations import operations
 from scale_scenes import Scene
+from snakepit._pool.deadlock import Nested, is_served
+from snakepit._pool.seat import Seat
+from snakepit._workers.bench import Bench
 
 SCENES = [
     scale_scenes.Queue,
@@ -72,3 +75,28 @@ def machine_cost(folder: pathlib.Path, queued: int, before: int = 0, steps: int 
     subprocess.run([*tool, *program], check=True, capture_output=True, timeout=120)
     text = out.with_name(out.name + ".1").read_text(encoding="ascii", errors="replace")
     return int(next(line for line in text.splitlines() if line.startswith("summary:")).split()[1]) / steps
+
+
+def nested_cost(workers: int) -> int:
+    """Of seeing that a host tool's call will be served, where all workers but the last run calls that wait for theirs."""
+    seats = {f"worker-{number}": Seat(1, running={number}, holder=number) for number in range(workers)}
+    waiting = dict.fromkeys(range(workers - 1))
+    return operations(lambda: is_served(Nested(workers, 0), seats, waiting))
+
+
+def test_a_nested_call_costs_the_same() -> None:
+    """As long as fewer calls wait for host tools than there are workers, the workers are not looked at one by one."""
+    assert nested_cost(1_000) == nested_cost(2)
+
+
+def spares_cost(spares: int) -> int:
+    """Of the loss of the worker that serves, and of another that becomes ready, beside so many spares."""
+    bench = Bench(1)
+    for number in range(spares + 1):
+        bench.ready(str(number))
+    return operations(lambda: (bench.gone("0"), bench.ready("another"), bool(bench)))
+
+
+def test_a_replacement_costs_the_same() -> None:
+    """With a thousand ready workers as with a few."""
+    assert spares_cost(1_000) == spares_cost(2)

@@ -291,7 +291,8 @@ class Scheduler:
             self._begun.append(Assignment(following, worker_id, how=How.NEXT))
         elif not seat.is_full:
             self._free.put(worker_id, len(seat.running))
-            self._want(worker_id)
+            if self._room.waits_for(worker_id):
+                self._want(worker_id)
         self._ahead.changed(worker_id, seat)
 
     def _forget(self, call_id: int) -> None:
@@ -355,5 +356,6 @@ class Scheduler:
         self._running[call_id] = _Running(worker_id, streaming, wish.session if wish is not None and wish.strict else "")
         self._running_streams += streaming
         moved_from = self._room.bind(wish.session, worker_id) if wish is not None else ""
-        self._want(worker_id)
+        if wish is not None or self._wanted.workers:
+            self._want(worker_id)
         return Assignment(call_id, worker_id, moved_from)

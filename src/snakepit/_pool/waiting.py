@@ -26,6 +26,8 @@ class Line:
 
     def first(self, *, streams_too: bool) -> tuple[int, int] | None:
         """(the call that came first, its turn), among those that may be served now."""
+        if not self._length:
+            return None
         unary = self.unary.first()
         if not streams_too or (stream := self.streams.first()) is None:
             return unary
