@@ -136,3 +136,35 @@ async def memory(calls: int) -> float:
 def test_a_waiting_call_takes_little_memory() -> None:
     """With everything that is kept of it: books, place in the line, deadline."""
     assert asyncio.run(memory(500)) <= MEMORY
+
+
+@tool
+def pid() -> int:
+    return 1
+
+
+def workers_cost(workers: int) -> dict[str, float]:
+    """Of each worker's start and end, and of each call, on the loop's thread."""
+    pool = AsyncMemoryPool([pid], size=workers)
+
+    async def start() -> None:
+        await pool.start()
+        async with asyncio.timeout(30):
+            while pool.stats().workers_ready < workers:  # noqa: ASYNC110 - looked at seldom: what that takes is counted too
+                await asyncio.sleep(0.25)
+
+    async def calls() -> None:
+        await asyncio.gather(*(pool.execute("pid") for _ in range(4 * workers)))
+
+    with asyncio.Runner() as runner:
+        return {
+            "start": operations(lambda: runner.run(start())) / workers,
+            "call": operations(lambda: runner.run(calls())) / workers,
+            "close": operations(lambda: runner.run(pool.close())) / workers,
+        }
+
+
+@pytest.mark.slow
+def test_workers_cost_the_same() -> None:
+    """A worker's start, its calls and its end take as much among 400 workers as among 20."""
+    assert_same(workers_cost(400), workers_cost(20))
