@@ -12,53 +12,106 @@ import sys
 import time
 from pathlib import Path
 
-from . import observe, report
-from .scenarios import NAMES, Plan
+from . import observe, report, scenarios
+from .peers.run import OURS, PEERS
+from .scenarios import NAMES
+from .suite import page
+from .suite.rounds import Plan, play
+from .suite.scenarios import SCENARIOS, Scenario
+
+#: What a full run writes.
+RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 #: Above this share of the CPUs, what others do is said, because it shows in the figures.
 _BUSY = 0.15
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0; with --strict, 1 if a bar was missed."""
+    """The exit code: 0; with --strict, 1 if a bar was missed; 130 after Ctrl-C."""
     options = _parser().parse_args(argv)
-    plan = Plan(quick=options.quick, rounds=options.rounds or (3 if options.quick else 7))
-    circumstances = _circumstances()
-    print(circumstances, report.heading(), sep="\n\n", flush=True)
-    began, rows = time.perf_counter(), []
-    for name in options.only or NAMES:
+    command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)])
+    print(_circumstances(), flush=True)
+    began = time.perf_counter()
+    only = options.only or [scenario.name for scenario in SCENARIOS]
+    further, met = [name for name in only if name in NAMES], True
+    try:
+        if chosen := [scenario for scenario in SCENARIOS if scenario.name in only]:
+            met = _suite(chosen, options, command)
+        if further:
+            met = _further(further, options, command) and met
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    print(f"({time.perf_counter() - began:.0f} s)")
+    return 1 if options.strict and not met else 0
+
+
+def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) -> bool:
+    """Side by side with the peers; were all bars met?"""
+    names = None
+    if options.peer:
+        ours = {name for name in OURS if not set(options.peer) & set(OURS)}
+        names = frozenset(ours | set(options.peer))
+    plan = Plan(quick=options.quick, rounds=options.rounds, names=names, say=lambda line: print(line, file=sys.stderr, flush=True))
+    sections = []
+    for scenario in chosen:
+        tables = play(scenario, plan)
+        print("", *map(page.text, tables), sep="\n\n", flush=True)
+        sections.append((scenario.name, scenario.about, tables))
+    whole = len(chosen) == len(SCENARIOS) and not options.quick and names is None
+    target = options.write or (RESULTS if whole else None)
+    if target is not None:
+        target.write_text(page.page(command, _machine(), sections), encoding="utf-8")
+        print(f"\nwritten: {target}")
+    return True
+
+
+def _further(names: list[str], options: argparse.Namespace, command: str) -> bool:
+    """What this project promises by itself; were all bars met?"""
+    plan = scenarios.Plan(quick=options.quick, rounds=options.rounds or (3 if options.quick else 7))
+    print(report.heading(), flush=True)
+    rows = []
+    for name in names:
         others = observe.Others()
         for row in importlib.import_module(f"benchmarks.scenarios.{name}").run(plan):
             print(row, flush=True)
             rows.append(row)
         if (share := others.share()) > _BUSY:
             print(f"    other programs took {share:.0%} of the CPUs meanwhile", flush=True)
-    print(f"\n{report.summary(rows)} ({time.perf_counter() - began:.0f} s)")
+    print(f"\n{report.summary(rows)}")
     if options.write is not None:
-        command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)])
-        options.write.write_text(report.page(command, circumstances, rows), encoding="utf-8")
-    return 1 if options.strict and any(row.met is False for row in rows) else 0
+        options.write.write_text(report.page(command, _circumstances(), rows), encoding="utf-8")
+    return not any(row.met is False for row in rows)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure what this project promises, beside a baseline in the same minutes.",
+        description="Measure this project beside what a user would take instead, in the same minutes.",
         epilog="The machine may be shared: read the ratios, and look twice at a figure whose rounds are far apart.",
     )
+    names = [*(scenario.name for scenario in SCENARIOS), *NAMES]
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--only", action="append", metavar="NAME", choices=NAMES, help="one scenario (may be repeated): %(choices)s")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds per contestant (default 7, with --quick 3)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table to a Markdown file too, when all is measured")
+    parser.add_argument("--only", action="append", metavar="SCENARIO", choices=names, help="one (may be repeated): %(choices)s")
+    players = [*OURS, *PEERS]
+    parser.add_argument("--peer", action="append", metavar="NAME", choices=players, help="one beside ours (may be repeated): %(choices)s")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds per contestant")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write to this Markdown file; a full run writes benchmarks/RESULTS.md")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a bar is missed")
     return parser
 
 
 def _circumstances() -> str:
+    return "; ".join(_machine())
+
+
+def _machine() -> list[str]:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "msgspec"))
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, load {load}"
-    return f"{platform.python_implementation()} {platform.python_version()}, {versions}; {machine}"
+    return [
+        f"{platform.python_implementation()} {platform.python_version()}, {versions}",
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, load {load}",
+    ]
 
 
 if __name__ == "__main__":

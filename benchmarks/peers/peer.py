@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from . import processes
 from .environments import ROOT, environment
+from .run import OURS
 
 #: In which environment a peer plays, where that does not have its name.
 _ENVIRONMENTS = {"executor": "stdlib", "executor_fork": "stdlib", "pipe": "stdlib", "pyro5_batch": "pyro5", "dask_actors": "dask"}
@@ -45,7 +46,7 @@ class Peer:
     """Starts at once; use it as a context manager.
 
     Args:
-        name: one of `run.PEERS`.
+        name: one of `run.PEERS`, or of `run.OURS`.
         python: its interpreter; None: that of its environment, which is made if it is missing.
 
     Raises:
@@ -54,7 +55,7 @@ class Peer:
 
     def __init__(self, name: str, *, python: str | Path | None = None) -> None:
         self.name = name
-        found = python or environment(_ENVIRONMENTS.get(name, name))
+        found = python or (sys.executable if name in OURS else environment(_ENVIRONMENTS.get(name, name)))
         if found is None:
             raise PeerFailed(f"{name} cannot play: its environment cannot be made here; why is printed above")
         # Of its own, since one that is killed removes nothing; and short, since there will be sockets in it.
@@ -62,10 +63,11 @@ class Peer:
         self._process = subprocess.Popen(
             [str(found), "-m", "benchmarks.peers.run", name],
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": self._folder.name},
+            env=_surroundings(self._folder.name),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,  # Ctrl-C is for this side, which then ends it.
         )
         self._unread = b""
         self._orphans: list[processes.Process] = []
@@ -87,7 +89,7 @@ class Peer:
         except (BrokenPipeError, EOFError):
             raise PeerFailed(f"{self.name} ended with code {self._process.wait(10)}; its last words are above") from None
         except TimeoutError:
-            self._kill()
+            self.kill()
             raise PeerFailed(f"{self.name} did not play {scenario!r} within {timeout:g} s") from None
         if (failed := answer.get("failed")) is not None:
             raise PeerFailed(f"{self.name} failed at {scenario!r}: {failed}")
@@ -102,7 +104,7 @@ class Peer:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self._kill()
+            self.kill()
         deadline = time.monotonic() + timeout / 4
         while (left := [member for member in members if member.alive]) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -116,7 +118,9 @@ class Peer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self.kill()  # Ctrl-C does not wait for a round to end.
         for command in self.end():
             print(f"{self.name} left behind, and it was killed: {command}", file=sys.stderr)
 
@@ -133,7 +137,7 @@ class Peer:
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         """The process and all that descend from it, who could not be found any more once it is gone.
 
         Those who remove the semaphores of the others when these have ended are left to do so, and seen to at the end.
@@ -142,6 +146,11 @@ class Peer:
         self._process.kill()
         self._process.wait()
         _kill([member for member in self._orphans if "resource_tracker" not in member.command])
+
+
+def _surroundings(folder: str) -> dict[str, str]:
+    """Compiled modules are kept, as they are for an installed package, whatever this process was told of it."""
+    return {**{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}, "TMPDIR": folder}
 
 
 def _kill(members: list[processes.Process]) -> None:

@@ -19,6 +19,8 @@ Figures = dict[str, float | bool | None]
 
 #: 100 MB of floats.
 _LARGE = 100_000_000 // 8
+#: What a worker has loaded before one of its calls is cancelled: numbers.
+_MODEL = 1000
 #: A pool that has not recovered by then, or a call that has not ended, never will: seconds.
 _PATIENCE = 10.0
 
@@ -35,7 +37,7 @@ class Player:
     """One peer."""
 
     #: Played on a pool that stays open between the rounds; the others open one each time.
-    STANDING = ("sequential", "in_flight", "stream", "transfer")
+    STANDING = ("sequential", "in_flight", "stream", "first_chunk", "transfer")
     FRESH = ("start", "crash", "cancel", "memory")
 
     #: In place of a stream or a cancel, why there is none.
@@ -67,6 +69,13 @@ class Player:
 
     def down(self, pool: Any, count: int) -> Any:
         return self.call(pool, work.numbers, count)
+
+    def wait_ended(self, pool: Any, watch: Watch, patience: float) -> bool:
+        return watch.wait_ended(patience)
+
+    def after_cancel(self, pool: Any, workers: int) -> Figures:
+        """Further figures, of the pool whose call was cancelled: it still holds what its workers had at hand."""
+        return {}
 
     def cancel_one(self, pool: Any, handle: Any) -> None:
         """End a call that runs, as the library has it."""
@@ -108,6 +117,10 @@ class Player:
         seconds = time.perf_counter() - began
         check(seen, count)
         return {"rate": count / seconds, "first": first}
+
+    def first_chunk(self, pool: Any, *, workers: int, streams: int, count: int) -> Figures:
+        """Of so many streams, each read to its end."""
+        return {"p50": median(float(self.stream(pool, workers=workers, count=count)["first"] or 0) for _ in range(streams))}
 
     def transfer(self, pool: Any, *, workers: int, count: int = _LARGE) -> Figures:
         value = work.numbers(count)
@@ -161,14 +174,16 @@ class Player:
             raise Cannot(self.no_cancel)
         with self.opened(workers) as pool, Watch() as watch:
             self.warm(pool, workers)
+            self.everywhere(pool, workers, _MODEL, 0.3)
             handle = self.submit(pool, work.hang, kind, watch.path)
             watch.wait_begun(_PATIENCE)
             time.sleep(0.1)  # By now it sleeps or reads.
             began = time.perf_counter()
             self.cancel_one(pool, handle)
-            if not watch.wait_ended(patience):
+            if not self.wait_ended(pool, watch, patience):
                 raise Cannot(f"the call still ran {patience:g} s after it was cancelled")
-            return {"ended": time.perf_counter() - began, "lived": watch.worker_lives()}
+            ended = time.perf_counter() - began
+            return {"ended": ended, "lived": watch.worker_lives(), **self.after_cancel(pool, workers)}
 
     def memory(self, *, workers: int, settle: float = 1.0) -> Figures:
         """Ask it of a peer that has played nothing else: what is forked shares what its parent has come to hold."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers.run PEER`: plays one peer, in that peer's environment, until stdin closes.
+"""`python -m benchmarks.peers.run PEER`: plays one peer, or one face of this project, in the environment it needs, until stdin closes.
 
 A request is a line of JSON: `{"scenario": "in_flight", "window": 64, "count": 5000}`; `workers` is 2 where it is not said.
 The answer is a line too: `{"seconds": 0.41, "figures": {...}}`, what is measured being named in `player`; with `cannot` and the
@@ -29,6 +29,19 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "rpyc": ("rpyc_services", {}),
     "dask": ("dask_client", {}),
     "dask_actors": ("dask_client", {"actors": True}),
+}
+#: The same of what this project plays itself, in its own environment.
+OURS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pool": ("ours", {}),
+    "pool_grpc": ("ours", {"protocol": "grpc"}),
+    "pool_map": ("ours", {"mapped": True}),
+    "pool_map_grpc": ("ours", {"mapped": True, "protocol": "grpc"}),
+    "pool_template": ("ours", {"launcher": "template"}),
+    "pool_spare": ("ours", {"spares": 1}),
+    "async_pool": ("ours_async", {}),
+    "async_pool_grpc": ("ours_async", {"protocol": "grpc"}),
+    "async_pool_uvloop": ("ours_async", {"uvloop": True}),
+    "async_pool_map": ("ours_async", {"mapped": True}),
 }
 
 
@@ -92,7 +105,7 @@ def main(name: str) -> None:
     # What libraries print must not come between the answers; nor may a worker keep their pipe open.
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
-    module, options = PEERS[name]
+    module, options = {**PEERS, **OURS}[name]
     program = Program(importlib.import_module(f".{module}", __package__).Player(**options))
     try:
         for line in sys.stdin:

@@ -41,6 +41,12 @@ def prepare(count: int, seconds: float) -> int:
     return os.getpid()
 
 
+def loaded(seconds: float) -> bool:
+    """Whether an array is at hand; takes so long that another worker is asked meanwhile."""
+    time.sleep(seconds)
+    return numbers.cache_info().currsize > 0
+
+
 def die() -> None:
     os._exit(3)
 

@@ -1,0 +1,65 @@
+"""`snakepit.Pool`, with the settings of one contestant; many small calls by futures, or by `map`.
+
+../README.md, ../docs/reference/api.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import snakepit
+
+from . import player
+
+TOOLS = "benchmarks.peers.our_tools"
+
+
+class Player(player.Player):
+    """Tools are called by name, with arguments by name."""
+
+    def __init__(self, *, mapped: bool = False, **settings: Any) -> None:
+        logging.getLogger("snakepit").setLevel(logging.ERROR)  # It warns of each worker that is gone.
+        self._mapped = mapped
+        self._settings = {"protocol": "msgpack", **settings}
+
+    @contextlib.contextmanager
+    def opened(self, workers: int) -> Iterator[snakepit.Pool]:
+        with snakepit.Pool(TOOLS, size=workers, **self._settings) as pool:
+            yield pool
+
+    def submit(self, pool: snakepit.Pool, tool: Callable[..., Any], *args: Any) -> Any:
+        return pool.submit(tool.__name__, by_name(tool, args))
+
+    def result(self, handle: Any) -> Any:
+        return handle.result(30)
+
+    def call(self, pool: snakepit.Pool, tool: Callable[..., Any], *args: Any) -> Any:
+        return pool.execute(tool.__name__, by_name(tool, args))
+
+    def many(self, pool: snakepit.Pool, window: int, count: int) -> Iterator[Any]:
+        if self._mapped:
+            return iter(pool.map("echo", ({"value": {"x": i}} for i in range(count)), window=window))
+        return super().many(pool, window, count)
+
+    def chunks(self, pool: snakepit.Pool, count: int) -> Iterable[dict[str, int]]:
+        return pool.stream("chunks", {"count": count}).values()
+
+    def cancel_one(self, pool: snakepit.Pool, handle: Any) -> None:
+        handle.cancel()
+
+    def after_cancel(self, pool: snakepit.Pool, workers: int) -> player.Figures:
+        return {"model": all(pool.map("loaded", [{"seconds": 0.1}] * workers))}
+
+
+def by_name(tool: Callable[..., Any], args: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(_names(tool), args, strict=False))
+
+
+@functools.cache
+def _names(tool: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(tool).parameters)

@@ -1,0 +1,114 @@
+"""RESULTS.md: what was measured, as text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .contestants import REFERENCE, contestants
+from .results import Cell, Loss, Table, losses
+
+Section = tuple[str, str, Sequence[Table]]
+
+
+def page(command: str, machine: Sequence[str], sections: Sequence[Section], bars: str = "") -> str:
+    """The whole file.
+
+    Args:
+        command: that wrote it.
+        machine: lines about machine and versions.
+        sections: of each scenario its name, what it is about, its tables.
+        bars: the table of what is promised.
+    """
+    tables = [table for _, _, found in sections for table in found]
+    parts = [
+        "# Results",
+        f"Written by the program, `{command}`; not by hand. [How to read it and run it again](README.md).",
+        "\n".join(f"- {line}" for line in machine),
+        *([f"## What is promised\n\n{bars}"] if bars else []),
+        f"## Where we lose\n\n{where_we_lose(tables)}",
+        *(section(*found) for found in sections),
+        f"## Who plays\n\n{who_plays(tables)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def section(name: str, about: str, tables: Sequence[Table]) -> str:
+    return "\n\n".join([f"## {name}", about, *(f"### {table.measure.title}\n\n{markdown(table)}" for table in tables)])
+
+
+def markdown(table: Table) -> str:
+    """Best first; who has no figure comes last, with the reason."""
+    measure, known = table.measure, contestants()
+    lines = [
+        _row(["", f"{measure.unit}, median", "min-max", f"to {known[REFERENCE].label}", ""]),
+        _row(["---", "---:", "---:", "---:", "---"]),
+    ]
+    for name, cell in ranked(table):
+        label = f"**{known[name].label}**" if known[name].ours else known[name].label
+        ratio = table.ratio(name, REFERENCE)
+        figures = [short(cell.median), spread(cell), "" if ratio is None else f"{short(ratio)}"]
+        lines.append(_row([label, *figures, cell.remark]))
+    return "\n".join(lines)
+
+
+def ranked(table: Table) -> list[tuple[str, Cell]]:
+    def place(item: tuple[str, Cell]) -> tuple[bool, float]:
+        median = item[1].median
+        return median is None, (-median if table.measure.more else median) if median is not None else 0.0
+
+    return sorted(table.cells.items(), key=place)
+
+
+def where_we_lose(tables: Sequence[Table]) -> str:
+    """Of each measure, who is ahead of the best of ours, and how much."""
+    known = contestants()
+    found = losses(tables, [name for name, contestant in known.items() if contestant.ours])
+    if not found:
+        return "Nowhere: at each measure the best of ours is ahead of all peers, or even with them."
+    lines = [_row(["measure", "the best of ours", "ahead of it", "by"]), _row(["---"] * 4)]
+    return "\n".join(lines + [_loss(loss) for loss in found])
+
+
+def _loss(loss: Loss) -> str:
+    known, measure = contestants(), loss.table.measure
+    best, peer = (f"{known[name].label}: {short(loss.table.median(name))} {measure.unit}" for name in (loss.best, loss.peer))
+    return _row([measure.title, best, peer, f"{short(loss.times)}x"])
+
+
+def who_plays(tables: Sequence[Table]) -> str:
+    names = {name for table in tables for name in table.cells}
+    lines = [_row(["contestant", "`--peer`", "follows"]), _row(["---"] * 3)]
+    for name, contestant in contestants().items():
+        if name in names:
+            links = ", ".join(f"[{page.rstrip('/').rpartition('/')[2]}]({page})" for page in contestant.pages)
+            lines.append(_row([contestant.label, f"`{name}`", links]))
+    return "\n".join(lines)
+
+
+def text(table: Table) -> str:
+    """For a terminal."""
+    measure, known = table.measure, contestants()
+    lines = [f"{measure.title} ({measure.unit}; {'more' if measure.more else 'less'} is better)"]
+    for name, cell in ranked(table):
+        ratio = table.ratio(name, REFERENCE)
+        times = "" if ratio is None else f"{short(ratio)}x"
+        lines.append(f"  {known[name].label:<28}{short(cell.median):>10}  {spread(cell):<22}{times:>9}  {cell.remark}".rstrip())
+    return "\n".join(lines)
+
+
+def spread(cell: Cell) -> str:
+    return f"{short(min(cell.figures))}-{short(max(cell.figures))}" if cell.figures else ""
+
+
+def short(value: float | None) -> str:
+    """Three digits that matter."""
+    if value is None:
+        return ""
+    for limit, places in ((100, 0), (10, 1), (1, 2), (0.1, 3)):
+        if abs(value) >= limit:
+            return f"{value:,.{places}f}"
+    return f"{value:.2g}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"
