@@ -48,13 +48,19 @@ class Player(player.Player):
     def result(self, handle: Any) -> Any:
         return handle.result(timeout=30)
 
-    def chunks(self, pool: _Pool, count: int) -> Iterable[dict[str, int]]:
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
         queue = distributed.Queue(f"chunks-{next(self._queues)}", client=pool.client)
-        producer = pool.client.submit(_produce, queue, count, pure=False)
+        producer = pool.client.submit(_produce, queue, count, size, pure=False)
         for _ in range(count):
             yield queue.get(timeout=30)
         self.result(producer)
         queue.close()
+
+    def session(self, pool: _Pool) -> Callable[[], Any]:
+        if not pool.actors:
+            raise player.Cannot("a call goes to whichever worker is free; that is what actors are for")
+        actor, key = pool.actors[0], f"s{next(player.numbers)}"
+        return lambda: self.result(actor.count_up(key))
 
     def up(self, pool: _Pool, value: Any) -> float:
         return float(self.call(pool, work.total, pool.client.scatter(value, hash=False)))
@@ -75,7 +81,10 @@ class _Tools:
     def echo(self, value: dict[str, int]) -> dict[str, int]:
         return work.echo(value)
 
+    def count_up(self, key: str) -> int:
+        return work.count_up(key)
 
-def _produce(queue: Any, count: int) -> None:
-    for chunk in work.chunks(count):
+
+def _produce(queue: Any, count: int, size: int) -> None:
+    for chunk in work.chunks(count, size):
         queue.put(chunk)

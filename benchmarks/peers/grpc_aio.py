@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from statistics import median
 from typing import Any
 
@@ -63,6 +63,18 @@ class Player(servers.Player):
     def stream(self, pool: _Pool, *, workers: int, count: int) -> player.Figures:
         first, seconds = pool.runner.run(_stream(pool, count))
         return {"rate": count / seconds, "first": first}
+
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
+        messages = aiter(next(pool.turns).chunks(_encode((count, size)), timeout=_DEADLINE))
+        for _ in range(count):
+            yield pool.runner.run(_next(messages))
+
+    def pause(self, pool: _Pool, seconds: float) -> None:
+        pool.runner.run(asyncio.sleep(seconds))
+
+    def session(self, pool: _Pool) -> Callable[[], Any]:
+        stub, request = next(pool.turns), _encode(("count_up", (f"s{next(player.numbers)}",)))
+        return lambda: _decode(pool.runner.run(_asked(stub, request)))
 
     def up(self, pool: _Pool, value: Any) -> float:
         async def sent() -> float:
@@ -120,6 +132,14 @@ async def _ended(task: asyncio.Task[Any]) -> Any:
     return await task
 
 
+async def _asked(stub: _Stub, request: bytes) -> Any:
+    return await stub.call(request, timeout=_DEADLINE)
+
+
+async def _next(messages: Any) -> Any:
+    return _decode(await anext(messages))
+
+
 async def _times(pool: _Pool, count: int) -> list[float]:
     times = []
     for i in range(count):
@@ -146,7 +166,7 @@ async def _window(pool: _Pool, window: int, count: int) -> float:
 
 async def _stream(pool: _Pool, count: int) -> tuple[float, float]:
     began, first, seen = time.perf_counter(), 0.0, 0
-    async for message in next(pool.turns).chunks(_encode(count), timeout=_DEADLINE):
+    async for message in next(pool.turns).chunks(_encode((count, 0)), timeout=_DEADLINE):
         player.check(_decode(message), {"x": seen})
         first = first or time.perf_counter() - began
         seen += 1
@@ -182,7 +202,7 @@ class _Service(grpc.GenericRpcHandler):
         return _encode(await asyncio.to_thread(tool, *args) if tool is work.hang else tool(*args))
 
     async def _chunks(self, request: bytes, _context: Any) -> AsyncIterator[bytes]:
-        for chunk in work.chunks(_decode(request)):
+        for chunk in work.chunks(*_decode(request)):
             yield _encode(chunk)
 
     async def _up(self, requests: Any, _context: Any) -> bytes:

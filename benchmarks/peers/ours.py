@@ -22,15 +22,25 @@ TOOLS = "benchmarks.peers.our_tools"
 class Player(player.Player):
     """Tools are called by name, with arguments by name."""
 
-    def __init__(self, *, mapped: bool = False, **settings: Any) -> None:
+    def __init__(self, *, mapped: bool = False, at_once: bool = False, **settings: Any) -> None:
         logging.getLogger("snakepit").setLevel(logging.ERROR)  # It warns of each worker that is gone.
         self._mapped = mapped
+        self._at_once = at_once
         self._settings = {"protocol": "msgpack", **settings}
 
     @contextlib.contextmanager
     def opened(self, workers: int) -> Iterator[snakepit.Pool]:
         with snakepit.Pool(TOOLS, size=workers, **self._settings) as pool:
             yield pool
+
+    def warm(self, pool: Any, workers: int) -> None:
+        while self.ready(pool) < workers:  # A worker that is up takes the calls of one that is not yet.
+            self.pause(pool, 0.005)
+        super().warm(pool, workers)
+
+    def ready(self, pool: Any) -> int:
+        """How many workers are."""
+        return int(pool.stats().workers_ready)
 
     def submit(self, pool: snakepit.Pool, tool: Callable[..., Any], *args: Any) -> Any:
         return pool.submit(tool.__name__, by_name(tool, args))
@@ -46,8 +56,18 @@ class Player(player.Player):
             return iter(pool.map("echo", ({"value": {"x": i}} for i in range(count)), window=window))
         return super().many(pool, window, count)
 
-    def chunks(self, pool: snakepit.Pool, count: int) -> Iterable[dict[str, int]]:
-        return pool.stream("chunks", {"count": count}).values()
+    def chunks(self, pool: snakepit.Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
+        return pool.stream("chunks", {"count": count, "size": size}).values()
+
+    def pieces(self, pool: snakepit.Pool, tool: Callable[..., Any], *args: Any) -> Iterable[dict[str, Any]]:
+        if self._at_once:
+            return super().pieces(pool, tool, *args)
+        return pool.stream(tool.__name__, by_name(tool, args)).values()
+
+    def session(self, pool: snakepit.Pool) -> Callable[[], Any]:
+        session = pool.session()
+        args = {"key": session.id}
+        return lambda: session.execute("count_up", args)
 
     def cancel_one(self, pool: snakepit.Pool, handle: Any) -> None:
         handle.cancel()

@@ -61,6 +61,32 @@ class Player(ours.Player):
         first, seconds = pool.runner.run(_stream(pool.pool, count))
         return {"rate": count / seconds, "first": first}
 
+    def chunks(self, pool: Any, count: int, size: int = 0) -> Iterator[dict[str, Any]]:
+        return self._read(pool, "chunks", {"count": count, "size": size})
+
+    def pieces(self, pool: Any, tool: Callable[..., Any], *args: Any) -> Iterator[dict[str, Any]]:
+        return self._read(pool, tool.__name__, by_name(tool, args))
+
+    def _read(self, pool: Any, tool: str, args: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        stream = pool.runner.run(_streamed(pool.pool, tool, args))
+        values = stream.values()
+        try:
+            while (value := pool.runner.run(_next(values))) is not None:
+                yield value
+        finally:
+            pool.runner.run(stream.aclose())
+
+    def pause(self, pool: Any, seconds: float) -> None:
+        pool.runner.run(asyncio.sleep(seconds))
+
+    def ready(self, pool: Any) -> int:
+        return int(pool.pool.stats().workers_ready)
+
+    def session(self, pool: Any) -> Callable[[], Any]:
+        session = pool.pool.session()
+        args = {"key": session.id}
+        return lambda: pool.runner.run(session.execute("count_up", args))
+
     def cancel_one(self, pool: Any, handle: Any) -> None:
         handle[1].cancel()
         pool.runner.run(asyncio.wait([handle[1]], timeout=1))
@@ -96,6 +122,14 @@ async def _begun(pool: snakepit.AsyncPool, tool: str, args: dict[str, Any]) -> a
 
 async def _ended(task: asyncio.Future[Any]) -> Any:
     return await task
+
+
+async def _streamed(pool: snakepit.AsyncPool, tool: str, args: dict[str, Any]) -> Any:
+    return pool.stream(tool, args)
+
+
+async def _next(values: Any) -> Any:
+    return await anext(values, None)
 
 
 async def _gathered(pool: snakepit.AsyncPool, tool: str, args: dict[str, Any], times: int) -> list[Any]:

@@ -42,10 +42,19 @@ class Player(player.Player):
     def call_again(self, pool: _Pool) -> Any:
         raise player.Cannot("a worker is started again by hand only")
 
-    def chunks(self, pool: _Pool, count: int) -> Iterable[dict[str, int]]:
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
         end = pool.ends[next(pool.turns)]
-        end.send(("chunks", (count,)))
+        end.send(("chunks", (count, size)))
         return iter(end.recv, None)
+
+    def session(self, pool: _Pool) -> Callable[[], Any]:
+        end, key = pool.ends[0], f"s{next(player.numbers)}"
+
+        def call() -> Any:
+            end.send(("count_up", (key,)))
+            return end.recv()
+
+        return call
 
     def up(self, pool: _Pool, value: Any) -> float:
         end = pool.ends[next(pool.turns)]
@@ -88,7 +97,7 @@ class _Pool:
 
 
 def _serve(end: Connection[Any, Any]) -> None:
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):
         while True:
             name, args = end.recv()
             if name == "chunks":

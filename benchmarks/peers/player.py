@@ -4,15 +4,18 @@ and called, and overrides the scenarios that its library plays in another way. A
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from statistics import median
 from typing import Any
 
 from . import processes, work
+from .sampler import Sampler
 from .watch import Watch
 
 Figures = dict[str, float | bool | None]
@@ -23,6 +26,10 @@ _LARGE = 100_000_000 // 8
 _MODEL = 1000
 #: A pool that has not recovered by then, or a call that has not ended, never will: seconds.
 _PATIENCE = 10.0
+
+
+#: For sessions that no other has had.
+numbers = itertools.count()
 
 
 class Cannot(Exception):
@@ -37,11 +44,12 @@ class Player:
     """One peer."""
 
     #: Played on a pool that stays open between the rounds; the others open one each time.
-    STANDING = ("sequential", "in_flight", "stream", "first_chunk", "transfer")
-    FRESH = ("start", "crash", "cancel", "memory")
+    STANDING = ("sequential", "in_flight", "stream", "first_chunk", "transfer", "sessions")
+    FRESH = ("start", "crash", "cancel", "memory", "slow_consumer", "csv", "images")
 
-    #: In place of a stream or a cancel, why there is none.
+    #: In place of a stream, a session or a cancel, why there is none.
     no_stream = "its functions return once"
+    no_session = "a call goes to whichever worker is free, and may not find what the one before it left"
     no_cancel = "its calls cannot be cancelled"
 
     # ---- what a peer says of itself ----
@@ -61,8 +69,21 @@ class Player:
     def call(self, pool: Any, tool: Callable[..., Any], *args: Any) -> Any:
         return self.result(self.submit(pool, tool, *args))
 
-    def chunks(self, pool: Any, count: int) -> Iterable[dict[str, int]]:
+    def chunks(self, pool: Any, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
         raise Cannot(self.no_stream)
+
+    def pieces(self, pool: Any, tool: Callable[..., Any], *args: Any) -> Iterable[dict[str, Any]]:
+        """What a long piece of work gives: as it comes where the library can do this, else all when it is done."""
+        found: list[dict[str, Any]] = self.call(pool, work.AT_ONCE[tool], *args)
+        return found
+
+    def session(self, pool: Any) -> Callable[[], Any]:
+        """Calls `work.count_up` at always the same worker."""
+        raise Cannot(self.no_session)
+
+    def pause(self, pool: Any, seconds: float) -> None:
+        """Do nothing for a while, as a consumer does who is busy with something else."""
+        time.sleep(seconds)
 
     def up(self, pool: Any, value: Any) -> float:
         return float(self.call(pool, work.total, value))
@@ -135,6 +156,15 @@ class Player:
             check(round(float(found), 3), round(float(value.sum()), 3))
         return {"up": up, "down": down}
 
+    def sessions(self, pool: Any, *, workers: int, count: int) -> Figures:
+        call, times = self.session(pool), []
+        for i in range(count):
+            began = time.perf_counter()
+            answer = call()
+            times.append(time.perf_counter() - began)
+            check(answer, i + 1)
+        return {"p50": median(times)}
+
     def start(self, *, workers: int) -> Figures:
         began = time.perf_counter()
         with self.opened(workers) as pool:
@@ -185,6 +215,32 @@ class Player:
             ended = time.perf_counter() - began
             return {"ended": ended, "lived": watch.worker_lives(), **self.after_cancel(pool, workers)}
 
+    def slow_consumer(self, *, workers: int, count: int = 20_000, size: int = 10_000, seconds: float = 2.0) -> Figures:
+        """What a consumer costs who reads a few chunks of 10 kB and then nothing: 200 MB are to come."""
+        with self.opened(workers) as pool:
+            self.warm(pool, workers)
+            deque(self.chunks(pool, 100, size), maxlen=0)  # What is made when it is first used counts for nobody.
+            with Sampler() as sampler, contextlib.closing(self._closable(self.chunks(pool, count, size))) as chunks:
+                for i in range(10):
+                    check(next(chunks)["x"], i)
+                self.pause(pool, seconds)
+            return {"host": sampler.host, "others": sampler.others}
+
+    def csv(self, *, workers: int, path: str, rows: int) -> Figures:
+        with self.opened(workers) as pool:
+            self.warm(pool, workers)
+            figures, last = self._piecewise(pool, work.read_csv, path)
+            check(last["rows"], rows)
+            return figures
+
+    def images(self, *, workers: int, count: int = 1000) -> Figures:
+        with self.opened(workers) as pool:
+            self.warm(pool, workers)
+            self.everywhere(pool, workers, _MODEL, 0.3)  # NumPy is loaded.
+            figures, last = self._piecewise(pool, work.label_images, count)
+            check((last["i"], last["image"].shape), (count - 1, (256, 256, 3)))
+            return figures
+
     def memory(self, *, workers: int, settle: float = 1.0) -> Figures:
         """Ask it of a peer that has played nothing else: what is forked shares what its parent has come to hold."""
         with self.opened(workers) as pool:
@@ -194,6 +250,22 @@ class Player:
             return {"mib": processes.held(members), "processes": len(members)}
 
     # ---- what scenarios share ----
+
+    def _piecewise(self, pool: Any, tool: Callable[..., Any], *args: Any) -> tuple[Figures, Any]:
+        """Each piece is looked at and forgotten; the figures, and the last of them."""
+        first, last = 0.0, None
+        with Sampler() as sampler:
+            began = time.perf_counter()
+            for piece in self.pieces(pool, tool, *args):
+                first = first or time.perf_counter() - began
+                last = piece
+            seconds = time.perf_counter() - began
+        return {"first": first, "seconds": seconds, "grown": sampler.all}, last
+
+    @staticmethod
+    def _closable(chunks: Iterable[dict[str, Any]]) -> Generator[dict[str, Any]]:
+        """Whatever iterates, as something that can be left early."""
+        yield from chunks
 
     def many(self, pool: Any, window: int, count: int) -> Iterator[Any]:
         """The results of so many calls in order, a window of them under way."""

@@ -50,8 +50,11 @@ def held(processes: list[Process]) -> float:
     """Their PSS, in MiB: pages that several processes share count by their part."""
     total = 0
     for process in processes:
-        with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as file:  # noqa: PTH123 - same
-            total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        try:
+            with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii") as file:  # noqa: PTH123 - same
+                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        except OSError:
+            continue  # It has ended since.
     return total / 1024
 
 

@@ -52,9 +52,13 @@ class Player(servers.Player):
             deque(threads.map(self._flight, proxies, counts, [window // workers] * len(proxies)), maxlen=0)
         return {"rate": count / (time.perf_counter() - began)}
 
-    def chunks(self, pool: _Pool, count: int) -> Iterable[dict[str, int]]:
-        chunks: Iterable[dict[str, int]] = next(pool.turns).chunks(count)
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
+        chunks: Iterable[dict[str, Any]] = next(pool.turns).chunks(count, size)
         return chunks
+
+    def session(self, pool: _Pool) -> Callable[[], Any]:
+        proxy, key = next(pool.turns), f"s{next(player.numbers)}"
+        return lambda: proxy.count_up(key)
 
     def up(self, pool: _Pool, value: Any) -> float:
         return float(next(pool.turns).total(value.tobytes()))
@@ -108,8 +112,11 @@ class Tools:  # Pyro5 exposes nothing that begins with an underscore.
     def echo(self, value: dict[str, int]) -> dict[str, int]:
         return work.echo(value)
 
-    def chunks(self, count: int) -> Iterator[dict[str, int]]:
-        return work.chunks(count)
+    def chunks(self, count: int, size: int = 0) -> Iterator[dict[str, Any]]:
+        return work.chunks(count, size)
+
+    def count_up(self, key: str) -> int:
+        return work.count_up(key)
 
     def total(self, data: bytes) -> float:
         import numpy

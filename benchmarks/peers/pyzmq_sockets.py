@@ -26,6 +26,8 @@ _HELLO = -1
 class Player(servers.Player):
     """What does not come is waited for in `Peer.ask` only."""
 
+    no_session = "a request goes to whichever worker is next"
+
     @contextlib.contextmanager
     def opened(self, workers: int) -> Iterator[_Pool]:
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket, contextlib.ExitStack() as stack:
@@ -48,8 +50,8 @@ class Player(servers.Player):
     def crash(self, *, workers: int, patience: float = 0.0) -> player.Figures:
         raise player.Cannot("nobody learns that a worker died: its reply does not come")
 
-    def chunks(self, pool: _Pool, count: int) -> Iterable[dict[str, int]]:
-        number = pool.request("chunks", (count,))
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
+        number = pool.request("chunks", (count, size))
         while (chunk := pool.reply(number)) is not None:
             yield chunk
 

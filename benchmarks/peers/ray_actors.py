@@ -68,9 +68,17 @@ class Player(player.Player):
         """The same actor."""
         return self.result(pool.actors[pool.last].echo.remote({"x": 1}))
 
-    def chunks(self, pool: _Pool, count: int) -> Iterable[dict[str, int]]:
-        for reference in next(pool.turns).chunks.options(num_returns="streaming").remote(count):
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
+        for reference in next(pool.turns).chunks.options(num_returns="streaming").remote(count, size):
             yield self._ray.get(reference)
+
+    def pieces(self, pool: _Pool, tool: Callable[..., Any], *args: Any) -> Iterable[dict[str, Any]]:
+        for reference in getattr(next(pool.turns), tool.__name__).options(num_returns="streaming").remote(*args):
+            yield self._ray.get(reference)
+
+    def session(self, pool: _Pool) -> Callable[[], Any]:
+        actor, key = pool.actors[0], f"s{next(player.numbers)}"
+        return lambda: self._ray.get(actor.count_up.remote(key))
 
     def up(self, pool: _Pool, value: Any) -> float:
         return float(self.call(pool, work.total, self._ray.put(value)))
@@ -95,8 +103,17 @@ class _Tools:
     def echo(self, value: dict[str, int]) -> dict[str, int]:
         return work.echo(value)
 
-    def chunks(self, count: int) -> Iterator[dict[str, int]]:
-        yield from work.chunks(count)
+    def chunks(self, count: int, size: int = 0) -> Iterator[dict[str, Any]]:
+        yield from work.chunks(count, size)
+
+    def count_up(self, key: str) -> int:
+        return work.count_up(key)
+
+    def read_csv(self, path: str) -> Iterator[dict[str, Any]]:
+        yield from work.read_csv(path)
+
+    def label_images(self, count: int) -> Iterator[dict[str, Any]]:
+        yield from work.label_images(count)
 
     def total(self, value: Any) -> float:
         return work.total(value)

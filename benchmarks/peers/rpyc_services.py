@@ -20,7 +20,7 @@ from rpyc.utils.factory import unix_connect
 from rpyc.utils.helpers import buffiter
 from rpyc.utils.server import ThreadedServer
 
-from . import servers, work
+from . import player, servers, work
 
 _PART = 1024 * 1024
 Channel.COMPRESSION_THRESHOLD = sys.maxsize  # Random numbers do not get smaller, and zlib takes ten times as long as all the rest.
@@ -43,8 +43,12 @@ class Player(servers.Player):
     def result(self, handle: Any) -> Any:
         return json.loads(handle.value)
 
-    def chunks(self, pool: _Pool, count: int) -> Iterable[dict[str, int]]:
-        return map(json.loads, buffiter(next(pool.turns).root.chunks(count)))
+    def chunks(self, pool: _Pool, count: int, size: int = 0) -> Iterable[dict[str, Any]]:
+        return map(json.loads, buffiter(next(pool.turns).root.chunks(count, size)))
+
+    def session(self, pool: _Pool) -> Callable[[], Any]:
+        server, args = next(pool.turns), json.dumps([f"s{next(player.numbers)}"])
+        return lambda: json.loads(server.call("count_up", args))
 
     def up(self, pool: _Pool, value: Any) -> float:
         server, view = next(pool.turns), memoryview(value).cast("B")
@@ -82,8 +86,8 @@ class _Tools(rpyc.Service):  # type: ignore[misc]
     def exposed_call(self, name: str, args: str) -> str:
         return json.dumps(getattr(work, name)(*json.loads(args)))
 
-    def exposed_chunks(self, count: int) -> Iterator[str]:
-        return map(json.dumps, work.chunks(count))
+    def exposed_chunks(self, count: int, size: int) -> Iterator[str]:
+        return map(json.dumps, work.chunks(count, size))
 
     def exposed_take(self, data: bytes) -> None:
         self._parts.append(data)

@@ -38,6 +38,7 @@ OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "pool_map_grpc": ("ours", {"mapped": True, "protocol": "grpc"}),
     "pool_template": ("ours", {"launcher": "template"}),
     "pool_spare": ("ours", {"spares": 1}),
+    "pool_at_once": ("ours", {"at_once": True}),
     "async_pool": ("ours_async", {}),
     "async_pool_grpc": ("ours_async", {"protocol": "grpc"}),
     "async_pool_uvloop": ("ours_async", {"uvloop": True}),

@@ -27,11 +27,15 @@ def _rounds(*, quick: bool) -> list[tuple[str, dict[str, Any]]]:
         ("sequential", {"count": count}),
         *(("in_flight", {"window": window, "count": 2 * count}) for window in (1, 16, 64, 256)),
         *(("stream", {"count": 5 * count}) for _ in range(2)),
+        ("first_chunk", {"streams": 10, "count": 200}),
         *(("transfer", {}) for _ in range(2)),
+        ("sessions", {"count": count}),
         ("start", {}),
         ("crash", {"patience": 3.0}),
         *(("cancel", {"kind": kind, "patience": 2.0}) for kind in ("sleep", "loop", "read")),
         ("memory", {}),
+        ("slow_consumer", {}),
+        ("images", {}),
     ]
 
 

@@ -16,6 +16,7 @@ _LABELS = {
     "pool_grpc": "Pool, gRPC",
     "pool_map": "Pool.map",
     "pool_map_grpc": "Pool.map, gRPC",
+    "pool_at_once": "Pool.execute, all at once",
     "pool_template": "Pool, template",
     "pool_spare": "Pool, a spare",
     "async_pool": "AsyncPool",

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from .contestants import REFERENCE, contestants
 from .results import Cell, Loss, Table, losses
 
+#: What is said of what was not true in all rounds, and was.
+_FLAGS = {"lived": ("its worker has ended", "its worker lives"), "model": ("without what it had loaded", "with what it had loaded")}
+
 Section = tuple[str, str, Sequence[Table]]
 
 
@@ -47,7 +50,7 @@ def markdown(table: Table) -> str:
         label = f"**{known[name].label}**" if known[name].ours else known[name].label
         ratio = table.ratio(name, REFERENCE)
         figures = [short(cell.median), spread(cell), "" if ratio is None else f"{short(ratio)}"]
-        lines.append(_row([label, *figures, cell.remark]))
+        lines.append(_row([label, *figures, said(cell)]))
     return "\n".join(lines)
 
 
@@ -92,8 +95,13 @@ def text(table: Table) -> str:
     for name, cell in ranked(table):
         ratio = table.ratio(name, REFERENCE)
         times = "" if ratio is None else f"{short(ratio)}x"
-        lines.append(f"  {known[name].label:<28}{short(cell.median):>10}  {spread(cell):<22}{times:>9}  {cell.remark}".rstrip())
+        lines.append(f"  {known[name].label:<28}{short(cell.median):>10}  {spread(cell):<22}{times:>9}  {said(cell)}".rstrip())
     return "\n".join(lines)
+
+
+def said(cell: Cell) -> str:
+    """What there is to say about a cell."""
+    return "; ".join([*(_FLAGS[name][found] for name, found in cell.flags.items()), *([cell.remark] if cell.remark else [])])
 
 
 def spread(cell: Cell) -> str:

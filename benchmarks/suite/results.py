@@ -14,7 +14,7 @@ class Measure:
     Attributes:
         key: its name in charts and bars; title: what it is called.
         figure: what the players call it.
-        unit: in which it is shown; scale: by what the player's figure is multiplied for this.
+        unit: in which it is shown; scale: by what the player's figure is multiplied for this; below 0: what its reciprocal is.
         more: is more of it better?
     """
 
@@ -25,6 +25,10 @@ class Measure:
     scale: float = 1.0
     more: bool = False
 
+    def shown(self, figure: float) -> float:
+        """A player's figure in the measure's unit."""
+        return figure * self.scale if self.scale > 0 else -self.scale / figure
+
 
 @dataclasses.dataclass(slots=True)
 class Cell:
@@ -32,11 +36,13 @@ class Cell:
 
     Attributes:
         figures: one per round, in the measure's unit.
-        remark: what else there is to say; why there are no figures, or not enough.
+        flags: what was true, or was not, in all rounds.
+        remark: why there are no figures, or not enough.
     """
 
     figures: list[float] = dataclasses.field(default_factory=list)
     remark: str = ""
+    flags: dict[str, bool] = dataclasses.field(default_factory=dict)
 
     @property
     def median(self) -> float | None:
@@ -51,6 +57,7 @@ class Table:
         self.cells: dict[str, Cell] = cells or {}
 
     def cell(self, name: str) -> Cell:
+        """Made if it is not there."""
         return self.cells.setdefault(name, Cell())
 
     def median(self, name: str) -> float | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from benchmarks.peers.peer import Answer, Peer, PeerFailed
 
+from .materials import material
 from .results import Table
 from .scenarios import Part, Scenario
 
@@ -36,6 +38,11 @@ class Plan:
         """So long a round of small calls or chunks is about to take."""
         return 0.15 if self.quick else 0.6
 
+    @property
+    def patience(self) -> float:
+        """So long what may never come is waited for: seconds."""
+        return 1.0 if self.quick else 5.0
+
     def of(self, scenario: Scenario) -> list[str]:
         return [name for name in (*scenario.ours, *scenario.peers) if self.names is None or name in self.names]
 
@@ -44,7 +51,8 @@ def play(scenario: Scenario, plan: Plan) -> list[Table]:
     """A table for each measure. What fails is a remark in a cell."""
     tables = [Table(measure) for part in scenario.parts for measure in part.measures]
     with contextlib.ExitStack() as stack:
-        seats = [_Seat(name, scenario, plan, stack, tables) for name in plan.of(scenario)]
+        found = stack.enter_context(material(scenario.needs, quick=plan.quick))
+        seats = [_Seat(name, scenario, plan, stack, tables, found) for name in plan.of(scenario)]
         for number in range(plan.rounds or scenario.rounds[plan.quick]):
             plan.say(f"{scenario.name}: round {number + 1}")
             for seat in seats:
@@ -55,8 +63,11 @@ def play(scenario: Scenario, plan: Plan) -> list[Table]:
 class _Seat:
     """One contestant, for the rounds of one scenario."""
 
-    def __init__(self, name: str, scenario: Scenario, plan: Plan, stack: contextlib.ExitStack, tables: Sequence[Table]) -> None:
+    def __init__(
+        self, name: str, scenario: Scenario, plan: Plan, stack: contextlib.ExitStack, tables: Sequence[Table], material: dict[str, Any]
+    ) -> None:
         self._name = name
+        self._material = material
         self._scenario = scenario
         self._plan = plan
         self._stack = stack
@@ -66,13 +77,13 @@ class _Seat:
         self._out: set[int] = set()
         for part in scenario.parts:
             for measure in part.measures:
-                if not part.only or name in part.only or name in scenario.peers:
+                if not part.only or name in part.only:
                     self._tables[measure.key].cell(name)
 
     def visit(self) -> None:
         """Each part once, then rest."""
         for number, part in enumerate(self._scenario.parts):
-            if number not in self._out and (not part.only or self._name in part.only or self._name in self._scenario.peers):
+            if number not in self._out and (not part.only or self._name in part.only):
                 self._play(number, part)
         if self._peer is not None and self._scenario.fresh:
             self._end()
@@ -90,9 +101,12 @@ class _Seat:
         if answer.cannot:
             self._give_up(number, part, answer.cannot)
         for measure in part.measures:
-            figure = answer.figures.get(measure.figure)
+            cell, figure = self._tables[measure.key].cell(self._name), answer.figures.get(measure.figure)
             if figure is not None:
-                self._tables[measure.key].cell(self._name).figures.append(float(figure) * measure.scale)
+                cell.figures.append(measure.shown(float(figure)))
+            for name, found in answer.figures.items():
+                if isinstance(found, bool):
+                    cell.flags[name] = found and cell.flags.get(name, True)
 
     def _asked(self, number: int, part: Part) -> Answer:
         if self._peer is None:
@@ -100,9 +114,10 @@ class _Seat:
             self._stack.push(self._peer)
         if part.counted:
             return self._counted(self._peer, number, part)
+        options = {**part.options, **self._material, **({"patience": self._plan.patience} if part.patience else {})}
         for _ in range(part.warm):
-            self._peer.ask(part.scenario, timeout=_PATIENCE, **part.options)
-        return self._peer.ask(part.scenario, timeout=_PATIENCE, **part.options)
+            self._peer.ask(part.scenario, timeout=_PATIENCE, **options)
+        return self._peer.ask(part.scenario, timeout=_PATIENCE, **options)
 
     def _counted(self, peer: Peer, number: int, part: Part) -> Answer:
         """As many as take the wanted time; before that some that do not count, since its pool has just been opened."""
