@@ -15,7 +15,7 @@ from pathlib import Path
 from . import observe, report, scenarios
 from .peers.run import OURS, PEERS
 from .scenarios import NAMES
-from .suite import page
+from .suite import bars, charts, page
 from .suite.rounds import Plan, play
 from .suite.scenarios import SCENARIOS, Scenario
 
@@ -54,16 +54,18 @@ def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) ->
         names = frozenset(ours | set(options.peer))
     plan = Plan(quick=options.quick, rounds=options.rounds, names=names, say=lambda line: print(line, file=sys.stderr, flush=True))
     sections = []
-    for scenario in chosen:
-        tables = play(scenario, plan)
+    for scenario, tables in play(chosen, plan):
         print("", *map(page.text, tables), sep="\n\n", flush=True)
         sections.append((scenario.name, scenario.about, tables))
+    verdicts = bars.judge([table for _, _, tables in sections for table in tables])
+    print(f"\n{bars.text(verdicts)}")
     whole = len(chosen) == len(SCENARIOS) and not options.quick and names is None
     target = options.write or (RESULTS if whole else None)
     if target is not None:
-        target.write_text(page.page(command, _machine(), sections), encoding="utf-8")
-        print(f"\nwritten: {target}")
-    return True
+        target.write_text(page.page(command, _machine(), sections, bars.markdown(verdicts)), encoding="utf-8")
+        charts.draw_all([table for _, _, tables in sections for table in tables], target.parent / "charts")
+        print(f"\nwritten: {target}, and charts beside it")
+    return not any(verdict.met is False and not verdict.bar.goal for verdict in verdicts)
 
 
 def _further(names: list[str], options: argparse.Namespace, command: str) -> bool:

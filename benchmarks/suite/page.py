@@ -35,22 +35,29 @@ def page(command: str, machine: Sequence[str], sections: Sequence[Section], bars
     return "\n\n".join(parts) + "\n"
 
 
-def section(name: str, about: str, tables: Sequence[Table]) -> str:
-    return "\n\n".join([f"## {name}", about, *(f"### {table.measure.title}\n\n{markdown(table)}" for table in tables)])
+def section(name: str, about: str, tables: Sequence[Table], charts: str = "charts") -> str:
+    """A scenario: for each measure a picture and a table."""
+    parts = [f"## {name}", about]
+    for table in tables:
+        parts.append(f"### {table.measure.title}")
+        if any(cell.figures for cell in table.cells.values()):
+            parts.append(f"![{table.measure.title}]({charts}/{table.measure.key}.svg)")
+        parts.append(markdown(table))
+    return "\n\n".join(parts)
 
 
 def markdown(table: Table) -> str:
     """Best first; who has no figure comes last, with the reason."""
     measure, known = table.measure, contestants()
     lines = [
-        _row(["", f"{measure.unit}, median", "min-max", f"to {known[REFERENCE].label}", ""]),
-        _row(["---", "---:", "---:", "---:", "---"]),
+        row(["", f"{measure.unit}, median", "min-max", f"to {known[REFERENCE].label}", ""]),
+        row(["---", "---:", "---:", "---:", "---"]),
     ]
     for name, cell in ranked(table):
         label = f"**{known[name].label}**" if known[name].ours else known[name].label
         ratio = table.ratio(name, REFERENCE)
         figures = [short(cell.median), spread(cell), "" if ratio is None else f"{short(ratio)}"]
-        lines.append(_row([label, *figures, said(cell)]))
+        lines.append(row([label, *figures, said(cell)]))
     return "\n".join(lines)
 
 
@@ -68,23 +75,23 @@ def where_we_lose(tables: Sequence[Table]) -> str:
     found = losses(tables, [name for name, contestant in known.items() if contestant.ours])
     if not found:
         return "Nowhere: at each measure the best of ours is ahead of all peers, or even with them."
-    lines = [_row(["measure", "the best of ours", "ahead of it", "by"]), _row(["---"] * 4)]
+    lines = [row(["measure", "the best of ours", "ahead of it", "by"]), row(["---"] * 4)]
     return "\n".join(lines + [_loss(loss) for loss in found])
 
 
 def _loss(loss: Loss) -> str:
     known, measure = contestants(), loss.table.measure
     best, peer = (f"{known[name].label}: {short(loss.table.median(name))} {measure.unit}" for name in (loss.best, loss.peer))
-    return _row([measure.title, best, peer, f"{short(loss.times)}x"])
+    return row([measure.title, best, peer, f"{short(loss.times)}x"])
 
 
 def who_plays(tables: Sequence[Table]) -> str:
     names = {name for table in tables for name in table.cells}
-    lines = [_row(["contestant", "`--peer`", "follows"]), _row(["---"] * 3)]
+    lines = [row(["contestant", "`--peer`", "follows"]), row(["---"] * 3)]
     for name, contestant in contestants().items():
         if name in names:
             links = ", ".join(f"[{page.rstrip('/').rpartition('/')[2]}]({page})" for page in contestant.pages)
-            lines.append(_row([contestant.label, f"`{name}`", links]))
+            lines.append(row([contestant.label, f"`{name}`", links]))
     return "\n".join(lines)
 
 
@@ -118,5 +125,6 @@ def short(value: float | None) -> str:
     return f"{value:.2g}"
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A line of a table."""
     return f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.peers.player import Player
 from benchmarks.peers.run import PEERS
 
 from .results import Measure
 
-_ALL_PEERS = tuple(PEERS)
+#: Ways to have many calls in flight, or a state, that are like their libraries otherwise.
+_VARIANTS = ("pyro5_batch", "dask_actors")
+_ALL_PEERS = tuple(name for name in PEERS if name not in _VARIANTS)
 _FACES = ("pool", "pool_grpc", "async_pool", "async_pool_grpc", "async_pool_uvloop")
 
 
@@ -24,8 +27,9 @@ class Part:
         counted: the option that says how much is done: as much as takes the wanted time; empty: what is played is always the same.
         count: of that, how much a first try is about.
         warm: how often it is played before it counts, where it is not counted.
+        quick: options of a quick run in place of these.
         only: who play it; empty: all who play the scenario.
-        patience: is an option that says how long to wait for what may never come?
+        patience: how long what may never come is waited for, in a full run and in a quick one: seconds; None: it always comes.
     """
 
     scenario: str
@@ -35,7 +39,8 @@ class Part:
     count: int = 0
     warm: int = 0
     only: tuple[str, ...] = ()
-    patience: bool = False
+    quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    patience: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,9 +50,10 @@ class Scenario:
     Attributes:
         name: on the command line; about: one sentence under its heading.
         ours, peers: who play it.
-        rounds: at least, in a full run and in a quick one.
+        rounds: in a full run; a quick one has one.
         fresh: does each round need a player that has done nothing else?
         needs: what has to lie there; see `materials`.
+        full: of the contestants, who do not play in a quick run.
     """
 
     name: str
@@ -55,14 +61,20 @@ class Scenario:
     parts: tuple[Part, ...]
     ours: tuple[str, ...] = _FACES
     peers: tuple[str, ...] = _ALL_PEERS
-    rounds: tuple[int, int] = (7, 2)
+    rounds: int = 7
     fresh: bool = False
     needs: str = ""
+    full: tuple[str, ...] = ()
+
+    @property
+    def standing(self) -> bool:
+        """Can it share a pool with others of its kind?"""
+        return all(part.scenario in Player.STANDING for part in self.parts)
 
 
 def _in_flight(window: int) -> Part:
-    measure = Measure(f"in_flight_{window}", f"{window} in flight, 2 workers", "rate", "calls/s", more=True)
-    return Part("in_flight", (measure,), {"window": window}, counted="count", count=100)
+    rate = Measure(f"in_flight_{window}", f"{window} in flight, 2 workers", "rate", "calls/s", more=True)
+    return Part("in_flight", (rate,), {"window": window}, counted="count", count=100)
 
 
 def _piecewise(key: str, what: str) -> tuple[Measure, ...]:
@@ -74,8 +86,8 @@ def _piecewise(key: str, what: str) -> tuple[Measure, ...]:
 
 
 def _cancel(kind: str, called: str) -> Part:
-    measure = Measure(f"cancel_{kind}", f"cancel of {called}: until it has ended", "ended", "ms", 1e3)
-    return Part("cancel", (measure,), {"kind": kind}, patience=True)
+    ended = Measure(f"cancel_{kind}", f"cancel of {called}: until it has ended", "ended", "ms", 1e3)
+    return Part("cancel", (ended,), {"kind": kind}, patience=(5.0, 0.5))
 
 
 SCENARIOS = (
@@ -83,12 +95,14 @@ SCENARIOS = (
         "sequential",
         "One small call after the other: `execute` and its like. A dict goes there and comes back; the median of a round's calls.",
         (Part("sequential", (Measure("sequential", "one call after the other, p50", "p50", "µs", 1e6),), counted="count", count=50),),
+        peers=(*_ALL_PEERS, "dask_actors"),
     ),
     Scenario(
         "in_flight",
         "Many small calls over two workers, so many of them on the way at a time.",
         tuple(_in_flight(window) for window in (1, 16, 64, 256)),
         ours=("pool", "pool_map", "pool_grpc", "pool_map_grpc", "async_pool", "async_pool_map", "async_pool_grpc", "async_pool_uvloop"),
+        peers=tuple(PEERS),
     ),
     Scenario(
         "stream",
@@ -114,7 +128,7 @@ SCENARIOS = (
                     Measure("up", "100 MB up", "up", "GB/s", -0.1, more=True),
                     Measure("down", "100 MB down", "down", "GB/s", -0.1, more=True),
                 ),
-                warm=1,
+                warm=3,
             ),
         ),
     ),
@@ -122,7 +136,8 @@ SCENARIOS = (
         "sessions",
         "Calls that find what the ones before them left at their worker: a counter.",
         (Part("sessions", (Measure("sessions", "a call in a session, p50", "p50", "µs", 1e6),), counted="count", count=50),),
-        rounds=(5, 1),
+        peers=(*_ALL_PEERS, "dask_actors"),
+        rounds=5,
     ),
     Scenario(
         "start",
@@ -137,7 +152,6 @@ SCENARIOS = (
             ),
         ),
         ours=("pool", "pool_grpc", "pool_template", "async_pool", "async_pool_grpc"),
-        rounds=(7, 2),
     ),
     Scenario(
         "crash",
@@ -149,32 +163,32 @@ SCENARIOS = (
                     Measure("crash_error", "a worker dies: until its caller knows", "error", "ms", 1e3),
                     Measure("crash_next", "a worker dies: until the next good result", "next", "ms", 1e3),
                 ),
-                patience=True,
+                patience=(10.0, 4.0),
             ),
             Part(
                 "crash",
                 (Measure("crash_only", "the only worker dies: until the next good result", "next", "ms", 1e3),),
                 {"workers": 1},
-                patience=True,
+                patience=(10.0, 4.0),
                 only=("pool", "pool_grpc", "pool_template", "pool_spare", "pebble", "loky", "ray"),
             ),
         ),
         ours=("pool", "pool_grpc", "pool_template", "pool_spare", "async_pool"),
-        rounds=(5, 1),
+        rounds=5,
     ),
     Scenario(
         "cancel",
-        "A call that runs is cancelled: `time.sleep`, a loop in Python, a read that blocks. Does its worker live on, with what it had loaded?",
+        "A call that runs is cancelled: a `time.sleep`, a loop, a read that blocks. Does its worker live on, with what it had loaded?",
         (_cancel("sleep", "`time.sleep`"), _cancel("loop", "a busy loop"), _cancel("read", "a blocking read")),
         ours=("pool", "pool_grpc", "async_pool"),
-        rounds=(5, 1),
+        rounds=5,
     ),
     Scenario(
         "memory",
         "What all processes below the program hold when all workers have answered some calls and nothing is to be done (PSS).",
         (Part("memory", (Measure("memory_2", "memory of 2 idle workers", "mib", "MiB"),), {"workers": 2}),),
         ours=("pool", "pool_grpc", "pool_template"),
-        rounds=(3, 1),
+        rounds=3,
         fresh=True,
     ),
     Scenario(
@@ -183,7 +197,8 @@ SCENARIOS = (
         (Part("memory", (Measure("memory_50", "memory of 50 idle workers", "mib", "MiB"),), {"workers": 50, "settle": 3.0}),),
         ours=("pool", "pool_template"),
         peers=("executor", "executor_fork", "ray"),
-        rounds=(1, 1),
+        full=("ray",),
+        rounds=1,
         fresh=True,
     ),
     Scenario(
@@ -196,10 +211,11 @@ SCENARIOS = (
                     Measure("slow_host", "a slow consumer: its own process grows by", "host", "MiB"),
                     Measure("slow_others", "a slow consumer: workers and helpers grow by", "others", "MiB"),
                 ),
+                quick={"seconds": 1.0},
             ),
         ),
         ours=("pool", "pool_grpc", "async_pool"),
-        rounds=(3, 1),
+        rounds=3,
     ),
     Scenario(
         "csv",
@@ -207,15 +223,27 @@ SCENARIOS = (
         (Part("csv", _piecewise("csv", "the CSV file")),),
         ours=("pool", "pool_grpc", "pool_at_once"),
         peers=("executor", "ray"),
-        rounds=(3, 1),
+        rounds=3,
         needs="csv",
     ),
     Scenario(
         "images",
-        "1,000 images of 256 x 256 pixels get a label and come back, 197 MB in all: one by one, as a stream, or all in one call.",
-        (Part("images", _piecewise("images", "1,000 images")),),
+        "1,000 images (quick: 300) of 256 x 256 pixels get a label and come back: one by one, as a stream, or all in one call.",
+        (Part("images", _piecewise("images", "1,000 images"), quick={"count": 300}),),
         ours=("pool", "pool_grpc", "pool_at_once"),
         peers=("executor", "ray"),
-        rounds=(3, 1),
+        rounds=3,
     ),
 )
+
+_MEASURES = {each.key: each for scenario in SCENARIOS for part in scenario.parts for each in part.measures}
+
+
+def measure(key: str) -> Measure:
+    """The one of that key."""
+    return _MEASURES[key]
+
+
+def scenario(name: str) -> Scenario:
+    """The one of that name."""
+    return next(each for each in SCENARIOS if each.name == name)
