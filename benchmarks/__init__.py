@@ -1,9 +1,12 @@
 """The figures this project promises, measured on the machine at hand: `python -m benchmarks [--quick] [--only NAME]`.
 
-    __main__     arguments, order, table          contest     one contestant per process, rounds in turn
-    scenarios/   what is measured, a module each  plain_grpc  the baseline: grpc.aio as its manual shows it
-    report       rows, bars, how they read        observe     memory, threads, descriptors, tasks
-    peers/       what a user would take instead
+    __main__     arguments, what is printed and written
+    suite/       this project beside its peers, scenario by scenario: RESULTS.md
+    peers/       those who play there, each in a process and an environment of its own
+    scenarios/   what only this project has, a module each, beside a baseline or a bar; asked for by name
 
-Contestants play in turn (ours, baseline, ours, baseline, ...), so that a busy machine slows both: read the ratios.
+    report, contest, plain_grpc, observe, faces, tools   rows; contestants in processes; the baseline; what a process holds;
+                                                         what several scenarios share; what runs in workers
+
+Contestants play in turn, round after round, so that a busy machine slows all of them: read the ratios. README.md says more.
 """

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.metadata
-import os
-import platform
 import shlex
 import sys
 import time
@@ -15,22 +12,23 @@ from pathlib import Path
 from . import observe, report, scenarios
 from .peers.run import OURS, PEERS
 from .scenarios import NAMES
-from .suite import bars, charts, page
+from .suite import bars, charts, machine, page
 from .suite.rounds import Plan, play
 from .suite.scenarios import SCENARIOS, Scenario
 
 #: What a full run writes.
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
+_QUICK = "a quick run: one short round of each, of the CSV file 100 MB, of the images 300"
 #: Above this share of the CPUs, what others do is said, because it shows in the figures.
 _BUSY = 0.15
 
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code: 0; with --strict, 1 if a bar was missed; 130 after Ctrl-C."""
-    options = _parser().parse_args(argv)
+    options = _options(argv)
     command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)])
-    print(_circumstances(), flush=True)
+    print(machine.circumstances(), flush=True)
     began = time.perf_counter()
     only = options.only or [scenario.name for scenario in SCENARIOS]
     further, met = [name for name in only if name in NAMES], True
@@ -53,7 +51,7 @@ def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) ->
         ours = {name for name in OURS if not set(options.peer) & set(OURS)}
         names = frozenset(ours | set(options.peer))
     plan = Plan(quick=options.quick, rounds=options.rounds, names=names, say=lambda line: print(line, file=sys.stderr, flush=True))
-    sections = []
+    before, sections = machine.load(), []
     for scenario, tables in play(chosen, plan):
         print("", *map(page.text, tables), sep="\n\n", flush=True)
         sections.append((scenario.name, scenario.about, tables))
@@ -62,8 +60,10 @@ def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) ->
     whole = len(chosen) == len(SCENARIOS) and not options.quick and names is None
     target = options.write or (RESULTS if whole else None)
     if target is not None:
-        target.write_text(page.page(command, _machine(), sections, bars.markdown(verdicts)), encoding="utf-8")
-        charts.draw_all([table for _, _, tables in sections for table in tables], target.parent / "charts")
+        tables = [table for _, _, tables in sections for table in tables]
+        about = [*([_QUICK] if options.quick else []), *machine.lines({name for table in tables for name in table.cells}, before)]
+        target.write_text(page.page(command, about, sections, bars.markdown(verdicts)), encoding="utf-8")
+        charts.draw_all(tables, target.parent / "charts")
         print(f"\nwritten: {target}, and charts beside it")
     return not any(verdict.met is False and not verdict.bar.goal for verdict in verdicts)
 
@@ -82,11 +82,11 @@ def _further(names: list[str], options: argparse.Namespace, command: str) -> boo
             print(f"    other programs took {share:.0%} of the CPUs meanwhile", flush=True)
     print(f"\n{report.summary(rows)}")
     if options.write is not None:
-        options.write.write_text(report.page(command, _circumstances(), rows), encoding="utf-8")
+        options.write.write_text(report.page(command, machine.circumstances(), rows), encoding="utf-8")
     return not any(row.met is False for row in rows)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measure this project beside what a user would take instead, in the same minutes.",
@@ -100,20 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds per contestant")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write to this Markdown file; a full run writes benchmarks/RESULTS.md")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a bar is missed")
-    return parser
-
-
-def _circumstances() -> str:
-    return "; ".join(_machine())
-
-
-def _machine() -> list[str]:
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("grpcio", "msgspec"))
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return [
-        f"{platform.python_implementation()} {platform.python_version()}, {versions}",
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, load {load}",
-    ]
+    options = parser.parse_args(argv)
+    kinds = {name in NAMES for name in options.only or ()}
+    if options.write is not None and len(kinds) > 1:
+        parser.error("--write takes scenarios that are played beside peers, or those that are not, and no mixture of both")
+    return options
 
 
 if __name__ == "__main__":

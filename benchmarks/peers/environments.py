@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _FOLDER = ROOT / ".venv-peers"
 _NUMPY = "numpy>=1.24"
 #: What each needs: (Python's newest version, "-" for any; requirements).
-_NEEDS = {
+NEEDS = {
     "stdlib": ("-", [_NUMPY]),
     "pyzmq": ("-", ["pyzmq>=26", "msgspec>=0.18", _NUMPY]),
     "ray": ("3.13", ["ray>=2.40", _NUMPY]),
@@ -29,7 +29,7 @@ _NEEDS = {
 @functools.cache
 def environment(name: str) -> Path | None:
     """The Python of the environment of that name; None: it cannot be made here, and what came of it has been printed."""
-    newest, requirements = _NEEDS[name]
+    newest, requirements = NEEDS[name]
     folder = _FOLDER / name
     done, holds = folder / ".complete", "\n".join(requirements)
     if not done.exists() or done.read_text(encoding="utf-8") != holds:

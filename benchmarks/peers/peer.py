@@ -23,6 +23,11 @@ from .run import OURS
 _ENVIRONMENTS = {"executor": "stdlib", "executor_fork": "stdlib", "pipe": "stdlib", "pyro5_batch": "pyro5", "dask_actors": "dask"}
 
 
+def environment_of(name: str) -> str:
+    """Whose environment a peer plays in."""
+    return _ENVIRONMENTS.get(name, name)
+
+
 class PeerFailed(Exception):
     """It could not be started, broke down, or did not answer in time."""
 
@@ -55,7 +60,7 @@ class Peer:
 
     def __init__(self, name: str, *, python: str | Path | None = None) -> None:
         self.name = name
-        found = python or (sys.executable if name in OURS else environment(_ENVIRONMENTS.get(name, name)))
+        found = python or (sys.executable if name in OURS else environment(environment_of(name)))
         if found is None:
             raise PeerFailed(f"{name} cannot play: its environment cannot be made here; why is printed above")
         # Of its own, since one that is killed removes nothing; and short, since there will be sockets in it.

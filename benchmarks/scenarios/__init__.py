@@ -1,4 +1,4 @@
-"""What is measured: a module each, whose `run(plan)` yields rows. Contestants are the functions beside it."""
+"""What is measured of this project by itself: a module each, whose `run(plan)` yields rows. Contestants are the functions beside it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import dataclasses
 
 #: In the order they run.
 NAMES = (
-    "chunk_rate",
-    "first_chunk",
-    "call_latency",
-    "calls_in_flight",
     "protocols",
     "chunk_age",
-    "start_time",
     "abandoned_streams",
     "killed_worker",
     "session_calls",
@@ -21,7 +16,6 @@ NAMES = (
     "gateway",
     "arrays",
     "large_transfers",
-    "slow_consumer",
 )
 
 #: The adapter whose tools all scenarios call.

@@ -1,4 +1,4 @@
-"""Arrays of floats to a worker and back: beside Ray's object store, and beside lists of them as JSON through the same call."""
+"""Arrays of floats to a worker and back, beside lists of them as JSON through the same call."""
 
 from __future__ import annotations
 
@@ -11,22 +11,13 @@ from typing import Any
 import numpy
 
 import snakepit
-from benchmarks.contest import Contestant, Play, in_turn
-from benchmarks.peers import ray_arrays
-from benchmarks.peers.environments import environment
+from benchmarks.contest import Contestant, Play
 from benchmarks.report import Bar, Row
 from benchmarks.scenarios import TOOLS, Plan
 
-#: 100 MB.
-_LARGE = 100_000_000 // 8
 #: (floats, how many calls a round has, how much faster than JSON it has to be).
 _SIZES = ((128, 200, 0.95), (1_280, 100, 2), (12_800, 20, 15), (131_072, 3, 100), (1_310_720, 1, 300), (13_107_200, 1, 300))
 _LISTS = (12_800, 131_072)
-
-
-def run(plan: Plan) -> Iterator[Row]:
-    yield from _beside_ray(plan)
-    yield from _beside_json(plan)
 
 
 def thorough(plan: Plan) -> int:
@@ -34,22 +25,7 @@ def thorough(plan: Plan) -> int:
     return plan.size(max(plan.rounds, 9), plan.rounds)
 
 
-def _beside_ray(plan: Plan) -> Iterator[Row]:
-    python = environment("ray")
-    with contextlib.ExitStack() as stack:
-        ours = [stack.enter_context(Contestant(pool, protocol=protocol)) for protocol in ("msgpack", "grpc")]
-        theirs = [stack.enter_context(Contestant(ray_arrays.store, python=str(python)))] if python is not None else []
-        for direction, does in (("up", "summed there"), ("down", "read here")):
-            figures = in_turn(thorough(plan), *ours, *theirs, args=(direction, _LARGE))
-            rates = [[8 * _LARGE / seconds / 1e9 for seconds in column] for column in figures]
-            ray = rates[2] if theirs else ()
-            bar = Bar(1, at_least=True, of_ratio=True) if theirs else None
-            for name, column in zip(("msgpack", "grpc"), rates, strict=False):
-                remark = "baseline: Ray" if theirs else "Ray does not install here: no baseline"
-                yield Row(f"100 MB {direction}, {does}, {name}", "GB/s", column, ray, bar, remark)
-
-
-def _beside_json(plan: Plan) -> Iterator[Row]:
+def run(plan: Plan) -> Iterator[Row]:
     sizes = _SIZES[:5] if plan.quick else _SIZES
     with Contestant(pool) as ours, Contestant(pool) as theirs:
         for count, calls, limit in sizes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import subprocess
@@ -15,10 +14,10 @@ import grpc
 import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from benchmarks import plain_grpc
+from benchmarks import faces, plain_grpc
 from benchmarks.contest import ROOT, Contestant, Play, in_turn, on_loop
 from benchmarks.report import Bar, Row
-from benchmarks.scenarios import TOOLS, Plan, call_latency, chunk_rate
+from benchmarks.scenarios import TOOLS, Plan
 from snakepit_bridge.grpc import snakepit_pb2 as pb
 from snakepit_bridge.grpc import snakepit_pb2_grpc
 
@@ -27,10 +26,10 @@ _STRING_VALUE = "type.googleapis.com/google.protobuf.StringValue"
 
 
 def run(plan: Plan) -> Iterator[Row]:
-    with Contestant(worker_chunks) as ours, Contestant(chunk_rate.baseline) as theirs:
+    with Contestant(worker_chunks) as ours, Contestant(faces.plain_chunks) as theirs:
         bridge, plain = in_turn(plan.rounds, ours, theirs, args=(plan.size(30_000, 10_000),))
     yield Row("bridge worker, stream", "chunks/s", bridge, plain, Bar(0.7, at_least=True, of_ratio=True))
-    with Contestant(worker_latency) as ours, Contestant(call_latency.baseline) as theirs:
+    with Contestant(worker_latency) as ours, Contestant(faces.plain_latency) as theirs:
         bridge, plain = in_turn(plan.rounds * plan.size(3, 1), ours, theirs, args=(plan.size(500, 200),))
     yield Row("bridge worker, call p50", "ms", bridge, plain, Bar(1.8, of_ratio=True))
     with Contestant(worker_rate) as ours, Contestant(baseline_rate) as theirs:
@@ -47,19 +46,19 @@ def worker_chunks() -> Iterator[Play]:
 @contextlib.contextmanager
 def worker_latency() -> Iterator[Play]:
     with _worker() as (runner, stub):
-        yield lambda calls: runner.run(call_latency.median_of(calls, lambda: stub.ExecuteTool(echo_request())))
+        yield lambda calls: runner.run(faces.median_of(calls, lambda: stub.ExecuteTool(echo_request())))
 
 
 @contextlib.contextmanager
 def worker_rate() -> Iterator[Play]:
     with _worker() as (runner, stub):
-        yield lambda calls: runner.run(_rate(calls, lambda: stub.ExecuteTool(echo_request())))
+        yield lambda calls: runner.run(faces.rate_of(16, calls, lambda: stub.ExecuteTool(echo_request())))
 
 
 @contextlib.contextmanager
 def baseline_rate() -> Iterator[Play]:
     with plain_grpc.plain_server() as address, on_loop(plain_grpc.PlainClient(address)) as (runner, client):
-        yield lambda calls: runner.run(_rate(calls, lambda: client.echo({"value": _VALUE})))
+        yield lambda calls: runner.run(faces.rate_of(16, calls, lambda: client.echo({"value": _VALUE})))
 
 
 async def chunk_rate_of(stub: Any, count: int) -> float:
@@ -69,18 +68,6 @@ async def chunk_rate_of(stub: Any, count: int) -> float:
     if seen != count:
         raise RuntimeError(f"{seen} chunks came of {count}")
     return seen / (time.perf_counter() - began)
-
-
-async def _rate(calls: int, call: Any) -> float:
-    left = iter(range(calls))
-
-    async def some() -> None:
-        for _ in left:
-            await call()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(some() for _ in range(16)))
-    return calls / (time.perf_counter() - began)
 
 
 def echo_request() -> Any:

@@ -12,16 +12,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from benchmarks import faces
 from benchmarks.contest import ROOT, Contestant, Play, in_turn, on_loop
 from benchmarks.report import Bar, Row
-from benchmarks.scenarios import TOOLS, Plan, bridge_worker, call_latency, chunk_rate
+from benchmarks.scenarios import TOOLS, Plan, bridge_worker
 
 
 def run(plan: Plan) -> Iterator[Row]:
-    with Contestant(chunks) as ours, Contestant(chunk_rate.baseline) as theirs:
+    with Contestant(chunks) as ours, Contestant(faces.plain_chunks) as theirs:
         gateway, plain = in_turn(plan.rounds, ours, theirs, args=(plan.size(30_000, 10_000),))
     yield Row("gateway, stream", "chunks/s", gateway, plain, Bar(0.5, at_least=True, of_ratio=True))
-    with Contestant(latency) as ours, Contestant(call_latency.baseline) as theirs:
+    with Contestant(latency) as ours, Contestant(faces.plain_latency) as theirs:
         gateway, plain = in_turn(plan.rounds * plan.size(3, 1), ours, theirs, args=(plan.size(500, 200),))
     yield Row("gateway, call p50", "ms", gateway, plain, Bar(2.5, of_ratio=True))
 
@@ -35,7 +36,7 @@ def chunks() -> Iterator[Play]:
 @contextlib.contextmanager
 def latency() -> Iterator[Play]:
     with _gateway() as address, on_loop(bridge_worker.Client(address)) as (runner, stub):
-        yield lambda calls: runner.run(call_latency.median_of(calls, lambda: stub.ExecuteTool(bridge_worker.echo_request())))
+        yield lambda calls: runner.run(faces.median_of(calls, lambda: stub.ExecuteTool(bridge_worker.echo_request())))
 
 
 @contextlib.contextmanager

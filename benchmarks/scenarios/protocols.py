@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import snakepit
-from benchmarks import tools
+from benchmarks import faces, tools
 from benchmarks.contest import Contestant, Play, in_turn
 from benchmarks.report import Bar, Row
-from benchmarks.scenarios import TOOLS, Plan, call_latency, calls_in_flight, chunk_rate
+from benchmarks.scenarios import TOOLS, Plan
 
 _PROTOCOLS = ("msgpack", "grpc", "json")
 _EXECUTOR = "ProcessPoolExecutor"
@@ -31,16 +31,16 @@ Figures = dict[str, tuple[float, ...]]
 
 def run(plan: Plan) -> Iterator[Row]:
     """Many short blocks of single calls: what else the machine does changes within seconds."""
-    faces = (("Pool", call_latency.sync_pool), ("AsyncPool", call_latency.async_pool))
-    for face, factory in faces:
+    pools = (("Pool", faces.sync_latency), ("AsyncPool", faces.async_latency))
+    for face, factory in pools:
         label, rounds = f"call p50, {face}", plan.rounds * plan.size(3, 1)
         figures = _play(rounds, factory, one_by_one, [(plan.size(500, 200),)])[0]
         yield from _beside(_EXECUTOR, label, "ms", figures, Bar(1.3, of_ratio=True))
         yield Row(f"{label}, msgpack beside grpc", "ms", figures["msgpack"], figures["grpc"], Bar(1.0, of_ratio=True))
     loads = [(in_flight, plan.size(4_000, 800) // (4 if in_flight == 1 else 1)) for in_flight in (1, 64)]
-    for (in_flight, _), figures in zip(loads, _play(plan.rounds, calls_in_flight.async_pool, many_at_once, loads), strict=True):
+    for (in_flight, _), figures in zip(loads, _play(plan.rounds, faces.async_rate, many_at_once, loads), strict=True):
         yield from _beside(_EXECUTOR, f"AsyncPool.execute, {in_flight} in flight", "calls/s", figures)
-    figures = _play(plan.rounds, chunk_rate.sync_pool, None, [(plan.size(30_000, 5_000),)])[0]
+    figures = _play(plan.rounds, faces.sync_chunks, None, [(plan.size(30_000, 5_000),)])[0]
     yield from _beside("grpc", "Pool.stream", "chunks/s", figures)
     ways = [("size_of", plan.size(4, 1)), ("bytes_of", plan.size(4, 1))]
     up, down = _play(plan.rounds, bytes_by_pool, bytes_by_executor, ways)

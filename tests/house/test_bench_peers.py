@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from benchmarks.peers import environments, processes
-from benchmarks.peers.peer import _ENVIRONMENTS, Answer, Peer, PeerFailed
+from benchmarks.peers.peer import Answer, Peer, PeerFailed, environment_of
 from benchmarks.peers.run import PEERS
 
 STANDARD = ("executor", "executor_fork", "pipe")
@@ -109,7 +109,7 @@ def test_peer_that_does_not_answer_is_killed() -> None:
 def test_peer_whose_environment_cannot_be_made_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The error names the peer; what went wrong has been printed."""
     monkeypatch.setattr(environments, "_FOLDER", tmp_path)
-    monkeypatch.setitem(environments._NEEDS, "stdlib", ("3.0", []))
+    monkeypatch.setitem(environments.NEEDS, "stdlib", ("3.0", []))
     environments.environment.cache_clear()
     try:
         with pytest.raises(PeerFailed, match="pipe cannot play: its environment cannot be made here"):
@@ -120,7 +120,7 @@ def test_peer_whose_environment_cannot_be_made_says_so(monkeypatch: pytest.Monke
 
 def test_each_peer_has_an_environment_and_says_which_pages_it_follows() -> None:
     """Each name leads to needs and to a module whose docstring links its library's documentation."""
-    assert {_ENVIRONMENTS.get(name, name) for name in PEERS} == set(environments._NEEDS)
+    assert {environment_of(name) for name in PEERS} == set(environments.NEEDS)
     for module, _ in PEERS.values():
         source = (Path(environments.__file__).parent / f"{module}.py").read_text(encoding="utf-8")
         assert "https://" in (ast.get_docstring(ast.parse(source)) or "")

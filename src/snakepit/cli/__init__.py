@@ -1,8 +1,8 @@
 """The command line. `main` is the console script `snakepit` and what `python -m snakepit` runs; nothing else imports this.
 
 `app` declares the options for typer, `command` holds what every command shares, `run_command`, `call_command`, `tools_command`,
-`serve_command`, `doctor_command`, `status_command` and `gen_command` are the commands; for these, `examination`, `limits` and
-`surroundings` look at machine and interpreters, `hosts` asks running pools. Pure: `items`, `conversion`, `arguments` (words to
+`serve_command`, `doctor_command`, `status_command`, `gen_command` and `bench_command` are the commands; for these, `examination`,
+`limits` and `surroundings` look at machine and interpreters, `hosts` asks running pools. Pure: `items`, `conversion`, `arguments` (words to
 arguments), `meter`, `lines`, `listing`, `findings`, `status_view`, `generation`, `endings` (values to words). `views`, `bar`,
 `status_screen`, `output`, `interrupts` know terminals, pipes and signals.
 """

@@ -13,6 +13,7 @@ import typer
 from snakepit import __version__
 
 from . import help_text
+from .bench_command import BenchCommand
 from .call_command import CallCommand, tls_option
 from .compat_command import CompatCommand
 from .doctor_command import DoctorCommand
@@ -173,6 +174,12 @@ def status(
 ) -> None:
     """`snakepit status`."""
     raise typer.Exit(StatusCommand(pid, name, watch=watch, interval=interval, as_json=json).run())
+
+
+@app.command(help=help_text.BENCH, context_settings={**_CONTEXT, "allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """`snakepit bench`."""
+    raise typer.Exit(BenchCommand(context.args).run())
 
 
 gen = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=_CONTEXT, help=help_text.GEN)

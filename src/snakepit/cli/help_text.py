@@ -17,6 +17,7 @@ Try:
   snakepit gen adapter my_tools
   snakepit doctor
   snakepit status --watch
+  snakepit bench --quick
 
 `snakepit run --help` tells all about arguments, output and exit codes.
 """
@@ -140,6 +141,29 @@ Examples:
 \b
 Exit codes:
   0 both files are written   2 a wrong name, or a file that is there
+"""
+
+BENCH = """Measure snakepit beside what else you might take, on this machine; from a checkout of its repository.
+
+All words go to the program as they are.
+
+\b
+Some of them:
+  --quick          one short round of each, in about five minutes
+  --only SCENARIO  one scenario, such as sequential, in_flight, stream, start or memory (may be repeated)
+  --peer NAME      one peer beside ours, such as ray, executor or pyzmq (may be repeated)
+  --rounds N       so many rounds
+  --write FILE     the tables as Markdown, and charts beside them; a full run writes benchmarks/RESULTS.md
+  --strict         exit with 1 if a bar is missed
+
+\b
+Examples:
+  snakepit bench --quick
+  snakepit bench --only in_flight --peer executor --peer ray
+
+\b
+Exit codes:
+  0 measured   2 a wrong word, or this is no checkout   130 Ctrl-C
 """
 
 COMPAT = "Work together with Snakepit on Elixir."
