@@ -50,7 +50,7 @@ layers: $(VENV)/.has-dev
 stubs: $(VENV)/.has-dev
 	$(PY) scripts/make_stubs.py --check
 
-bench: $(VENV)/.has-dev ## the figures, measured here
+bench: $(VENV)/.has-dev ## snakepit beside its peers, measured here; ARGS="--quick" for five minutes
 	@$(PY) -m benchmarks $(ARGS)
 
 dev-setup: $(VENV)/.has-dev ## a complete development environment

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
 
 from . import observe, report, scenarios
+from .peers.environments import environment
+from .peers.peer import environment_of
 from .peers.run import OURS, PEERS
 from .scenarios import NAMES
 from .suite import bars, charts, machine, page
@@ -32,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     began = time.perf_counter()
     only = options.only or [scenario.name for scenario in SCENARIOS]
     further, met = [name for name in only if name in NAMES], True
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # Else the contestants would play their round to its end.
     try:
         if chosen := [scenario for scenario in SCENARIOS if scenario.name in only]:
             met = _suite(chosen, options, command)
@@ -51,6 +55,8 @@ def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) ->
         ours = {name for name in OURS if not set(options.peer) & set(OURS)}
         names = frozenset(ours | set(options.peer))
     plan = Plan(quick=options.quick, rounds=options.rounds, names=names, say=lambda line: print(line, file=sys.stderr, flush=True))
+    for name in sorted({environment_of(name) for scenario in chosen for name in plan.of(scenario) if name not in OURS}):
+        environment(name)  # Made now, if it is missing: it would take minutes in the middle of a round.
     before, sections = machine.load(), []
     for scenario, tables in play(chosen, plan):
         print("", *map(page.text, tables), sep="\n\n", flush=True)

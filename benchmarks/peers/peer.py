@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,7 +118,7 @@ class Peer:
         _kill(left)
         assert self._process.stdout is not None
         self._process.stdout.close()
-        self._folder.cleanup()
+        self._clean(deadline=time.monotonic() + timeout / 4)
         return commands
 
     def __enter__(self) -> Self:
@@ -128,6 +129,13 @@ class Peer:
             self.kill()  # Ctrl-C does not wait for a round to end.
         for command in self.end():
             print(f"{self.name} left behind, and it was killed: {command}", file=sys.stderr)
+
+    def _clean(self, deadline: float) -> None:
+        """Those who see to what others leave behind may still be at it, and make in the folder what was just removed."""
+        self._folder.cleanup()
+        while Path(self._folder.name).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+            shutil.rmtree(self._folder.name, ignore_errors=True)
 
     def _line(self, timeout: float) -> bytes:
         assert self._process.stdout is not None

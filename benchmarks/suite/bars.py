@@ -125,9 +125,10 @@ def _template_worker(found: Tables) -> Table | None:
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """A line for each, and before them how many were kept."""
+    """A line for each of which the scenario was played, and before them how many were kept."""
     head = [row(["promised", "of", "measured", "bar", "", ""]), row(["---", "---", "---:", "---:", "---", "---"])]
-    return "\n\n".join([summary(verdicts), "\n".join(head + [row(_cells(verdict)) for verdict in verdicts])])
+    played = [verdict for verdict in verdicts if verdict.table is not None]
+    return "\n\n".join([summary(played), "\n".join(head + [row(_cells(verdict)) for verdict in played])])
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -100,7 +101,8 @@ class _Stage(contextlib.ExitStack):
             PeerFailed: it cannot be.
         """
         if name not in self._peers:
-            self._peers[name] = self.enter_context(Peer(name))
+            with _undisturbed():
+                self._peers[name] = self.enter_context(Peer(name))
         return self._peers[name]
 
     def leave(self, name: str, *, ends: bool) -> None:
@@ -116,6 +118,20 @@ class _Stage(contextlib.ExitStack):
         if ends:
             del self._peers[name]
             peer.end()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the block has ended: a process that was just started must not go unseen."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 class _Turn:

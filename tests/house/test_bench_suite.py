@@ -91,9 +91,11 @@ def test_each_contestant_has_a_label_and_pages() -> None:
 PROGRAM = """
 import pathlib, sys
 from benchmarks.peers import peer
-peer.environment = lambda name: pathlib.Path(sys.executable)
-from benchmarks.__main__ import main
-sys.exit(main(sys.argv[1:]))
+from benchmarks import __main__ as program
+from benchmarks.suite import machine
+for module in (peer, program, machine):
+    module.environment = lambda name: pathlib.Path(sys.executable)
+sys.exit(program.main(sys.argv[1:]))
 """
 
 
