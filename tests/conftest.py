@@ -6,6 +6,8 @@ named there are the first to be set up and the last to be torn down, so it sees 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
 from collections.abc import Iterator
 
@@ -13,6 +15,10 @@ import hypothesis
 import pytest
 
 import leftovers
+from snakepit._api.loops import new_loop
+
+with contextlib.closing(new_loop()) as _first:  # libuv's opens a pipe that stays for the life of the process
+    _first.run_until_complete(asyncio.sleep(0))
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN

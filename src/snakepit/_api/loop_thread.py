@@ -24,6 +24,8 @@ from typing import Any, ClassVar, TypeVar
 from snakepit._pool.host_tools.context import CURRENT
 from snakepit.errors import PoolError
 
+from .loops import new_loop
+
 T = TypeVar("T")
 
 #: `_here.is_loop_thread`: this is a thread on which the loop of sync pools runs.
@@ -40,7 +42,7 @@ class LoopThread:
     _shared: ClassVar[LoopThread | None] = None
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_loop()
         self._holders = 0
         self._posted: collections.deque[Callable[[], object]] = collections.deque()
         self._ended = False  # what is posted before is still run, what comes after is refused

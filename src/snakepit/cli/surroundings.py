@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from snakepit._api.loops import LOOP_VARIABLE, check_loop
 from snakepit._pool.setup import TRACE_VARIABLE
 from snakepit._setting_checks import check_trace
 from snakepit._workers import guardian_proc
@@ -27,7 +28,7 @@ from .findings import Check
 from .lines import jsonable
 
 #: Variables that a user sets, each with its check.
-_VARIABLES = {LEVEL_VARIABLE: check_log_level, TRACE_VARIABLE: check_trace}
+_VARIABLES = {LEVEL_VARIABLE: check_log_level, TRACE_VARIABLE: check_trace, LOOP_VARIABLE: check_loop}
 #: Variables of markers, see `docs/reference/tools.md`: what makes no sense in them counts as not said.
 _OF_MARKERS = ("SNAKEPIT_UNSERIALIZABLE_DETAIL", "SNAKEPIT_UNSERIALIZABLE_REPR_MAXLEN", "SNAKEPIT_TOLIST_MAX_ELEMENTS")
 #: Set by the library, for its workers.

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from snakepit._api import loop_thread
 from snakepit._api.loop_thread import LoopThread
 from snakepit.errors import ConfigurationError
 from snakepit_bridge.testing import Cancelled, running_call, uninterrupted
@@ -119,6 +120,7 @@ def _shims() -> list[tuple[Any, str, Any]]:
         (threading.Thread, "start", _start),
         (threading.Thread, "join", _join),
         (queue, "SimpleQueue", queue._PySimpleQueue),  # type: ignore[attr-defined]
+        (loop_thread, "new_loop", _TurnedLoop),
         (asyncio, "new_event_loop", _TurnedLoop),
         (asyncio.events, "new_event_loop", _TurnedLoop),
     ]
