@@ -17,6 +17,8 @@ from .plain import Unserialisable, find_culprit
 #: A stream that sends faster than this floods (seconds per chunk): it is better off in batches. Well above what a hand-over
 #: costs, about 0.1 ms, so that no stream is slowed down by it noticeably.
 FLOOD_SECONDS = 5e-4
+#: Facts about the end of a call in which nothing is a user's.
+_OURS = frozenset(("execution_time_ms", "streamed", "chunks", "final_sent"))
 
 
 class Outflow:
@@ -250,7 +252,7 @@ class Answerer:
     def _frame(self, frame: Tuple[Any, ...], facts: Optional[Dict[str, Any]] = None) -> Encoded:
         """With bytes of its own: whoever has given the value may go on using it."""
         try:
-            data = self.codec.pack(frame, facts)
+            data = self.codec.pack_frame(frame, frame[2] if facts is not None and _OURS.issuperset(facts) else frame, facts)
         except Unserialisable as error:
             found = find_culprit(frame[2], error.__cause__ or error, forgiving=self.codec.forgiving)
             raise found from error  # its path begins at the value, not at the frame

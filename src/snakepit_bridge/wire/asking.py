@@ -11,6 +11,8 @@ from .frames import CANCEL, CHUNK, CREDIT, ERROR, RESULT, Chunks, Failure, Resul
 from .inbox import Violation
 from .outbox import Lane, Outbox
 
+#: Options of a call that hold what is a user's.
+_THEIRS = frozenset(("session", "binary"))
 _MAYBE_DICT = (dict, type(None))
 
 #: The frames that answer a call, and the types of their fields.
@@ -50,7 +52,8 @@ class Asker:
         Raises:
             Unserialisable: an argument cannot travel, or all of them are too large (`TooLarge`); nothing was sent.
         """
-        frame = self._codec.pack((self._kind, call_id, name, args, {**options, "window": list(window)}))
+        asked = (self._kind, call_id, name, args, {**options, "window": list(window)})
+        frame = self._codec.pack_frame(asked, args if _THEIRS.isdisjoint(options) else asked)
         self._outbox.check("arguments", frame, self._codec, args, *(options["binary"],) if "binary" in options else ())
         call = self.calls[call_id] = _OpenCall(window, Lane(call_id))
         self._outbox.put(call.lane, frame)

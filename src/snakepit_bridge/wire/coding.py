@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .attachments import Encoded, parcel
 from .lifting import Lift
@@ -92,6 +92,14 @@ class Codec:
             Unserialisable: as `encode`.
         """
         return self.encode(value)
+
+    def pack_frame(self, frame: Tuple[Any, ...], theirs: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        """`pack` for a frame in which `theirs` alone is a user's: what is ours can travel, and need not be looked at.
+
+        Raises:
+            Unserialisable: as `encode`.
+        """
+        return self.pack(frame, facts)
 
     def pack_value(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
         """`pack` for a value that is by itself, and no frame: a tuple stays one.

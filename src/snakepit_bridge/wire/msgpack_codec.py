@@ -8,7 +8,7 @@ timestamps that MessagePack itself defines: they are still read. Any other exten
 
 import contextlib
 import sys
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import rich
 from .attachments import Encoded
@@ -53,6 +53,14 @@ class MsgpackCodec(Codec):
 
     def pack(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
         return self.pack_value(list(value) if type(value) is tuple else value, facts)
+
+    def pack_frame(self, frame: Tuple[Any, ...], theirs: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
+        if look(theirs) == FINE:
+            try:
+                return self._pack(frame)
+            except Exception:
+                return self._walked(list(frame), self.terms.threshold, facts)
+        return self.pack(frame, facts)
 
     def pack_value(self, value: Any, facts: Optional[Dict[str, Any]] = None) -> Encoded:
         if look(value) == FINE:  # on the path of every chunk: no call more than must be
