@@ -86,9 +86,13 @@ class CallRunner:
             call.on_loop = self.needs_loop(call)
         if call.on_loop:
             call.task = self._main.spawn(self._run_async(call, tool.spec))
-        else:
+        elif isinstance(self._main, AsyncioLoop):
             with _no_running_loop():
                 self._run_sync(call, tool.spec)
+        else:
+            self._run_sync(call, tool.spec)
+            if call.leaving:  # it may have been left where a loop of the tool's own had just begun
+                asyncio._set_running_loop(None)  # type: ignore[arg-type,unused-ignore]
 
     def _has_hooks(self, call: RunningCall) -> bool:
         """Does something of the adapter run around the call, which may be `async def`?"""
