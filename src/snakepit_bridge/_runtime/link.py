@@ -150,6 +150,16 @@ class Link:
             if message != AGAIN:  # of what is copied meanwhile, a part at a time, nothing is to be written
                 return message
 
+    def more(self) -> bool:
+        """Is there more to write, now that what `next_message` gave has left? If not, `next_message` need not say so."""
+        with self._lock:
+            if self._mux.has_output or self._dropped:
+                return True
+            self._told = False
+            if self._waits:
+                self._all_left.notify_all()
+            return False
+
     # Threads that run tools ----------------------------------------------------------------------------------------------
 
     def hello(self, info: Dict[str, Any]) -> None:

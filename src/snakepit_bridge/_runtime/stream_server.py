@@ -103,6 +103,8 @@ class StreamServer:
                 if message is None:
                     return
                 self._send(frame_message(message))
+                if not link.more():
+                    return
                 sent += len(message)
                 if sent > limit >= 0:
                     break

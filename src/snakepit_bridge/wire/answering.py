@@ -244,6 +244,8 @@ class Answerer:
 
     def send_reports(self) -> None:
         """Reports leave as late as can be: the newest of each call."""
+        if not self._reporting:
+            return
         for call in list(self._reporting.values()):
             if not call.lane.queued:  # a large report is still leaving: the newest waits for that
                 del self._reporting[call.call_id]
