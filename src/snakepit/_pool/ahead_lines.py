@@ -44,6 +44,11 @@ class AheadLines:
         return self._waiting
 
     @property
+    def laden(self) -> dict[str, int]:
+        """From whom some may be taken back."""
+        return self._laden.loads
+
+    @property
     def has_room(self) -> bool:
         """May a call be sent ahead to anybody?"""
         return bool(self._open)
@@ -113,7 +118,7 @@ class AheadLines:
             self._open.discard(worker_id)
         if seat is not None and waiting and seat.slots and not seat.bare:
             self._laden.put(worker_id, waiting)
-        else:
+        elif self._laden.loads:
             self._laden.discard(worker_id)
 
     def most_laden(self) -> str | None:

@@ -10,23 +10,27 @@ from collections import OrderedDict
 
 
 class FreeWorkers:
-    """Workers by load. `in` and `len` are about those that have a free slot."""
+    """Workers by load. `in` and `len` are about those that have a free slot.
+
+    Attributes:
+        loads: theirs, for who only asks whether there is any: a method of ours costs ten times as much. To be looked at.
+    """
 
     def __init__(self) -> None:
-        self._loads: dict[str, int] = {}
+        self.loads: dict[str, int] = {}
         self._buckets: dict[int, OrderedDict[str, None]] = {}  # as ordered sets, see `Turns`; an empty one is not kept
         self._used = 0  # bit n is set if there is a bucket for load n: its lowest set bit is the least load
 
     def __contains__(self, worker_id: object) -> bool:
-        return worker_id in self._loads
+        return worker_id in self.loads
 
     def __len__(self) -> int:
-        return len(self._loads)
+        return len(self.loads)
 
     def put(self, worker_id: str, load: int) -> None:
         """A worker runs `load` calls now and can take another. It goes behind those of the same load."""
         self.discard(worker_id)
-        self._loads[worker_id] = load
+        self.loads[worker_id] = load
         bucket = self._buckets.get(load)
         if bucket is None:
             bucket = self._buckets[load] = OrderedDict()
@@ -35,7 +39,7 @@ class FreeWorkers:
 
     def discard(self, worker_id: str) -> None:
         """A worker can take no more; harmless if it could not."""
-        load = self._loads.pop(worker_id, None)
+        load = self.loads.pop(worker_id, None)
         if load is None:
             return
         bucket = self._buckets[load]
@@ -46,7 +50,7 @@ class FreeWorkers:
 
     def load_of(self, worker_id: str) -> int:
         """How much one of them has."""
-        return self._loads[worker_id]
+        return self.loads[worker_id]
 
     def most_loaded(self) -> str:
         """Who has the most. There must be somebody."""

@@ -155,6 +155,10 @@ class Scheduler:
             self._blocking.add(call_id)
         if seconds is not None:
             self._ahead.know(call_id, seconds)
+        if not (session or streaming) and self._free.loads and self._nobody_waits():  # as nearly always, in a pool that is not full
+            worker_id = self._free.least_loaded()
+            self._occupy(call_id, worker_id)
+            return [Assignment(call_id, worker_id)]
         self._room.enter(call_id, streaming=streaming, session=session, strict=affinity != "hint")
         assignments = self._assign_free()
         if call_id not in self._running and (now or self.waiting > self._max_queue):
@@ -177,7 +181,7 @@ class Scheduler:
         worker_id = self._running[call_id].worker_id
         self._forget(call_id)
         self._released(call_id, worker_id)
-        return self._assign()
+        return [] if self._nobody_waits() else self._assign()
 
     def take_back(self, call_ids: Iterable[int]) -> None:
         """Calls that were sent ahead do not run there: they wait for any worker, in their turn. Who may run now: `next_assignments`.
@@ -213,7 +217,7 @@ class Scheduler:
 
     def to_relieve(self) -> str | None:
         """A worker to which calls were sent ahead while another one has nothing to do; None: there is none."""
-        if not self._free or self._room.anybody.first(streams_too=self._streams_may_run) is not None:
+        if not (self._ahead.laden and self._free.loads) or self._room.anybody.first(streams_too=self._streams_may_run) is not None:
             return None
         return self._ahead.most_laden()
 
@@ -253,6 +257,21 @@ class Scheduler:
         return self._room.bound_to(session) if strict else ""
 
     # Inside -------------------------------------------------------------------------------------------------------------------
+
+    def _nobody_waits(self) -> bool:
+        """Does no call wait for any worker, or for one that is free, and is none to be told that it has begun?"""
+        return not (self._room.anybody or self._wanted.workers or self._begun)
+
+    def _occupy(self, call_id: int, worker_id: str, *, streaming: bool = False, strict: str = "") -> None:
+        """A call runs on a worker that was free."""
+        seat = self._seats[worker_id]
+        seat.take(call_id, blocking=call_id in self._blocking)
+        if seat.is_full:
+            self._free.discard(worker_id)
+            self._ahead.changed(worker_id, seat)
+        else:
+            self._free.put(worker_id, len(seat.running))
+        self._running[call_id] = _Running(worker_id, streaming, strict)
 
     @property
     def _streams_may_run(self) -> bool:
@@ -346,14 +365,7 @@ class Scheduler:
             worker_id = self._room.bound_to(wish.session) if wish is not None else ""
             if worker_id not in self._free:
                 worker_id = self._free.least_loaded()
-        seat = self._seats[worker_id]
-        seat.take(call_id, blocking=call_id in self._blocking)
-        if seat.is_full:
-            self._free.discard(worker_id)
-            self._ahead.changed(worker_id, seat)
-        else:
-            self._free.put(worker_id, len(seat.running))
-        self._running[call_id] = _Running(worker_id, streaming, wish.session if wish is not None and wish.strict else "")
+        self._occupy(call_id, worker_id, streaming=streaming, strict=wish.session if wish is not None and wish.strict else "")
         self._running_streams += streaming
         moved_from = self._room.bind(wish.session, worker_id) if wish is not None else ""
         if wish is not None or self._wanted.workers:
