@@ -24,7 +24,7 @@ class Counts(NamedTuple):
     def of(cls, path: str, calls: int) -> Counts:
         """For this path; a chunk of a stream costs so little that more are needed."""
         times = 50 if path.startswith("stream") else 1
-        return cls(100 * times, 10 * calls * times, calls * times)
+        return cls(100 * times, 20 * calls * times, calls * times)
 
 
 class Side(NamedTuple):

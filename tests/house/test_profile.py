@@ -107,5 +107,5 @@ def test_every_part_of_the_library_has_its_row() -> None:
 
 def test_chunks_are_counted_by_more() -> None:
     """A chunk costs so little that fifty are counted for each call of the others."""
-    assert table.Counts.of("stream-grpc", 10) == (5000, 5000, 500)
-    assert table.Counts.of("pipe", 10) == (100, 100, 10)
+    assert table.Counts.of("stream-grpc", 10) == (5000, 10_000, 500)
+    assert table.Counts.of("pipe", 10) == (100, 200, 10)
