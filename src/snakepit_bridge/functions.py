@@ -3,20 +3,20 @@
     with snakepit.Pool("snakepit_bridge.functions", allow_pickle=True).as_executor() as executor:
         executor.submit(math.factorial, 20).result()
 
-Functions must be importable here under the name that they have where they are submitted, as for every pool of processes.
+Functions and classes must be importable here under the name that they have where they are submitted; those of the program's own
+file are, as with `multiprocessing`: it is imported here under the name `__mp_main__`.
 """
 
 import pickle
 import traceback
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, List, Tuple
 
 from .base_adapter import tool
 from .call_context import Cancelled
+from .function_starts import begun, loaded
+from .wire.work import Work
 
 __all__ = ["call_function"]
-
-#: Which executors' initializers have run in this process, and what they raised: text, or None.
-_initialized: "Dict[str, Any]" = {}
 
 
 @tool(pickled=["work"])
@@ -24,39 +24,40 @@ def call_function(work: Any) -> Any:
     """Run a function that came as a pickle.
 
     Args:
-        work: the executor's name, its initializer or None and that one's arguments; the function, its arguments, and those by keyword.
-            Without those by keyword (None), the function is run for each of several tuples of arguments.
+        work: a `Work`.
 
     Returns:
-        a list: `"result"`, `"error"` or `"broken"`; a pickle of what the function gave or raised, or why the initializer failed;
-        the pickle's buffers; and for an error its traceback as text.
+        a list: `"result"`, `"error"`, `"lost"` or `"broken"`; a pickle of what the function gave or raised, with its buffers, or why
+        the initializer failed; and of an error its traceback, its type's name and its message, which alone are left of a lost one.
     """
-    executor, initializer, initargs, function, args, kwargs = work
-    failed = _initialize(executor, initializer, initargs) if initializer is not None else None
+    if type(work) is not Work:
+        raise TypeError("work is a %s; allowed is what Pool.as_executor() sends" % type(work).__name__)
+    failed = begun(work.executor)
     if failed is not None:
-        return ["broken", failed, [], ""]
+        return ["broken", failed, [], "", "", ""]
+    function, args, kwargs = loaded(work.data, work.buffers)
     try:
         value = [function(*item) for item in args] if kwargs is None else function(*args, **kwargs)
-        return ["result", *_pickled(value), ""]
+        return ["result", *_pickled(value), "", "", ""]
     except (Cancelled, GeneratorExit):
         raise
     except BaseException as error:  # as `concurrent.futures` has it, SystemExit too
-        text = traceback.format_exc()
+        facts = [traceback.format_exc(), _name(type(error)), _text(error)]
         try:
-            return ["error", *_pickled(error), text]
+            return ["error", *_pickled(error), *facts]
         except Exception as second:
-            lost = TypeError("%s, which cannot be pickled: %s" % (type(error).__name__, second))
-            return ["error", *_pickled(lost), text]
+            return ["lost", "it cannot be pickled: %s" % _text(second), [], *facts]
 
 
-def _initialize(executor: str, initializer: Callable[..., Any], initargs: "Tuple[Any, ...]") -> Any:
-    if executor not in _initialized:
-        _initialized[executor] = None
-        try:
-            initializer(*initargs)
-        except Exception:
-            _initialized[executor] = traceback.format_exc()
-    return _initialized[executor]
+def _name(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else "%s.%s" % (kind.__module__, kind.__qualname__)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # its own code fails
+        return "(its text cannot be made)"
 
 
 def _pickled(value: Any) -> "Tuple[bytes, List[Any]]":

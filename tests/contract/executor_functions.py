@@ -89,3 +89,73 @@ def note(path: str, number: int) -> int:
     with Path(path).open("a") as file:
         file.write(f"{number}\n")
     return number
+
+
+class Counted:
+    """Counts how often it is read from a pickle in this process."""
+
+    read = 0
+
+    def __init__(self) -> None:
+        self.size = 1_000_000
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Counted.read += 1
+        self.__dict__.update(state)
+
+
+def begin_with(counted: Counted, path: str = "") -> None:
+    """Slow; says where it begins."""
+    if path:
+        Path(path).touch()
+    time.sleep(0.3)
+    _state["value"] = counted
+
+
+def times_read() -> int:
+    return Counted.read if "value" in _state else -1
+
+
+def leave_at_once() -> None:
+    raise SystemExit("no such device")
+
+
+class Unreadable(Exception):
+    """An error whose pickle cannot be read, as those are that do not tell `super().__init__` all they are made with."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+
+
+def fail_unreadably() -> None:
+    raise Unreadable(7, "not today")
+
+
+class Locked(Exception):
+    """An error that cannot be pickled."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+def fail_locked() -> None:
+    raise Locked("not today")
+
+
+def nap_and_note(path: str, number: int, seconds: float) -> int:
+    time.sleep(seconds)
+    return note(path, number)
+
+
+_may_be_pickled = threading.Event()
+_is_being_pickled = threading.Event()
+
+
+class SlowToPickle:
+    """Pickled once `_may_be_pickled` is set."""
+
+    def __reduce__(self) -> Any:
+        _is_being_pickled.set()
+        _may_be_pickled.wait(30)
+        return int, (5,)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import gc
-import multiprocessing
 import os
 import pathlib
 import pickle
@@ -13,7 +11,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy
@@ -25,32 +22,6 @@ import snakepit
 pytestmark = [pytest.mark.slow]
 
 Make = Callable[..., concurrent.futures.Executor]
-
-
-def standard(workers: int = 2, **options: Any) -> concurrent.futures.Executor:
-    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), **options)
-
-
-def ours(workers: int = 2, protocol: str = "msgpack", **options: Any) -> concurrent.futures.Executor:
-    return snakepit.Pool("snakepit_bridge.functions", size=workers, protocol=protocol, allow_pickle=True).as_executor(**options)
-
-
-def over_grpc(workers: int = 2, **options: Any) -> concurrent.futures.Executor:
-    return ours(workers, "grpc", **options)
-
-
-@pytest.fixture(params=[standard, ours, over_grpc], ids=["ProcessPoolExecutor", "msgpack", "grpc"])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
-    if request.param is not standard:
-        request.getfixturevalue("leaves_nothing")
-    yield request.param
-    if request.param is standard:  # it leaves a process that lives as long as this one, and ends in its own time
-        end = time.monotonic() + 20
-        while any(type(thread).__name__ == "_ExecutorManagerThread" for thread in threading.enumerate()) and time.monotonic() < end:
-            time.sleep(0.01)
-        gc.collect()
-        tracker: Any = resource_tracker
-        tracker._resource_tracker._stop()
 
 
 def test_functions_and_their_arguments(make: Make) -> None:
@@ -234,13 +205,14 @@ def test_a_worker_that_dies_fails_what_it_ran(pool: snakepit.Pool) -> None:
 
 
 def test_what_runs_can_be_cancelled(pool: snakepit.Pool) -> None:
-    """The worker lives on."""
-    with pool.as_executor() as executor:
+    """If the executor is made so. The worker lives on."""
+    with pool.as_executor(cancel_running=True) as executor:
         before = executor.submit(functions.process).result(30)
         future = executor.submit(functions.nap, 60.0)
         while not future.running():
             assert not future.done()
         assert future.cancel()
+        assert future.cancelled()
         assert executor.submit(functions.process).result(30) == before
 
 
@@ -261,7 +233,8 @@ def test_the_pool_may_stay_open(pool: snakepit.Pool) -> None:
     for name in ("first", "second"):
         with pool.as_executor(initializer=functions.begin, initargs=(name,), close_pool=False) as executor:
             assert executor.submit(functions.begun).result(30)[0] == name
-    assert pool.execute("call_function", {"work": ("", None, (), functions.add, (1,), {})})[0] == "result"
+    assert pool.host_tool_specs() == ()
+    assert pool.stats().running == 0
     pool.as_executor().shutdown()
     with pytest.raises(snakepit.PoolClosed):
         pool.execute("call_function", {"work": None})

@@ -37,7 +37,8 @@ def refusal(spec: ToolSpec, *, allowed: bool) -> str:
     return ""
 
 
-def _pickled(spec: ToolSpec, name: str, value: Any) -> Pickled:
+def dumped(value: Any) -> tuple[bytes, list[memoryview]]:
+    """A pickle, and the buffers beside it: views of the value's own. Raises whatever the objects' own code raises."""
     buffers: list[memoryview] = []
 
     def lies_beside(buffer: pickle.PickleBuffer) -> bool:
@@ -47,8 +48,12 @@ def _pickled(spec: ToolSpec, name: str, value: Any) -> Pickled:
             return True
         return False
 
+    return pickle.dumps(value, protocol=5, buffer_callback=lies_beside), buffers
+
+
+def _pickled(spec: ToolSpec, name: str, value: Any) -> Pickled:
     try:
-        data = pickle.dumps(value, protocol=5, buffer_callback=lies_beside)
+        data, buffers = dumped(value)
     except Exception as error:  # whatever the object's own code raises
         message = f"{spec.name}(): {name!r}, a {type(value).__name__}, cannot be pickled: {type(error).__name__}: {error}"
         hint = "give what it is made from, or a path to it; functions must be importable, not lambdas or local ones"
