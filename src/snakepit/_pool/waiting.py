@@ -64,7 +64,7 @@ class WaitingRoom:
     """All waiting calls of a pool, and the sessions that they belong to.
 
     Args:
-        line_changed: told the id of each worker in whose own line a call begins to wait, or waits no more.
+        line_changed: told the id of each worker in whose own line a call begins to wait, or waits no more though it was not taken.
 
     Attributes:
         anybody: the line for any worker.
@@ -127,6 +127,7 @@ class WaitingRoom:
             followers = self._followers.get(wish.session)
             if followers is None or followers.pop(call_id) is None:
                 self._take_from(self._bound[wish.session], call_id, wish.session)
+                self._line_changed(self._bound[wish.session])
             else:
                 self._elsewhere -= 1
                 if not followers:
@@ -260,13 +261,14 @@ class WaitingRoom:
             del self._in_line[session]
         if not line:
             del self._lines[worker_id]
-        self._line_changed(worker_id)
         return found
 
     def _spread(self, session: str, worker_id: str) -> None:
         """Place a session's calls of its worker's line anew."""
         mine = tuple(self._in_line.get(session, ()))
         turns = [(self._take_from(worker_id, call_id, session)[0], call_id) for call_id in mine]
+        if turns:
+            self._line_changed(worker_id)
         for turn, call_id in sorted(turns):  # the oldest first: it leads, if they are strict
             self._place(call_id, turn)
 
