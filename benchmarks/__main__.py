@@ -110,6 +110,8 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     kinds = {name in NAMES for name in options.only or ()}
     if options.write is not None and len(kinds) > 1:
         parser.error("--write takes scenarios that are played beside peers, or those that are not, and no mixture of both")
+    if options.write is not None and not options.write.parent.is_dir():
+        parser.error(f"--write: there is no folder {options.write.parent}")
     return options
 
 

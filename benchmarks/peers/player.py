@@ -217,6 +217,8 @@ class Player:
 
     def slow_consumer(self, *, workers: int, count: int = 20_000, size: int = 10_000, seconds: float = 2.0) -> Figures:
         """What a consumer costs who reads a few chunks of 10 kB and then nothing: 200 MB are to come."""
+        if type(self).chunks is Player.chunks:
+            raise Cannot(self.no_stream)
         with self.opened(workers) as pool:
             self.warm(pool, workers)
             deque(self.chunks(pool, 100, size), maxlen=0)  # What is made when it is first used counts for nobody.

@@ -19,6 +19,8 @@ from .scenarios import Part, Scenario
 #: No request takes longer: seconds.
 _PATIENCE = 120.0
 _MOST = 1_000_000
+#: What is slow is warm sooner: seconds.
+_WARM = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Plan:
     @property
     def seconds(self) -> float:
         """So long a round of small calls or chunks is about to take."""
-        return 0.1 if self.quick else 0.6
+        return 0.1 if self.quick else 0.4
 
     def of(self, scenario: Scenario) -> list[str]:
         """Who plays it."""
@@ -168,8 +170,10 @@ class _Turn:
             options["patience"] = part.patience[self._plan.quick]
         if part.counted:
             return self._counted(part, lambda count: peer.ask(part.scenario, timeout=_PATIENCE, **{**options, part.counted: count}))
+        until = time.perf_counter() + _WARM
         for _ in range(part.warm):
-            peer.ask(part.scenario, timeout=_PATIENCE, **options)
+            if time.perf_counter() < until:
+                peer.ask(part.scenario, timeout=_PATIENCE, **options)
         return peer.ask(part.scenario, timeout=_PATIENCE, **options)
 
     def _counted(self, part: Part, ask: Callable[[int], Answer]) -> Answer:

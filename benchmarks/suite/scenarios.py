@@ -26,7 +26,7 @@ class Part:
         measures: what is read from its answer.
         counted: the option that says how much is done: as much as takes the wanted time; empty: what is played is always the same.
         count: of that, how much a first try is about.
-        warm: how often it is played before it counts, where it is not counted.
+        warm: how often at most it is played before it counts, where it is not counted.
         quick: options of a quick run in place of these.
         only: who play it; empty: all who play the scenario.
         patience: how long what may never come is waited for, in a full run and in a quick one: seconds; None: it always comes.
@@ -61,7 +61,7 @@ class Scenario:
     parts: tuple[Part, ...]
     ours: tuple[str, ...] = _FACES
     peers: tuple[str, ...] = _ALL_PEERS
-    rounds: int = 7
+    rounds: int = 5
     fresh: bool = False
     needs: str = ""
     full: tuple[str, ...] = ()
@@ -96,6 +96,7 @@ SCENARIOS = (
         "One small call after the other: `execute` and its like. A dict goes there and comes back; the median of a round's calls.",
         (Part("sequential", (Measure("sequential", "one call after the other, p50", "p50", "µs", 1e6),), counted="count", count=50),),
         peers=(*_ALL_PEERS, "dask_actors"),
+        rounds=7,
     ),
     Scenario(
         "in_flight",
@@ -137,7 +138,7 @@ SCENARIOS = (
         "Calls that find what the ones before them left at their worker: a counter.",
         (Part("sessions", (Measure("sessions", "a call in a session, p50", "p50", "µs", 1e6),), counted="count", count=50),),
         peers=(*_ALL_PEERS, "dask_actors"),
-        rounds=5,
+        rounds=3,
     ),
     Scenario(
         "start",
@@ -174,14 +175,15 @@ SCENARIOS = (
             ),
         ),
         ours=("pool", "pool_grpc", "pool_template", "pool_spare", "async_pool"),
-        rounds=5,
+        full=("executor_fork", "async_pool"),
     ),
     Scenario(
         "cancel",
         "A call that runs is cancelled: a `time.sleep`, a loop, a read that blocks. Does its worker live on, with what it had loaded?",
         (_cancel("sleep", "`time.sleep`"), _cancel("loop", "a busy loop"), _cancel("read", "a blocking read")),
         ours=("pool", "pool_grpc", "async_pool"),
-        rounds=5,
+        rounds=3,
+        full=("executor_fork", "async_pool"),
     ),
     Scenario(
         "memory",
