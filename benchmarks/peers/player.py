@@ -249,7 +249,8 @@ class Player:
             self.warm(pool, workers)
             time.sleep(settle)
             members = processes.family(os.getpid())
-            return {"mib": processes.held(members), "processes": len(members)}
+            held, own = processes.held(members), processes.find(os.getpid())
+            return {"mib": held, "processes": len(members), "all": held + processes.held([own] if own else [])}
 
     # ---- what scenarios share ----
 

@@ -188,7 +188,16 @@ SCENARIOS = (
     Scenario(
         "memory",
         "What all processes below the program hold when all workers have answered some calls and nothing is to be done (PSS).",
-        (Part("memory", (Measure("memory_2", "memory of 2 idle workers", "mib", "MiB"),), {"workers": 2}),),
+        (
+            Part(
+                "memory",
+                (
+                    Measure("memory_2", "memory of 2 idle workers", "mib", "MiB"),
+                    Measure("memory_2_all", "memory of 2 idle workers and of the program that has them", "all", "MiB"),
+                ),
+                {"workers": 2},
+            ),
+        ),
         ours=("pool", "pool_grpc", "pool_template"),
         rounds=3,
         fresh=True,

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.peers import environments, processes
+from benchmarks.peers import environments, processes, work
 from benchmarks.peers.peer import Answer, Peer, PeerFailed, environment_of
 from benchmarks.peers.run import PEERS
+from benchmarks.peers.sampler import Sampler
+from benchmarks.suite.materials import write_csv
 
 STANDARD = ("executor", "executor_fork", "pipe")
 
@@ -31,12 +33,18 @@ def test_standing_pool_plays_in_rounds(name: str) -> None:
             for window in (1, 16):
                 assert play(peer, "in_flight", window=window, count=50).figures["rate"] > 1
             assert all(0 < seconds < 5 for seconds in play(peer, "transfer", count=1000).figures.values())
+            session = play(peer, "sessions", count=20)
+            first = play(peer, "first_chunk", streams=2, count=20)
             stream = play(peer, "stream", count=50)
             if name == "pipe":
                 assert stream.figures["rate"] > 50
                 assert 0 < stream.figures["first"] < 5
+                assert 0 < session.figures["p50"] < 1
+                assert 0 < first.figures["p50"] < 1
             else:
                 assert stream == Answer(stream.seconds, {}, "its functions return once")
+                assert session.cannot.startswith("a call goes to whichever worker is free")
+                assert first.cannot == stream.cannot
         assert peer.end() == []
 
 
@@ -49,6 +57,7 @@ def test_fresh_pools_start_crash_and_cancel(name: str) -> None:
         memory = play(peer, "memory", settle=0.0).figures
         assert memory["processes"] == (2 if name == "executor_fork" else 3)  # spawn has a process that tracks resources
         assert 1 < memory["mib"] < 1000
+        assert memory["mib"] < memory["all"] < memory["mib"] + 500
         start = play(peer, "start").figures
         assert 0 < start["first"] < start["closed"] < 10
         crash = play(peer, "crash", patience=0.2)
@@ -63,6 +72,59 @@ def test_fresh_pools_start_crash_and_cancel(name: str) -> None:
             else:
                 assert cancel == Answer(cancel.seconds, {}, "the call still ran 0.2 s after it was cancelled")
         assert peer.end() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+@pytest.mark.parametrize("name", ["pool_map", "pool_grpc", "pool_at_once", "pool_template", "async_pool_uvloop"])
+def test_ours_play_all_that_peers_do(name: str, tmp_path: Path) -> None:
+    """Each face plays by the same code: its streams and sessions too, and a cancelled call leaves the model where it was."""
+    if name == "pool_grpc":
+        pytest.importorskip("grpc")
+    if name == "async_pool_uvloop":
+        pytest.importorskip("uvloop")
+    rows = write_csv(tmp_path / "rows.csv", 5_000_000)
+    with Peer(name) as peer:
+        for scenario in ("sequential", "sessions"):
+            assert 0 < play(peer, scenario, count=20).figures["p50"] < 1
+        assert play(peer, "in_flight", window=16, count=50).figures["rate"] > 1
+        assert play(peer, "stream", count=50).figures["rate"] > 50
+        assert all(0 < seconds < 5 for seconds in play(peer, "transfer", count=100_000).figures.values())
+        crash = play(peer, "crash", patience=10.0)
+        assert crash.cannot == ""
+        assert 0 < crash.figures["error"] <= crash.figures["next"] < 10
+        cancel = play(peer, "cancel", kind="sleep", patience=10.0).figures
+        assert (cancel["lived"], cancel["model"]) == (True, True)
+        slow = play(peer, "slow_consumer", seconds=0.3, count=5_000).figures
+        assert 0 <= slow["host"] + slow["others"] < 30
+        for scenario, options in (("csv", {"path": str(tmp_path / "rows.csv"), "rows": rows}), ("images", {"count": 20})):
+            piecewise = play(peer, scenario, **options).figures
+            assert 0 < piecewise["first"] <= piecewise["seconds"] < 20
+            assert (piecewise["first"] > 0.9 * piecewise["seconds"]) or name != "pool_at_once"
+        assert peer.end() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+def test_sampler_sees_the_most_that_was_held() -> None:
+    """What was taken and given back in the meantime counts; what was there before does not."""
+    with Sampler() as sampler:
+        block = bytearray(64 * 1024**2)
+        block[::4096] = bytes(len(block[::4096]))  # Touched, and so really there.
+        time.sleep(0.3)
+        del block
+    assert 60 < sampler.host < 90
+    assert sampler.others < 5
+    assert sampler.all >= sampler.host
+
+
+def test_csv_has_the_rows_that_are_said(tmp_path: Path) -> None:
+    """It is about as large as was asked for, and its last column can be added up."""
+    rows = write_csv(tmp_path / "rows.csv", 2_000_000)
+    *_, last = work.read_csv(str(tmp_path / "rows.csv"))
+    assert last["rows"] == rows
+    assert abs((tmp_path / "rows.csv").stat().st_size - 2_000_000) < 1_100_000
+    assert abs(last["total"] / rows - 0.5) < 0.05
 
 
 @pytest.mark.slow
