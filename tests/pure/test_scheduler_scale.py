@@ -64,7 +64,8 @@ def test_a_decision_costs_the_same_at_the_most(scene: type[Scene], size: tuple[i
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind counts the instructions")
 def test_what_runs_in_c_costs_the_same(tmp_path: pathlib.Path) -> None:
     """So do the processor's own instructions: to find the first key of a dict, it passes all that have left at its front."""
-    assert machine_cost(tmp_path, 12_000, before=12_000) <= 1.2 * machine_cost(tmp_path, 8)
+    # A dict of 12,000 has room for 9,000 more: just before it would grow, and forget them, as many have left at its front.
+    assert machine_cost(tmp_path, 12_000, before=9_000) <= 1.2 * machine_cost(tmp_path, 8)
 
 
 def machine_cost(folder: pathlib.Path, queued: int, before: int = 0, steps: int = 50) -> float:
