@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     began = time.perf_counter()
     only = options.only or [scenario.name for scenario in SCENARIOS]
     further, met = [name for name in only if name in NAMES], True
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # As for most users, what is imported is compiled once: workers start with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # Else the contestants would play their round to its end.
     try:
         if chosen := [scenario for scenario in SCENARIOS if scenario.name in only]:

@@ -7,9 +7,10 @@
 They run in the host, over the channel of the call, while the call runs; what belongs to a session is offered to its calls only.
 """
 
-import asyncio
 import math
 from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from ._without_asyncio import in_loop
 
 try:
     from typing import Protocol
@@ -139,15 +140,11 @@ class HostTool:
             HostToolTimeout: it took too long.
             Cancelled: the tool's own call was cancelled meanwhile.
         """
-        call = self._asker.call_async if _in_loop() else self._asker.call
+        call = self._asker.call_async if in_loop() else self._asker.call
         return call(self._context, self._name, args, kwargs, self._options)
 
     def __repr__(self) -> str:
         return "<host tool %r>" % self._name
-
-
-def _in_loop() -> bool:
-    return asyncio._get_running_loop() is not None
 
 
 def _is_text(name: str) -> bool:

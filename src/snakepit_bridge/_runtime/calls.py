@@ -3,7 +3,6 @@
 Every call ends in exactly one result or error frame, whatever the tool does: return, raise, `sys.exit()`, fork.
 """
 
-import asyncio
 import contextlib
 import functools
 import inspect
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 
 from .. import call_context
+from .._without_asyncio import is_task_cancelled, leave_loop
 from ..binary_parameters import received
 from ..call_context import Cancelled
 from ..wire.payload import TooLarge
@@ -92,7 +92,7 @@ class CallRunner:
         else:
             self._run_sync(call, tool.spec)
             if call.leaving:  # it may have been left where a loop of the tool's own had just begun
-                asyncio._set_running_loop(None)  # type: ignore[arg-type,unused-ignore]
+                leave_loop()
 
     def _has_hooks(self, call: RunningCall) -> bool:
         """Does something of the adapter run around the call, which may be `async def`?"""
@@ -293,7 +293,7 @@ class _Report:
     def _info(self, error: BaseException) -> Dict[str, Any]:
         call = self._call
         chunk = self._link.chunks_sent(call.call_id) if call.streaming else None
-        if isinstance(error, (Cancelled, asyncio.CancelledError)) and call.context.cancelled:
+        if (isinstance(error, Cancelled) or is_task_cancelled(error)) and call.context.cancelled:
             return failures.plain_failure("cancelled", "the call was cancelled", chunk)
         cause = error.cause if isinstance(error, ChunkUnserialisable) else error
         if isinstance(cause, TooLarge):
@@ -344,6 +344,8 @@ def arguments_for(spec: Dict[str, Any], args: Dict[str, Any]) -> Tuple[List[Any]
 @contextlib.contextmanager
 def _no_running_loop() -> Iterator[None]:
     """A sync tool may run a loop of its own, also where the main thread lives in one."""
+    import asyncio
+
     loop = asyncio._get_running_loop()
     asyncio._set_running_loop(None)  # type: ignore[arg-type,unused-ignore]
     try:

@@ -5,7 +5,6 @@ posted to the main thread, in the thread profile to one of several (what is asyn
 Ends when the host drains it or the channel closes.
 """
 
-import asyncio
 import functools
 import os
 import sys
@@ -335,7 +334,7 @@ def _cancel_task(call: RunningCall) -> None:
     if call.task is not None and call.entered and not (call.ended or call.on_thread or call.leaving):
         left = call.context.shielded_for()
         if left > 0:  # its end raises; unless it takes longer than it may
-            asyncio.get_running_loop().call_later(left, _cancel_task, call)
+            call.task.get_loop().call_later(left, _cancel_task, call)
             return
         call.cleaning = True
         call.closing()

@@ -3,11 +3,10 @@
 Waiting is bounded by the call's own deadline and ends at once when it is cancelled.
 """
 
-import asyncio
 import functools
 import time
 import weakref
-from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
 
 from .. import tracing
 from ..call_context import CallContext
@@ -19,6 +18,9 @@ from .asks import Ask
 from .cancel_threads import shielded
 from .link import Link
 from .own_secrets import OWN
+
+if TYPE_CHECKING:
+    pass
 
 
 class HostCalls:
@@ -161,6 +163,8 @@ class AsyncHostItems(HostItems, AsyncIterator[Any]):
 
     def __init__(self, link: Link, context: CallContext, name: str, ask: Ask, timeout: Optional[float]) -> None:
         super().__init__(link, context, name, ask, timeout)
+        import asyncio
+
         self._loop = asyncio.get_event_loop()
         self._woken: Optional[asyncio.Future[None]] = None
         self._read = False  # somebody waits for the next item
@@ -169,6 +173,8 @@ class AsyncHostItems(HostItems, AsyncIterator[Any]):
 
     async def next_async(self) -> Any:
         """The next event."""
+        import asyncio
+
         while not self._ask.events:
             self._check()
             self._woken = self._loop.create_future()

@@ -3,7 +3,6 @@
 Used by `references` and `loading`; the worker's program shows what the error holds.
 """
 
-import difflib
 import importlib
 import os
 import sys
@@ -64,6 +63,8 @@ def _hint_for(error: BaseException) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`did you mean 'x'?` for names near this one; empty if there are none."""
+    import difflib
+
     by_lower = {item.lower(): item for item in known}
     near = [by_lower[item] for item in difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.6)]
     return "did you mean %s?" % " or ".join(repr(item) for item in near) if near else ""

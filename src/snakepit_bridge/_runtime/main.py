@@ -8,7 +8,6 @@ import faulthandler
 import functools
 import json
 import os
-import secrets
 import signal
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -74,7 +73,7 @@ def main(argv: List[str]) -> int:
 
 
 def _run_worker(options: Any, adapter: Callable[[], LoadedAdapter], *, forked: bool = False) -> int:
-    secret = os.environ.pop(SECRET_VARIABLE, "") or secrets.token_hex(32)
+    secret = os.environ.pop(SECRET_VARIABLE, "") or os.urandom(32).hex()
     os.environ.pop(HEARTBEAT_VARIABLE, None)  # for whoever looks at this process; commands of tools are not to inherit it
     carrier, reporter = _carrier(options, secret)
     prepare_process(reporter is not None)

@@ -4,15 +4,18 @@ An adapter with async tools gets the loop, so that its clients and background ta
 the plain queue, so that its tools may run loops of their own.
 """
 
-import asyncio
 import collections
+import collections.abc
 import contextlib
 import queue
 import sys
 import traceback
-from typing import Any, Callable, Coroutine, Deque, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Coroutine, Deque, Optional, Set
 
 from .fair_selector import FairSelector
+
+if TYPE_CHECKING:
+    import asyncio
 
 _MAX_STRAYS = 100
 
@@ -54,7 +57,11 @@ class QueueLoop:
 
     def complete(self, result: Any) -> Any:
         """What an adapter's `initialize` or `cleanup` returned."""
-        return asyncio.run(result) if asyncio.iscoroutine(result) else result
+        if not isinstance(result, collections.abc.Coroutine):
+            return result
+        import asyncio
+
+        return asyncio.run(result)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> "Optional[asyncio.Task[Any]]":
         """There is no loop to run it on: an adapter without async tools has none."""
@@ -69,6 +76,8 @@ class AsyncioLoop:
     """Runs posted functions as callbacks of one asyncio loop, and coroutines as its tasks."""
 
     def __init__(self) -> None:
+        import asyncio
+
         self.loop = asyncio.SelectorEventLoop(FairSelector())
         asyncio.set_event_loop(self.loop)
         self._tasks: Set[asyncio.Task[Any]] = set()
@@ -116,7 +125,7 @@ class AsyncioLoop:
 
     def complete(self, result: Any) -> Any:
         """What an adapter's `initialize` or `cleanup` returned; awaited on the loop that its tools will use."""
-        return self.loop.run_until_complete(result) if asyncio.iscoroutine(result) else result
+        return self.loop.run_until_complete(result) if isinstance(result, collections.abc.Coroutine) else result
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> "Optional[asyncio.Task[Any]]":
         """Start a task that lives until it ends or the loop is closed."""
@@ -127,6 +136,8 @@ class AsyncioLoop:
 
     def close(self) -> None:
         """Cancel what still runs, the adapter's background tasks too, and close the loop."""
+        import asyncio
+
         left = asyncio.all_tasks(self.loop)
         for task in left:
             task.cancel()

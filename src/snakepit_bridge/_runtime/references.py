@@ -4,7 +4,6 @@
 Called by `loading` alone.
 """
 
-import hashlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -147,7 +146,11 @@ def _module_name(path: str) -> str:
     stem = re.sub(r"\W", "_", os.path.splitext(os.path.basename(path))[0])
     name = "snakepit_script_" + stem
     other = getattr(sys.modules.get(name), "__file__", path)
-    return name if other == path else "%s_%s" % (name, hashlib.sha256(os.fsencode(path)).hexdigest()[:8])
+    if other == path:
+        return name
+    import hashlib  # of another file with the same name, which is rare
+
+    return "%s_%s" % (name, hashlib.sha256(os.fsencode(path)).hexdigest()[:8])
 
 
 class _SourceLoader(importlib.machinery.SourceFileLoader):

@@ -4,7 +4,6 @@ One that takes longer than a cancelled call may is named on stderr and interrupt
 again after that, this process ends, and the host starts another worker in its place. Called by `sessions`, on the main thread.
 """
 
-import asyncio
 import faulthandler
 import inspect
 import os
@@ -13,6 +12,7 @@ import threading
 from types import TracebackType
 from typing import Any, Callable, List, Optional, Type
 
+from .._without_asyncio import is_task_cancelled
 from ..call_context import Cancelled
 from ..session_context import SessionContext
 from . import failures
@@ -69,6 +69,8 @@ class EndHooks:
                 _say_raised(hook, session, error)
 
     async def _run_async(self, session: SessionContext, patience: float) -> None:
+        import asyncio
+
         for hook in self.hooks:
             running = _Running(self, hook, session, patience)
             with running:
@@ -147,7 +149,7 @@ class _Running:
         if isinstance(error, (Exception, SystemExit)):
             _say_raised(self._hook, self.session, error)
             return True
-        return isinstance(error, Cancelled) or (self.cleaning and isinstance(error, asyncio.CancelledError))
+        return isinstance(error, Cancelled) or (self.cleaning and is_task_cancelled(error))
 
 
 def _say_raised(hook: Callable[..., Any], session: SessionContext, error: BaseException) -> None:

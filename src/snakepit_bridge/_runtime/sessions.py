@@ -6,11 +6,10 @@ The adapter may have, each sync or async: `on_session_start(session)`, `on_sessi
 `snapshot(session)` and `restore(session, data)`. Adapters with lifecycle "request" have no instance that could be asked.
 """
 
-import asyncio
 import inspect
 import threading
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple, Type
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple, Type
 
 from ..session_context import SessionContext, set_metadata
 from .cancel import async_border, border
@@ -18,6 +17,9 @@ from .instances import Instances
 from .main_loop import AsyncioLoop, QueueLoop
 from .session_ends import EndHooks
 from .snapshots import RESTORE, Snapshots, refuse_awaitable
+
+if TYPE_CHECKING:
+    import asyncio
 
 START, END = "on_session_start", "on_session_end"
 
@@ -200,6 +202,8 @@ class Sessions:
 
     async def begin_async(self, call: Any, held: HeldSession) -> None:
         """`begin` in a task; other calls of the session wait until it is done."""
+        import asyncio
+
         while held.starting is not None:
             await asyncio.wait([held.starting])
         if held.started and held.restore is None:

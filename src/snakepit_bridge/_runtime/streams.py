@@ -3,7 +3,6 @@
 What a tool yields after a final chunk is not delivered: the generator is closed and a warning names the tool.
 """
 
-import asyncio
 import functools
 import time
 from typing import Any, AsyncGenerator, Callable, Dict, Iterator, Optional, Tuple
@@ -114,6 +113,8 @@ async def stream_async(
     call: RunningCall, items: "AsyncGenerator[Any, Any]", link: Link, post: Callable[[Callable[[], Any]], None]
 ) -> Tuple[Any, Dict[str, Any]]:
     """`stream` for an async generator; waits for credit without blocking the loop, on which `post` runs a function."""
+    import asyncio
+
     chunks, outflow = _Chunks(call, link), link.outflow(call.call_id)
     may_go = asyncio.Event()
     link.on_credit(call.call_id, functools.partial(post, may_go.set))

@@ -3,14 +3,16 @@
 The executor posts calls here; a coroutine on the worker's loop has the sync part of its call run here and awaits it.
 """
 
-import asyncio
 import contextvars
 import queue
 import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, List, Optional
+
+if TYPE_CHECKING:
+    pass
 
 #: How long `stop` waits for threads that have nothing to do any more (seconds, together).
 STOP_SECONDS = 1.0
@@ -75,6 +77,8 @@ class Job:
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
         self._context = contextvars.copy_context()
+        import asyncio
+
         self._loop = asyncio.get_event_loop()
         self.done: asyncio.Future[None] = self._loop.create_future()
         self._value: Any = None
