@@ -88,7 +88,8 @@ def loaded(data: Any, buffers: Sequence[Any]) -> Any:
     Raises:
         RefusedPickle: it cannot be read here.
     """
-    if b"__main__" in data:
+    whole: Any = data.obj if isinstance(data, memoryview) else data  # a view would look for what follows item by item
+    if b"__main__" in whole:
         _import_main()
     try:
         return pickle.loads(data, buffers=buffers)  # noqa: S301 - it lay in another one, of which both sides have said so

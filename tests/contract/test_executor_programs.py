@@ -55,6 +55,10 @@ def moved(point):
     return Point(point.x + begun)
 
 
+def length(point):
+    return len(point.x)
+
+
 def refuse():
     raise Refused("not today")
 
@@ -65,6 +69,7 @@ def facts():
 
 if __name__ == "__main__":
     with make.executor(sys.argv[1], initializer=begin, initargs=(40,)) as executor:
+        print(executor.submit(length, Point(bytes(1_000_000))).result(30))
         print(executor.submit(square, 3).result(30), list(executor.map(square, range(4))))
         print(executor.submit(moved, Point(2)).result(30), executor.submit(beside.double, 4).result(30))
         print(type(executor.submit(refuse).exception(30)) is Refused, executor.submit(facts).result(30))
@@ -156,6 +161,7 @@ kinds = pytest.mark.parametrize("kind", ["standard", "msgpack", "grpc"])
 def test_the_programs_own_functions(folder: pathlib.Path, kind: str) -> None:
     """Functions, classes and errors of the script itself, and modules that stand beside it."""
     assert run(folder, str(folder / "own.py"), kind, "--more") == [
+        "1000000",
         "9 [0, 1, 4, 9]",
         "Point(x=42) 8",
         f"True (['{kind}', '--more'], True, True)",
@@ -170,7 +176,7 @@ def test_a_module_that_is_the_program(folder: pathlib.Path, monkeypatch: pytest.
     (folder / "package" / "__init__.py").touch()
     (folder / "package" / "own.py").write_text(OWN.replace("import beside", "from . import twice as beside"))
     (folder / "package" / "twice.py").write_text("def double(number):\n    return 2 * number\n")
-    assert run(folder, "-m", "package.own", kind)[:2] == ["9 [0, 1, 4, 9]", "Point(x=42) 8"]
+    assert run(folder, "-m", "package.own", kind)[1:3] == ["9 [0, 1, 4, 9]", "Point(x=42) 8"]
 
 
 @kinds

@@ -123,15 +123,17 @@ class Feed:
 
     # Cancelling ---------------------------------------------------------------------------------------------------------------
 
-    def withdraw(self, futures: Iterable[FunctionFuture], *, running: bool = False) -> None:
-        """Cancel those that no worker has begun with; those that run too, if the executor, or the caller, says so."""
+    def withdraw(self, futures: Iterable[FunctionFuture]) -> None:
+        """Cancel those that no worker has begun with; those that run too, if the executor says so."""
+        if os.getpid() != self._pool._pid:
+            self._pool._usable()
         with self._changed:
             ours = [future for future in futures if future in self._open]
             given = [(future, future.call) for future in ours if future.call is not None]
             withdrawn = [future for future in ours if future.call is None]
             for future in withdrawn:
                 self._leave(future)
-        if running or self._cancel_running:
+        if self._cancel_running:
             withdrawn += [future for future, call in given if call.cancel() or call.cancelled()]
         elif given:
             withdrawn += self._withdrawn(given)
@@ -159,7 +161,7 @@ class Feed:
         error = None if call.cancelled() else call.exception()
         with self._changed:
             self._given -= 1
-            if isinstance(error, QueueFull) and future in self._open and not self._is_over():
+            if isinstance(error, QueueFull) and future in self._open:
                 future.call = None
                 self._window = max(1, self._given)  # others fill it: no more than has been taken, until more is
                 self._held = True
