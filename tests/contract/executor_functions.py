@@ -105,9 +105,10 @@ class Counted:
 
 
 def begin_with(counted: Counted, path: str = "") -> None:
-    """Slow; says where it begins."""
-    if path:
+    """Slow; the first that finds no such file makes it, and then waits to be interrupted."""
+    if path and not Path(path).exists():
         Path(path).touch()
+        time.sleep(30)
     time.sleep(0.3)
     _state["value"] = counted
 
@@ -143,9 +144,10 @@ def fail_locked() -> None:
     raise Locked("not today")
 
 
-def nap_and_note(path: str, number: int, seconds: float) -> int:
-    time.sleep(seconds)
-    return note(path, number)
+def wait_and_note(folder: str, number: int) -> int:
+    """Notes that it was run to its end, once it is let go."""
+    wait_for(f"{folder}/go{number}", f"{folder}/began{number}")
+    return note(f"{folder}/noted", number)
 
 
 _may_be_pickled = threading.Event()

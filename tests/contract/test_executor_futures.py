@@ -60,27 +60,31 @@ def test_callbacks_may_submit(make: Make) -> None:
 
 def test_what_runs_goes_on(make: Make, tmp_path: pathlib.Path) -> None:
     """It cannot be cancelled: not by `cancel`, nor by a `map` that is left, nor by asyncio."""
-    noted = tmp_path / "noted"
+    went: list[bool] = []
     with make(1) as executor:
-        future = executor.submit(functions.wait_for, str(tmp_path / "go"), str(tmp_path / "began"))
-        wait_until((tmp_path / "began").exists)
-        assert not future.cancel()
-        assert not future.cancelled()
-        (tmp_path / "go").touch()
-        assert future.result(30)
-        results = executor.map(functions.nap_and_note, [str(noted)] * 2, [0, 1], [0.0, 0.4])
-        assert next(results) == 0
-        time.sleep(0.1)  # the second runs
+        future = executor.submit(functions.wait_and_note, str(tmp_path), 0)
+        wait_until((tmp_path / "began0").exists)
+        went.append(future.cancel() or future.cancelled())
+        (tmp_path / "go0").touch()
+        assert future.result(30) == 0
+
+        (tmp_path / "go1").touch()
+        results = executor.map(functions.wait_and_note, [str(tmp_path)] * 2, [1, 2])
+        assert next(results) == 1
+        wait_until((tmp_path / "began2").exists)
         results.close()  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+        (tmp_path / "go2").touch()
 
         async def main() -> None:
-            loop = asyncio.get_running_loop()
+            waited = asyncio.get_running_loop().run_in_executor(executor, functions.wait_and_note, str(tmp_path), 3)
+            await asyncio.to_thread(wait_until, (tmp_path / "began3").exists)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(loop.run_in_executor(executor, functions.nap_and_note, str(noted), 2, 0.8), 0.6)
+                await asyncio.wait_for(waited, 0.01)
+            (tmp_path / "go3").touch()
 
-        assert executor.submit(functions.add, 1).result(30) == 2
         asyncio.run(main())
-    assert noted.read_text().split() == ["0", "1", "2"]
+    assert went == [False]
+    assert (tmp_path / "noted").read_text().split() == ["0", "1", "2", "3"]
 
 
 def test_results_are_let_go(make: Make) -> None:
