@@ -95,7 +95,7 @@ BARS = (
     Bar("crash to next result, with a spare", "crash_next", "pool_spare", 0.01, "ray"),
     Bar("crash to next result, with a spare", "crash_next", "pool_spare", 0.2, "pebble"),
     *_cancels(),
-    *(Bar("100 MB each way", key, ours, 1, "ray") for key in ("up", "down") for ours in ("pool", "pool_grpc")),
+    *(Bar(f"100 MB {key}", key, ours, 1, "ray") for key in ("up", "down") for ours in ("pool", "pool_grpc")),
 )
 
 

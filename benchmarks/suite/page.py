@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from .contestants import REFERENCE, contestants
-from .results import Cell, Loss, Table, losses
+from .results import Cell, Table, losses
 
 #: What is said of what was not true in all rounds, and was.
 _FLAGS = {"lived": ("its worker has ended", "its worker lives"), "model": ("without what it had loaded", "with what it had loaded")}
@@ -75,14 +76,14 @@ def where_we_lose(tables: Sequence[Table]) -> str:
     found = losses(tables, [name for name, contestant in known.items() if contestant.ours])
     if not found:
         return "Nowhere: at each measure the best of ours is ahead of all peers, or even with them."
-    lines = [row(["measure", "the best of ours", "ahead of it", "by"]), row(["---"] * 4)]
-    return "\n".join(lines + [_loss(loss) for loss in found])
-
-
-def _loss(loss: Loss) -> str:
-    known, measure = contestants(), loss.table.measure
-    best, peer = (f"{known[name].label}: {short(loss.table.median(name))} {measure.unit}" for name in (loss.best, loss.peer))
-    return row([measure.title, best, peer, f"{short(loss.times)}x"])
+    lines = [row(["measure", "the best of ours", "ahead of it"]), row(["---"] * 3)]
+    for _, group in itertools.groupby(found, key=lambda loss: loss.table.measure.key):
+        leads = list(group)
+        measure, table = leads[0].table.measure, leads[0].table
+        ahead = ", ".join(f"{known[loss.peer].label} {short(table.median(loss.peer))} (**{short(loss.times)}x**)" for loss in leads)
+        best = f"{known[leads[0].best].label}: {short(table.median(leads[0].best))} {measure.unit}"
+        lines.append(row([measure.title, best, ahead]))
+    return "\n".join(lines)
 
 
 def who_plays(tables: Sequence[Table]) -> str:
@@ -112,7 +113,8 @@ def said(cell: Cell) -> str:
 
 
 def spread(cell: Cell) -> str:
-    return f"{short(min(cell.figures))}-{short(max(cell.figures))}" if cell.figures else ""
+    """The least and the most of its rounds, if there was more than one."""
+    return f"{short(min(cell.figures))}-{short(max(cell.figures))}" if len(cell.figures) > 1 else ""
 
 
 def short(value: float | None) -> str:

@@ -72,7 +72,7 @@ def test_page_says_who_wrote_it_and_where_we_lose() -> None:
     text = page.page("python -m benchmarks", ["CPython, 2 CPUs"], [("sequential", "Calls.", [table(TIME, pool=[2.0], ray=[1.0])])])
     assert "Written by the program, `python -m benchmarks`; not by hand." in text
     assert "- CPython, 2 CPUs" in text
-    assert "| one call | Pool: 2.00 ms | Ray: 1.00 ms | 2.00x |" in text
+    assert "| one call | Pool: 2.00 ms | Ray 1.00 (**2.00x**) |" in text
     assert "## sequential\n\nCalls.\n\n### one call" in text
     assert "https://docs.ray.io/en/latest/ray-core/actors.html" in text
     assert "Nowhere" in page.where_we_lose([table(TIME, pool=[1.0], ray=[2.0])])
