@@ -10,6 +10,10 @@ from typing import Any
 from snakepit_bridge.base_adapter import current_call, tool
 
 
+#: For the thread profile: nothing here is changed by a call.
+thread_safe = True
+
+
 def small_dicts(count: int) -> Iterator[dict[str, Any]]:
     for i in range(count):
         yield {"i": i, "total": count, "message": "step", "is_final": i == count - 1}
@@ -18,6 +22,11 @@ def small_dicts(count: int) -> Iterator[dict[str, Any]]:
 @tool
 def echo(value: dict[str, Any]) -> dict[str, Any]:
     return value
+
+
+@tool
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 @tool

@@ -16,6 +16,7 @@ NAMES = (
     "gateway",
     "arrays",
     "large_transfers",
+    "settings",
 )
 
 #: The adapter whose tools all scenarios call.
