@@ -101,6 +101,10 @@ def loaded(data: Any, buffers: Sequence[Any]) -> Any:
 def _import_main() -> None:
     if _main.is_there or _main.found is None:
         return
+    here = sys.modules["__main__"]
+    if _main.found[1] in (getattr(here, "__file__", None), getattr(getattr(here, "__spec__", None), "name", None)):
+        _main.is_there = True  # the worker is in the program's own process, or a fork of that
+        return
     _take(_main.lock)
     try:
         if not _main.is_there and not _main.failed:

@@ -18,9 +18,13 @@ import multiprocessing
 def executor(kind, workers=1, **options):
     if kind == "standard":
         return concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), **options)
-    import snakepit
+    import snakepit.testing
 
-    return snakepit.Pool("snakepit_bridge.functions", size=workers, protocol=kind, allow_pickle=True).as_executor(**options)
+    adapter, settings = "snakepit_bridge.functions", {"size": workers, "allow_pickle": True}
+    if kind == "memory":
+        return snakepit.testing.MemoryPool(adapter, **settings).as_executor(**options)
+    settings.update({"launcher": "template"} if kind == "template" else {"protocol": kind})
+    return snakepit.Pool(adapter, **settings).as_executor(**options)
 """
 
 OWN = """
@@ -157,7 +161,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 kinds = pytest.mark.parametrize("kind", ["standard", "msgpack", "grpc"])
 
 
-@kinds
+@pytest.mark.parametrize("kind", ["standard", "msgpack", "grpc", "template", "memory"])
 def test_the_programs_own_functions(folder: pathlib.Path, kind: str) -> None:
     """Functions, classes and errors of the script itself, and modules that stand beside it."""
     assert run(folder, str(folder / "own.py"), kind, "--more") == [
