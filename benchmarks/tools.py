@@ -9,7 +9,6 @@ from typing import Any
 
 from snakepit_bridge.base_adapter import current_call, tool
 
-
 #: For the thread profile: nothing here is changed by a call.
 thread_safe = True
 
