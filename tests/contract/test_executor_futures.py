@@ -187,6 +187,27 @@ def test_callbacks_may_submit_without_room(pool: snakepit.Pool) -> None:
     assert "snakepit-loop" not in told
 
 
+def test_callbacks_may_not_submit_without_end(pool: snakepit.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot wait for room is refused some day, by an error that says what to do."""
+    monkeypatch.setattr("snakepit._api.function_feed._MOST_BEYOND", 10)
+    told: list[Any] = []
+    over = threading.Event()
+    with pool.as_executor() as executor:
+
+        def then(_: concurrent.futures.Future[Any]) -> None:
+            try:
+                told.extend(executor.submit(functions.nap, 0.01) for _ in range(100))
+            except snakepit.QueueFull as error:
+                told.append(error)
+            over.set()
+
+        executor.submit(functions.nap, 0.1).add_done_callback(then)
+        assert over.wait(30)
+    assert "submit from another thread" in told.pop().hint
+    assert 14 <= len(told) < 100
+    assert {future.result(0) for future in told} == {0.01}
+
+
 def test_a_callback_may_shut_down(pool: snakepit.Pool) -> None:
     """Which cannot wait for itself: the rest is done elsewhere."""
     executor = pool.as_executor(close_pool=False)
