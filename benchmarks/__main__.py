@@ -57,9 +57,11 @@ def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) ->
         ours = {name for name in OURS if not set(options.peer) & set(OURS)}
         names = frozenset(ours | set(options.peer))
     plan = Plan(quick=options.quick, rounds=options.rounds, names=names, say=lambda line: print(line, file=sys.stderr, flush=True))
-    for name in sorted({environment_of(name) for scenario in chosen for name in plan.of(scenario) if name not in OURS}):
+    playing = sorted({name for scenario in chosen for name in plan.of(scenario)})
+    for name in sorted({environment_of(name) for name in playing if name not in OURS}):
         environment(name)  # Made now, if it is missing: it would take minutes in the middle of a round.
-    before, sections = machine.load(), []
+    about = [*([_QUICK] if options.quick else []), *machine.lines(playing)]
+    sections = []
     for scenario, tables in play(chosen, plan):
         print("", *map(page.text, tables), sep="\n\n", flush=True)
         sections.append((scenario.name, scenario.about, tables))
@@ -69,7 +71,7 @@ def _suite(chosen: list[Scenario], options: argparse.Namespace, command: str) ->
     target = options.write or (RESULTS if whole else None)
     if target is not None:
         tables = [table for _, _, tables in sections for table in tables]
-        about = [*([_QUICK] if options.quick else []), *machine.lines({name for table in tables for name in table.cells}, before)]
+        about.append(f"load when it ended: {machine.load()}")
         target.write_text(page.page(command, about, sections, bars.markdown(verdicts)), encoding="utf-8")
         charts.draw_all(tables, target.parent / "charts")
         print(f"\nwritten: {target}, and charts beside it")

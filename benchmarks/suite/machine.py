@@ -25,9 +25,9 @@ def circumstances() -> str:
     return f"{interpreter()}, {', '.join(_installed(('grpcio', 'msgspec')))}; {_system()}, load {load()}"
 
 
-def lines(names: Iterable[str], load_before: str) -> list[str]:
-    """For a page: the machine, and of each contestant's environment what is installed there."""
-    found = [f"{_system()}; {_processor()}; {_memory()}", f"load (1, 5, 15 minutes): {load_before} when it began, {load()} when it ended"]
+def lines(names: Iterable[str]) -> list[str]:
+    """For a page: the machine, the tree, and of each contestant's environment what is installed there. To be asked before the run."""
+    found = [f"{_system()}; {_processor()}; {_memory()}", f"load (1, 5, 15 minutes) when it began: {load()}"]
     found.append(f"snakepit {_commit()} on {interpreter()}, {', '.join(_installed(_OURS))}")
     peers = sorted({environment_of(name) for name in names if name not in OURS})
     return found + [f"{name}: {', '.join(versions(name))}" for name in peers]

@@ -170,6 +170,8 @@ class _Turn:
             options["patience"] = part.patience[self._plan.quick]
         if part.counted:
             return self._counted(part, lambda count: peer.ask(part.scenario, timeout=_PATIENCE, **{**options, part.counted: count}))
+        if part.warm:
+            peer.ask(part.scenario, timeout=_PATIENCE, **options)  # Opens the pool, which takes some of them seconds.
         until = time.perf_counter() + _WARM
         for _ in range(part.warm):
             if time.perf_counter() < until:

@@ -26,7 +26,7 @@ class Part:
         measures: what is read from its answer.
         counted: the option that says how much is done: as much as takes the wanted time; empty: what is played is always the same.
         count: of that, how much a first try is about.
-        warm: how often at most it is played before it counts, where it is not counted.
+        warm: how often at most it is played before it counts, once its pool is open; where it is not counted.
         quick: options of a quick run in place of these.
         only: who play it; empty: all who play the scenario.
         patience: how long what may never come is waited for, in a full run and in a quick one: seconds; None: it always comes.

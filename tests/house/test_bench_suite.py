@@ -229,3 +229,13 @@ def test_charts_are_the_same_for_the_same_figures(tmp_path: Path) -> None:
     assert "loky" not in pictures[0]
     assert "<dc:date>" not in pictures[0]
     assert "fill: #000000" not in pictures[0]
+
+
+def test_kept_results_were_written_by_the_program(root: Path) -> None:
+    """The file in the tree has all scenarios, the bars, and a picture for each that it shows."""
+    text = (root / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    assert re.match(r"# Results\n\nWritten by the program, `python -m benchmarks[^`]*`; not by hand\.", text)
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert headings == ["What is promised", "Where we lose", *(scenario.name for scenario in scenarios.SCENARIOS), "Who plays"]
+    shown = set(re.findall(r"\]\(charts/(\w+\.svg)\)", text))
+    assert shown == {path.name for path in (root / "benchmarks" / "charts").iterdir()}
