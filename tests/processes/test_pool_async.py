@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -252,3 +253,22 @@ def test_a_later_loop() -> None:
             await pool.execute("pid")
 
     asyncio.run(later())
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.003, 0.01, 0.03])
+def test_a_close_in_the_turn_in_which_a_worker_is_replaced(pause: float) -> None:
+    """What stops between two looks at whether the pool stops is seen: no worker is started that nobody tells to leave."""
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        pool = snakepit.AsyncPool(TOOLS, size=2, protocol="msgpack", worker_output="discard")
+
+        runner.run(pool.start())
+        while pool.stats().workers_ready < 2:
+            runner.run(asyncio.sleep(0.005))
+        with pytest.raises(snakepit.WorkerCrashed):
+            runner.run(pool.execute("die"))
+        time.sleep(pause)  # the loop stands, as between two calls of a program that runs one now and then
+        runner.run(asyncio.sleep(0))
+        began = time.monotonic()
+        runner.run(pool.close())
+        assert time.monotonic() - began < 4

@@ -195,7 +195,7 @@ class Supervisor:
             worker = start.worker
             if worker.succeeded:
                 return
-            if start.again:
+            if start.again and not self._stopping.is_set():
                 start = self._begin(slot, worn, first=start.first, worker_id=worker.id)
                 continue
             verdict = self._policy.died(
@@ -322,8 +322,8 @@ class Supervisor:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
-            return False
-        return True
+            pass
+        return self._stopping.is_set()  # it may have been in the turn of the loop in which the time was over
 
 
 async def _to_its_end(end: Callable[[], Coroutine[Any, Any, None]]) -> None:
