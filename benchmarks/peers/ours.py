@@ -9,6 +9,7 @@ import contextlib
 import functools
 import inspect
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -22,8 +23,9 @@ TOOLS = "benchmarks.peers.our_tools"
 class Player(player.Player):
     """Tools are called by name, with arguments by name."""
 
-    def __init__(self, *, mapped: bool = False, at_once: bool = False, **settings: Any) -> None:
+    def __init__(self, *, mapped: bool = False, at_once: bool = False, loop: str = "auto", **settings: Any) -> None:
         logging.getLogger("snakepit").setLevel(logging.ERROR)  # It warns of each worker that is gone.
+        os.environ["SNAKEPIT_LOOP"] = loop  # uvloop's, which this project's environment has, where nothing else is said
         self._mapped = mapped
         self._at_once = at_once
         self._settings = {"protocol": "msgpack", **settings}

@@ -34,6 +34,7 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "pool": ("ours", {}),
     "pool_grpc": ("ours", {"protocol": "grpc"}),
+    "pool_asyncio": ("ours", {"loop": "asyncio"}),
     "pool_map": ("ours", {"mapped": True}),
     "pool_map_grpc": ("ours", {"mapped": True, "protocol": "grpc"}),
     "pool_template": ("ours", {"launcher": "template"}),

@@ -82,7 +82,7 @@ BARS = (
     Bar("sequential execute, MessagePack, uvloop", "sequential", "async_pool_uvloop", 0.9, "executor"),
     Bar("sequential execute, MessagePack, uvloop", "sequential", "pool", 1.1, "executor"),
     Bar("sequential execute, MessagePack", "sequential", "async_pool", 1.3, "executor"),
-    Bar("sequential execute, MessagePack", "sequential", "pool", 1.3, "executor"),
+    Bar("sequential execute, MessagePack", "sequential", "pool_asyncio", 1.3, "executor"),
     Bar("sequential execute, MessagePack", "sequential", "async_pool_uvloop", 1, "pyro5", goal=True),
     *_in_flight(),
     *(Bar("start to first result, 2 workers", "start", ours, 0.1, "ray") for ours in ("pool", "pool_grpc")),

@@ -14,6 +14,7 @@ from benchmarks.peers.run import OURS, PEERS
 _LABELS = {
     "pool": "Pool",
     "pool_grpc": "Pool, gRPC",
+    "pool_asyncio": "Pool, without uvloop",
     "pool_map": "Pool.map",
     "pool_map_grpc": "Pool.map, gRPC",
     "pool_at_once": "Pool.execute, all at once",

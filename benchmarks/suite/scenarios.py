@@ -95,6 +95,7 @@ SCENARIOS = (
         "sequential",
         "One small call after the other: `execute` and its like. A dict goes there and comes back; the median of a round's calls.",
         (Part("sequential", (Measure("sequential", "one call after the other, p50", "p50", "µs", 1e6),), counted="count", count=50),),
+        ours=(*_FACES, "pool_asyncio"),
         peers=(*_ALL_PEERS, "dask_actors"),
         rounds=7,
     ),
