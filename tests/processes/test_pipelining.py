@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -265,3 +266,23 @@ def test_that_one_is_cancelled_does_no_harm_to_others(protocol: str) -> None:
                 future.cancel()
             assert [future.result(20) for future in wanted] == list(range(0, 24, 2))
         assert pool.stats().restarts == 0
+
+
+def test_a_call_that_turns_out_long_makes_none_wait_that_is_older(protocol: str, tmp_path: pathlib.Path) -> None:
+    """However many younger calls come meanwhile, for which the other worker is never idle."""
+    with snakepit.Pool(PipeliningTools, size=2, protocol=protocol) as pool:
+        marked = Marked(pool, tmp_path)
+        first = marked.hold("first")
+        second = marked.hold("second")
+        older = [marked.submit(number) for number in range(1, 11)]
+        younger = [marked.submit(100 + number) for number in range(100)]
+        marked.say("second")
+        end = time.monotonic() + 5
+        while not all(future.done() for future in older) and time.monotonic() < end:
+            younger += [marked.submit(1000) for _ in range(150 - pool.stats().queued)]  # there is always one for the other worker
+        second.result(20)
+        assert all(future.done() for future in older)
+        assert not first.done()
+        marked.say("first")
+        for future in [first, *younger]:
+            future.result(20)

@@ -21,7 +21,7 @@ from snakepit_bridge.wire.answering import Outflow
 from snakepit_bridge.wire.attachments import Encoded
 from snakepit_bridge.wire.codecs import Codec
 from snakepit_bridge.wire.coding import BINARY_THRESHOLD
-from snakepit_bridge.wire.frames import Fault, HostEvent, Shared, Window
+from snakepit_bridge.wire.frames import Failure, Fault, HostEvent, Result, Shared, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
 from snakepit_bridge.wire.payload import MAX_PAYLOAD
 from snakepit_bridge.wire.plain import Unserialisable
@@ -43,6 +43,7 @@ class Connection:
 
     Attributes:
         takes_ahead: calls may be sent ahead: see `call_ahead`.
+        on_held_up: called while calls wait there that were sent ahead, and none has ended for a while.
         fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
 
@@ -57,8 +58,11 @@ class Connection:
         self._tickets: Tickets | None = None
         self._spool: Spool | None = None
         self._ahead: set[int] = set()  # calls that were sent ahead, and perhaps some that have ended since the last look
+        self._void: set[int] = set()  # calls that never left, and whose tickets were not there
         self._to_wake = self._looking = False
+        self._ends = self._ends_seen = 0  # of calls; and when was looked last
         self.takes_ahead = False
+        self.on_held_up: Callable[[], None] | None = None
         self.fault = ""
 
     def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
@@ -171,8 +175,14 @@ class Connection:
     def _look(self) -> None:
         self._looking = False
         self._ahead.intersection_update(self._mux.open_calls)
+        self._void = {number for number in self._void if self._tickets is not None and not self.take_back_one(number)}
+        if self._void:
+            self._look_later()
         if self._ahead:
             self.recover()
+            held_up, self._ends_seen = self._ends == self._ends_seen, self._ends
+            if held_up and self.on_held_up is not None:
+                self.on_held_up()
             self._look_later()
 
     def _look_later(self) -> None:
@@ -222,8 +232,9 @@ class Connection:
     def cancel(self, call_id: int, reason: str) -> bool:
         """Cancel a call in the worker. True if it had not reached it: no end of it will be reported."""
         unsent = self._mux.cancel(call_id, reason)
-        if unsent and call_id in self._ahead:
-            self.take_back_one(call_id)  # the worker had its ticket in hand: a ticket of a call that never comes would stop all behind it
+        if unsent and call_id in self._ahead and not self.take_back_one(call_id):
+            self._void.add(call_id)  # the worker has its ticket in hand, and puts it back: left there, it would stop all behind it
+            self._look_later()
         self._carrier.wake()
         return unsent
 
@@ -303,7 +314,7 @@ class Connection:
         for shared in (self._tickets, self._spool):
             if shared is not None:
                 shared.close()
-        self._tickets = self._spool = None
+        self._tickets = self._spool = self.on_held_up = None
         if self._store is not None:
             self._store.close()
 
@@ -324,6 +335,7 @@ class Connection:
                     self._answered(event.info)
                     if "tickets" not in event.info:
                         continue
+                self._ends += isinstance(event, (Result, Failure))
                 self._on_event(event)
         except Exception as error:  # a fault of ours costs this worker, not the pool
             _log.exception("a worker's channel is closed because of an internal error")

@@ -59,6 +59,10 @@ class AheadLines:
         """A call has come that may be sent ahead."""
         self._seconds[call_id] = seconds
 
+    def is_long(self, call_id: int) -> None:
+        """A call that runs takes longer than it was thought to."""
+        self._seconds.pop(call_id, None)
+
     def forget(self, call_id: int) -> None:
         """A call has ended, or is given up."""
         self._seconds.pop(call_id, None)

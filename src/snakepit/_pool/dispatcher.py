@@ -138,6 +138,7 @@ class Dispatcher:
     def takes_ahead(self, worker: Worker) -> None:
         """Calls may be sent ahead to it, or may not: that is agreed on now."""
         if worker.connection.takes_ahead:
+            worker.connection.on_held_up = lambda: self._give(self._ahead.held_up(worker))
             self._give(self._scheduler.let_ahead(worker.id))
 
     def retire(self, worker: Worker, reason: str) -> None:
@@ -185,8 +186,7 @@ class Dispatcher:
         self._bound_wait(call)
 
     def _bound_wait(self, call: Call) -> None:
-        patience = self._config.queue_timeout
-        if patience is not None and not call.worker_id and not call.over:
+        if (patience := self._config.queue_timeout) is not None and not call.worker_id and not call.over:
             call.timers.append(self._loop.call_later(patience, self._queue_time_passed, call, patience, call.runs))
 
     def condemned(self, worker: Worker, reason: str) -> None:

@@ -221,6 +221,14 @@ class Scheduler:
             return None
         return self._ahead.most_laden()
 
+    def held_up(self, worker_id: str) -> None:
+        """What a worker runs takes longer than it was thought to: nothing more is sent ahead to it until that has ended."""
+        seat = self._seats.get(worker_id)
+        if seat is not None:
+            for call_id in seat.running:
+                self._ahead.is_long(call_id)
+            self._ahead.changed(worker_id, seat)
+
     def relieved(self, worker_id: str) -> None:
         """None of the calls that were sent ahead there can be taken back."""
         seat = self._seats[worker_id]

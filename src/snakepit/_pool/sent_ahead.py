@@ -80,14 +80,20 @@ class SentAhead:
             worker = self._workers.get(call.ahead_at)
             if worker is not None and worker.connection.take_back_one(call.id):
                 self._back(worker, call)
-            else:
-                call.worker_id = call.ahead_at
+            elif not call.worker_id:
+                call.began, call.worker_id = time.monotonic(), call.ahead_at
         return bool(call.worker_id)
 
     def take_all(self, worker: Worker) -> None:
         """Nothing more is to begin there: what was sent ahead waits for any worker again."""
         if worker.id in self._scheduler.seats:  # it has been ready, and has a channel
             self._took(worker, worker.connection.take_back_all())
+
+    def held_up(self, worker: Worker) -> list[Assignment]:
+        """What runs there takes long: what was sent ahead waits for any worker again, in its turn, lest younger calls pass it elsewhere."""
+        self._scheduler.held_up(worker.id)
+        self.take_all(worker)
+        return self._scheduler.next_assignments()
 
     def relieve(self) -> list[Assignment]:
         """Where a worker has nothing to do and calls wait at others: who runs them now."""

@@ -180,6 +180,7 @@ class Executor:
         """The host has calls run elsewhere that had been sent ahead; and others may run, whose turn came while their tickets were away."""
         gone, turns = self._ahead.recalled(event.numbers)
         for call in gone:
+            call.ended = True  # nothing of it is to be interrupted
             self._calls.pop(call.call_id, None)
         self._take_turns(turns)
 

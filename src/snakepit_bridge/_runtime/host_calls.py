@@ -6,7 +6,7 @@ Waiting is bounded by the call's own deadline and ends at once when it is cancel
 import functools
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
+from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple
 
 from .. import tracing
 from ..call_context import CallContext
@@ -18,9 +18,6 @@ from .asks import Ask
 from .cancel_threads import shielded
 from .link import Link
 from .own_secrets import OWN
-
-if TYPE_CHECKING:
-    pass
 
 
 class HostCalls:

@@ -9,10 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
-
-if TYPE_CHECKING:
-    pass
+from typing import Any, Callable, List, Optional
 
 #: How long `stop` waits for threads that have nothing to do any more (seconds, together).
 STOP_SECONDS = 1.0

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, Optional
 from .attachments import Encoded
 from .coding import Codec
 from .plain import Unserialisable
+from .typed import Pickled
 
 #: What the error frames of such payloads say.
 CODE = "payload_too_large"
@@ -24,6 +25,9 @@ _CURES = {
     "result": "raise max_payload, or let the tool yield it in parts: each chunk is a payload by itself",
     "chunk": "raise max_payload, or yield smaller chunks",
 }
+
+
+_CONTAINERS = frozenset((list, tuple, dict, set, frozenset))
 
 
 class TooLarge(Unserialisable):
@@ -79,7 +83,7 @@ def too_large(what: str, frame: Encoded, limit: int, codec: Codec, *values: Any)
 
 
 def at_least(values: Iterable[Any]) -> int:
-    """How large they are for certain, without encoding them (bytes): texts, bytes, and arrays of numbers among them."""
+    """How large they are for certain, without encoding them (bytes): texts, bytes, pickles, and arrays of numbers among them."""
     return sum(map(_size_of, values))
 
 
@@ -89,4 +93,6 @@ def _size_of(value: Any) -> int:
         return len(value)
     if kind is memoryview or (kind.__module__ == "numpy" and kind.__name__ == "ndarray" and value.dtype.kind in "biufcmMSU"):
         return int(value.nbytes)
-    return 0
+    if kind is Pickled:
+        return sum(memoryview(part).nbytes for part in (value.data, *value.buffers))
+    return len(value) if kind in _CONTAINERS else 0  # no item takes less than a byte
