@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
@@ -38,6 +39,15 @@ def add(a: Any, b: Any = 1) -> Any:
 
 def wrapped(value: Any) -> OfMine:
     return OfMine(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    """Takes no attributes."""
+
+
+def freeze() -> None:
+    raise Frozen
 
 
 def refuse(code: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import pathlib
+import sys
 import threading
 import time
 import traceback
@@ -300,3 +301,11 @@ def test_nobody_elses_pickle_is_read(pool: snakepit.Pool) -> None:
     for work in (["executor_1", b"\x80\x05K\x01.", []], {"executor": "executor_1", "data": b"\x80\x05K\x01.", "buffers": []}, None):
         with pytest.raises(snakepit.ToolError, match="allowed is what Pool.as_executor"):
             pool.execute("call_function", {"work": work})
+
+
+def test_an_odd_end_is_nobody_elses() -> None:
+    """An error that takes no attributes, and a callback that wants to leave: the futures that follow are told, and the executor ends."""
+    with snakepit.Pool("snakepit_bridge.functions", size=1, allow_pickle=True).as_executor() as executor:
+        assert isinstance(executor.submit(functions.freeze).exception(20), functions.Frozen)
+        executor.submit(functions.nap, 0.2).add_done_callback(lambda _future: sys.exit(3))
+        assert executor.submit(functions.add, 1).result(20) == 2

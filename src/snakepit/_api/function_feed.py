@@ -69,10 +69,10 @@ class Feed:
                 self._changed.wait_for(lambda: len(self._open) < self._room or self._is_over())
             self._check()
             future = FunctionFuture(next(self._numbers), work, self.withdraw)
+            self._thread.start()
             if not self._open:
                 ENDING.wait_for(self, self.wait_ended)
             self._open[future] = None
-            self._thread.start()
             try:
                 if on_loop or self._held or self._waiting or self._given >= self._window:
                     heapq.heappush(self._waiting, future)
@@ -147,9 +147,15 @@ class Feed:
             return []  # it is being closed, which ends all of them
         calls = [(future, future_of_call.call) for future, future_of_call in given]
         found: list[FunctionFuture] = []
-        if LoopThread.is_here():
-            _withdraw(engine, calls, found)
-            return found
+        if LoopThread.is_here():  # perhaps in the middle of what changes the books: not now
+
+            def later() -> None:
+                _withdraw(engine, calls, found)
+                for future in found:
+                    self._thread.put(future.be_cancelled)
+
+            loop.post(later)
+            return []
         done = threading.Event()
         if loop.post(_withdraw, engine, calls, found, done):
             done.wait(_LOOP_SECONDS)
@@ -179,9 +185,13 @@ class Feed:
             future.end(None, error)
         else:
             try:
-                future.end(*read(call.result()))
+                value, failure = read(call.result())
             except Broken as broken:
                 self._break(str(broken), future)
+            except Exception as strange:  # the pool has a tool of its own under that name
+                future.end(None, strange)
+            else:
+                future.end(value, failure)
         return again
 
     def _feed(self) -> Any:

@@ -98,12 +98,17 @@ def read(raw: list[Any]) -> tuple[Any, BaseException | None]:
         return None, _lost(data, text, name, message)
     try:
         value = pickle.loads(data, buffers=[bytearray(part) for part in buffers])  # noqa: S301 - the pool allows it, and its worker has made it
-    except Exception as error:  # whatever reading it runs raises
-        return None, error if kind == "result" else _lost(f"it cannot be read here: {type(error).__name__}: {error}", text, name, message)
-    if kind == "error":
+        if kind == "result":
+            return value, None
+        if not isinstance(value, BaseException):
+            raise TypeError(f"it is read as a {type(value).__name__}")
+    except BaseException as error:  # whatever reading it runs raises, a wish to leave among it
+        if kind == "result":
+            return None, error
+        return None, _lost(f"it cannot be read here: {type(error).__name__}: {error}", text, name, message)
+    with contextlib.suppress(Exception):  # one that takes no attributes
         value.__cause__ = RemoteTraceback(text)
-        return None, value
-    return value, None
+    return None, value
 
 
 def _lost(why: str, text: str, name: str, message: str) -> ToolError:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -32,11 +33,16 @@ class FunctionThread:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """See that it runs."""
+        """See that it runs.
+
+        Raises:
+            RuntimeError: the system has no thread left.
+        """
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=_run, args=(self._inbox,), name="snakepit-executor", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=_run, args=(self._inbox,), name="snakepit-executor", daemon=True)
+                thread.start()  # may fail, where the system has no thread left: the next try begins anew
+                self._thread = thread
                 _threads.add(self)
 
     def put(self, task: Task) -> None:
@@ -68,7 +74,11 @@ def _run(inbox: queue.SimpleQueue[Task | None]) -> None:
             task = again
         if task is None:
             return
-        again = task()
+        try:
+            again = task()
+        except BaseException:  # of a callback that wants to leave, say: the futures of others wait for this thread
+            traceback.print_exc()
+            again = None
         del task  # nothing is held while there is nothing to do
 
 

@@ -38,13 +38,13 @@ class MapResults(MapReader[T]):
         return self
 
     def __next__(self) -> T:
+        self._engine.check_process()  # first: in a forked child nobody lets the lock go that another thread held
         with self._reading:
             while not self._closed:
                 for result in self._current:
                     return self._give(result)
                 if not self._goes_on():
                     break
-                self._engine.check_process()
                 try:
                     self._receive()
                 except BaseException:  # Ctrl-C: the calls would run on
