@@ -78,7 +78,10 @@ class AsyncioLoop:
     def __init__(self) -> None:
         import asyncio
 
-        self.loop = asyncio.SelectorEventLoop(FairSelector())
+        self.loop = asyncio.new_event_loop()
+        if type(self.loop) is asyncio.SelectorEventLoop:  # else somebody has chosen another
+            self.loop.close()
+            self.loop = asyncio.SelectorEventLoop(FairSelector())
         asyncio.set_event_loop(self.loop)
         self._tasks: Set[asyncio.Task[Any]] = set()
         self._stopped = False
