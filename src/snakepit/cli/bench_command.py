@@ -13,7 +13,7 @@ from snakepit.errors import ConfigurationError
 from .command import Command
 
 #: What it needs in this interpreter; each peer has an environment of its own.
-_NEEDS = ("grpc", "matplotlib", "numpy")
+_NEEDS = ("grpc", "matplotlib", "msgspec", "numpy", "uvloop")
 _PROGRAM = Path("benchmarks") / "suite" / "__init__.py"
 
 
@@ -44,7 +44,7 @@ class BenchCommand(Command):
         if missing := [name for name in _NEEDS if find_spec(name) is None]:
             raise ConfigurationError(
                 f"the benchmarks need {', '.join(missing)}, which {sys.executable} does not have",
-                hint=f"pip install -e '{root}[bench,cli,grpc]', or run `make bench` in {root}, which makes an environment with all of it",
+                hint=f"pip install -e '{root}[bench,cli,grpc,msgpack,uvloop]', or run `make bench` there, which sees to all of it",
             )
         self._root = root
 
