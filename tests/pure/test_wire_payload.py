@@ -13,6 +13,7 @@ from snakepit_bridge.wire.codecs import Codec, JsonCodec, MsgpackCodec
 from snakepit_bridge.wire.frames import CALL, HOST_CALL_BASE, RESULT, Fault, Window
 from snakepit_bridge.wire.host_side import HostMultiplexer
 from snakepit_bridge.wire.payload import BESIDE_BYTES, TooLarge, at_least, too_large
+from snakepit_bridge.wire.typed import Pickled
 from snakepit_bridge.wire.worker_side import WorkerMultiplexer
 
 LIMIT = 1024 * 1024
@@ -172,8 +173,10 @@ def test_one_message_may_not_hold_a_frame_that_is_too_large(codec: Codec) -> Non
 
 def test_the_least_size_of_values_is_one(codec: Codec) -> None:
     """What is known without encoding is never more than what is measured; of other values nothing is known."""
-    values: list[Any] = ["äö" * 5000, b"\0" * 20_000, bytearray(30_000), memoryview(bytes(40_000)), numpy.zeros((70, 70)), [1] * 50, None]
+    values: list[Any] = ["äö" * 5000, b"\0" * 20_000, bytearray(30_000), memoryview(bytes(40_000)), numpy.zeros((70, 70)), None]
+    values += [[1] * 50, (None,) * 60, dict.fromkeys(range(70), True), set(range(80)), frozenset("abc"), [0.5] * 90, []]
+    values += [Pickled(b"\0" * 100, [memoryview(bytes(200))])]
     for value in values:
         assert at_least([value]) <= len(codec.pack_value(value))
-    assert at_least(values) == 10_000 + 20_000 + 30_000 + 40_000 + 8 * 70 * 70
+    assert at_least(values) == 10_000 + 20_000 + 30_000 + 40_000 + 8 * 70 * 70 + 50 + 60 + 70 + 80 + 3 + 90 + 300
     assert at_least([numpy.array([None] * 9), object()]) == 0
