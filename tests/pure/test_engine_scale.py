@@ -62,7 +62,7 @@ class Waiting:
         self.engine.cancel(next(self.oldest), "nobody waits for it")
 
     def deadline(self) -> None:
-        self.engine._calls._deadline_passed(next(self.oldest))
+        self.engine._calls._patience._deadline_passed(next(self.oldest))
 
     def stats(self) -> PoolStats:
         return self.engine.views.stats()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakepit._api.mapping import Calls, MapResult, arguments_of, items_of, window_of
-from snakepit._pool.call import Ended, Failed, ProgressNews
+from snakepit._pool.call import Ended, Failed
 from snakepit._pool.tools import ParameterSpec, ToolSpec
 from snakepit.config import pool_config
 from snakepit.errors import InvalidParameter, ToolError
@@ -19,7 +19,7 @@ SPEC = ToolSpec("double", parameters=(ParameterSpec("value"), ParameterSpec("fac
 
 
 def calls(items: Any, window: int, *, ordered: bool) -> Calls:
-    return Calls(items, SPEC, lambda number, args: (number, args["value"]), window, ordered=ordered)  # type: ignore[arg-type, return-value]
+    return Calls(items, SPEC, window, ordered=ordered)
 
 
 @settings(max_examples=200)
@@ -42,18 +42,21 @@ def test_each_outcome_is_given_once(count: int, window: int, ordered: bool, data
         assert taken_from_items - len(given_out) <= window
         if not running:
             continue
-        number, value = running.pop(data.draw(st.integers(0, len(running) - 1)))
-        failed = value % 3 == 2
-        found.ended(number, Failed(ToolError(str(value))) if failed else Ended(value * 2, {}))
+        news: Any = []
+        for _ in range(data.draw(st.integers(1, len(running)))):
+            number, args = running.pop(data.draw(st.integers(0, len(running) - 1)))
+            value = args["value"]
+            news.append((number, Failed(ToolError(str(value))) if value % 3 == 2 else Ended(value * 2, {})))
+        found.ended(news)
         results = list(found.take())
-        assert ordered or [result.number for result in results] == [number]
+        assert ordered or [result.number for result in results] == [number for number, _ in news]
         given_out += results
     assert sorted(result.number for result in given_out) == list(range(count))
     assert not ordered or [result.number for result in given_out] == list(range(count))
     for result in given_out:
         assert (result.error is not None) == (result.number % 3 == 2)
         assert result.error is not None or result.get() == result.number * 2
-    assert found.open == []
+    assert found.open == 0
 
 
 def test_an_endless_source_is_taken_as_far_as_the_window_reaches() -> None:
@@ -62,22 +65,13 @@ def test_an_endless_source_is_taken_as_far_as_the_window_reaches() -> None:
     found = calls(source, 3, ordered=True)
     assert len(found.due()) == 3
     assert found.due() == []
-    found.ended(1, Ended(1, {}))
+    found.ended([(1, Ended(1, {}))])
     assert list(found.take()) == []
     assert found.due() == []
-    found.ended(0, Ended(0, {}))
+    found.ended([(0, Ended(0, {}))])
     assert [result.number for result in found.take()] == [0, 1]
     assert len(found.due()) == 2
     assert next(source) == 5
-
-
-def test_reports_change_nothing() -> None:
-    """Only ends count."""
-    found = calls([1], 2, ordered=False)
-    found.due()
-    found.ended(0, ProgressNews())
-    assert list(found.take()) == []
-    assert len(found.open) == 1
 
 
 def test_an_outcome_raises_its_error() -> None:

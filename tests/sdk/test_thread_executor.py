@@ -44,6 +44,8 @@ class Mixed(Sync):
 class Wire:
     """Carries messages between an executor and a host's multiplexer, in this process."""
 
+    sure = True
+
     def __init__(self, reference: str, threads: int) -> None:
         self.host = HostMultiplexer(codec_named("json"))
         self.events: list[Any] = []

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from snakepit._pool.call import Call, Item
+from snakepit._pool.bundle import News
+from snakepit._pool.call import Call
 from snakepit._pool.engine import Engine
 from snakepit.config import PoolConfig
 
 from .async_stream import AsyncMailbox
-from .map_reader import MapReader, Request
+from .map_reader import MapReader, Request, submit_all
 from .mapping import MapResult, itself
 from .options import CallOptions
 
@@ -27,7 +28,7 @@ class AsyncMapResults(MapReader[T]):
 
     def __init__(self, engine: Engine, request: Request[T]) -> None:
         self._reading = asyncio.Lock()  # several tasks may share one reader: each result goes to one of them
-        self._mailbox: AsyncMailbox[tuple[int, Item]] = AsyncMailbox()
+        self._mailbox: AsyncMailbox[News] = AsyncMailbox()
         super().__init__(engine, request, self._mailbox.put)
 
     def __aiter__(self) -> Self:
@@ -42,7 +43,7 @@ class AsyncMapResults(MapReader[T]):
                     break
                 try:
                     for news in await self._mailbox.get_all():
-                        self._calls.ended(*news)
+                        self._calls.ended(news)
                 except BaseException:  # its task was cancelled: the calls would run on
                     self.close()
                     raise
@@ -56,8 +57,7 @@ class AsyncMapResults(MapReader[T]):
         self.close()
 
     def _begin(self, calls: list[Call]) -> None:
-        for call in calls:
-            self._engine.submit(call)
+        submit_all(self._engine, self._job, calls)
 
 
 class AsyncMaps:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from snakepit._pool.call import Call, Item
+from snakepit._pool.bundle import Job, News, Slot
+from snakepit._pool.bundles import SMALL
+from snakepit._pool.call import Call
 from snakepit._pool.engine import Engine
+from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
+from snakepit_bridge.wire.payload import at_least
 
 from .arguments import call_timeout, called
-from .mapping import Calls, MapResult, items_of, window_of
+from .mapping import Calls, Due, MapResult, items_of, window_of
 from .options import CallOptions, prepare
 
 T = TypeVar("T")
@@ -47,33 +51,39 @@ class Request(Generic[T]):
         self._timeout = call_timeout("timeout", timeout)
         self._ordered = ordered
 
-    def calls(self, engine: Engine, put: Callable[[tuple[int, Item]], object]) -> Calls:
-        """Its calls; what comes of them is put with their numbers.
+    def calls(self, tools: Mapping[str, ToolSpec]) -> Calls:
+        """Its calls.
 
         Raises:
             UnknownTool, WrongCallStyle: there is no such tool, or it streams.
         """
-        spec = called(engine.tools, self.tool)
+        return Calls(self._items, called(tools, self.tool), self._window, ordered=self._ordered)
 
-        def make(number: int, args: Mapping[str, Any]) -> Call:
+    def made(self, engine: Engine, job: Job, due: list[Due]) -> list[Call]:
+        """The calls of these items, to be submitted: small ones of a short tool together, others each by itself.
+
+        Raises:
+            InvalidParameter, SerializationError: an item is no arguments of this tool.
+        """
+        size = engine.together.size(self.tool, self._window) if not self.options else 1
+        calls: list[Call] = []
+        parts: list[tuple[int, dict[str, Any]]] = []
+        for index, args in due:
             sent, extra = prepare(engine.tools, self._config, self.tool, args, self.options, streaming=False)
-            return engine.new_call(self.tool, sent, _Slot(put, number), streaming=False, timeout=self._timeout, **extra)
+            if size == 1 or extra or at_least(sent.values()) > SMALL:
+                calls.append(engine.new_call(self.tool, sent, Slot(job, index), streaming=False, timeout=self._timeout, **extra))
+                continue
+            parts.append((index, sent))
+            if len(parts) == size:
+                calls.append(self._together(engine, parts, job))
+                parts = []
+        if parts:
+            calls.append(self._together(engine, parts, job))
+        return calls
 
-        return Calls(self._items, spec, make, self._window, ordered=self._ordered)
-
-
-class _Slot:
-    """The mailbox of one call: tells its number beside what comes."""
-
-    __slots__ = ("_number", "_put")
-
-    def __init__(self, put: Callable[[tuple[int, Item]], object], number: int) -> None:
-        self._put = put
-        self._number = number
-
-    def put(self, item: Item) -> None:
-        """On the loop's thread."""
-        self._put((self._number, item))
+    def _together(self, engine: Engine, parts: list[tuple[int, dict[str, Any]]], job: Job) -> Call:
+        bundle = engine.together.bundle(self.tool, parts, job)
+        return engine.new_call(self.tool, {}, bundle, streaming=False, timeout=self._timeout, bundle=bundle)
 
 
 class MapReader(Generic[T]):
@@ -83,11 +93,11 @@ class MapReader(Generic[T]):
         put: takes what comes of the calls, on the loop's thread.
     """
 
-    def __init__(self, engine: Engine, request: Request[T], put: Callable[[tuple[int, Item]], object]) -> None:
+    def __init__(self, engine: Engine, request: Request[T], put: Callable[[News], object]) -> None:
         self._engine = engine
-        self._tool = request.tool
-        self._given = request.given
-        self._calls = request.calls(engine, put)
+        self._request = request
+        self._job = Job(put)
+        self._calls = request.calls(engine.tools)
         self._current: Iterator[MapResult] = iter(())
         self._closed = False
         self._submit()
@@ -97,20 +107,20 @@ class MapReader(Generic[T]):
         if not self._closed:
             self._closed = True
             self._current = iter(())
-            for call in self._calls.open:
-                self._engine.cancel_from_anywhere(call, "its reader left the map")
+            if not self._calls.done:
+                self._engine.leave_job(self._job, "its reader left the map")
 
     def __del__(self) -> None:
         if hasattr(self, "_closed"):
             self.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._tool!r}, {'ended' if self._closed else f'{len(self._calls.open)} calls open'}>"
+        return f"<{type(self).__name__} of {self._request.tool!r}, {'ended' if self._closed else f'{self._calls.open} calls open'}>"
 
     def _submit(self) -> None:
         """Submit what the window has room for."""
         try:
-            calls = self._calls.due()
+            calls = self._request.made(self._engine, self._job, self._calls.due())
         except BaseException:  # an item, or what gives them: no call of it is left behind
             self.close()
             raise
@@ -122,7 +132,7 @@ class MapReader(Generic[T]):
 
     def _give(self, result: MapResult) -> T:
         try:
-            return self._given(result)
+            return self._request.given(result)
         except BaseException:  # the call has failed: the others are of no use any more
             self.close()
             raise
@@ -132,3 +142,11 @@ class MapReader(Generic[T]):
         self._submit()
         self._closed = self._closed or self._calls.done
         return not self._closed
+
+
+def submit_all(engine: Engine, job: Job, calls: list[Call]) -> None:
+    """On the loop's thread: these are calls of the job from now on."""
+    if not job.closed:
+        job.open(calls)
+        for call in calls:
+            engine.submit(call)

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from snakepit._pool.call import Call, Failed, Item
+from snakepit._pool.bundle import News
+from snakepit._pool.call import Call
 from snakepit._pool.engine import Engine
 from snakepit._pool.failures import closed
 from snakepit.config import PoolConfig
 
 from .loop_thread import LoopThread
-from .map_reader import MapReader, Request
+from .map_reader import MapReader, Request, submit_all
 from .mapping import MapResult, itself
 from .options import CallOptions
 
@@ -31,7 +32,7 @@ class MapResults(MapReader[T]):
     def __init__(self, engine: Engine, loop: LoopThread, request: Request[T]) -> None:
         self._loop = loop
         self._reading = threading.RLock()  # several threads may share one reader: each result goes to one of them
-        self._mailbox: queue.SimpleQueue[tuple[int, Item]] = queue.SimpleQueue()
+        self._mailbox: queue.SimpleQueue[News] = queue.SimpleQueue()
         super().__init__(engine, request, self._mailbox.put)
 
     def __iter__(self) -> Self:
@@ -59,25 +60,18 @@ class MapResults(MapReader[T]):
         self.close()
 
     def _begin(self, calls: list[Call]) -> None:
-        if not self._loop.post(_submit_all, self._engine, calls):  # the pool was closed in this very moment
+        if not self._loop.post(submit_all, self._engine, self._job, calls):  # the pool was closed in this very moment
             self._closed = True
-            for call in calls:
-                call.finish(Failed(closed()))
             raise closed()
 
     def _receive(self) -> None:
         """Wait for news, and take all there is."""
         calls, mailbox = self._calls, self._mailbox
-        calls.ended(*mailbox.get())
+        calls.ended(mailbox.get())
         with contextlib.suppress(queue.Empty):
             while True:
-                calls.ended(*mailbox.get_nowait())
+                calls.ended(mailbox.get_nowait())
         self._current = calls.take()
-
-
-def _submit_all(engine: Engine, calls: list[Call]) -> None:
-    for call in calls:
-        engine.submit(call)
 
 
 class Maps:

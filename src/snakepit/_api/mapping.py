@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from snakepit._pool.call import Call, Ended, Failed, Item
+from snakepit._pool.call import Ended, Failed, Item
 from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
 from snakepit.errors import InvalidParameter, SnakepitError
@@ -36,8 +36,8 @@ class MapResult(NamedTuple):
         return self.value
 
 
-#: Makes the call of an item, by its number and its arguments.
-MakeCall = Callable[[int, Mapping[str, Any]], Call]
+#: An item that is due: its number, and the arguments of its call.
+Due = tuple[int, Mapping[str, Any]]
 
 
 class Calls:
@@ -45,17 +45,15 @@ class Calls:
 
     Args:
         items: what is to be done; taken one by one, and only as far as the window reaches.
-        make: makes the call of one.
         ordered: outcomes are given in the order of the items.
     """
 
-    def __init__(self, items: Iterable[Any], spec: ToolSpec, make: MakeCall, window: int, *, ordered: bool) -> None:
+    def __init__(self, items: Iterable[Any], spec: ToolSpec, window: int, *, ordered: bool) -> None:
         self._items = enumerate(items)
         self._spec = spec
-        self._make = make
         self._window = window
         self._ordered = ordered
-        self._open: dict[int, Call] = {}
+        self._open: set[int] = set()
         self._ended: dict[int, MapResult] = {}  # in order: those that have to wait for one before them
         self._ready: collections.deque[MapResult] = collections.deque()
         self._next = 0  # in order: whose turn it is
@@ -63,46 +61,44 @@ class Calls:
         self._exhausted = False
 
     @property
-    def open(self) -> list[Call]:
-        """Those that have not ended."""
-        return list(self._open.values())
+    def open(self) -> int:
+        """How many have not ended."""
+        return len(self._open)
 
     @property
     def done(self) -> bool:
         """Has all been given?"""
         return self._exhausted and not self._ahead
 
-    def due(self) -> list[Call]:
-        """New calls, as many as the window has room for; they are to be submitted.
+    def due(self) -> list[Due]:
+        """New ones, as many as the window has room for; they are to be submitted.
 
         Raises:
             InvalidParameter: an item is no arguments. Whatever the items raise.
         """
-        calls: list[Call] = []
+        due: list[Due] = []
         while self._ahead < self._window and not self._exhausted:
             found = next(self._items, None)
             if found is None:
                 self._exhausted = True
                 break
             index, item = found
-            call = self._open[index] = self._make(index, arguments_of(self._spec, index, item))
+            due.append((index, arguments_of(self._spec, index, item)))
+            self._open.add(index)
             self._ahead += 1
-            calls.append(call)
-        return calls
+        return due
 
-    def ended(self, index: int, item: Item) -> None:
-        """News of a call; of a report nothing becomes."""
-        if isinstance(item, Ended):
-            result = MapResult(index, item.value, None)
-        elif isinstance(item, Failed):
-            result = MapResult(index, None, item.error)
-        else:
-            return
-        self._open.pop(index, None)
+    def ended(self, news: Iterable[tuple[int, Item]]) -> None:
+        """These have ended."""
+        for index, item in news:
+            self._open.discard(index)
+            if isinstance(item, Ended):
+                self._ended[index] = MapResult(index, item.value, None)
+            elif isinstance(item, Failed):
+                self._ended[index] = MapResult(index, None, item.error)
         if not self._ordered:
-            self._ready.append(result)
-            return
-        self._ended[index] = result
+            self._ready.extend(self._ended.values())
+            self._ended.clear()
         while self._next in self._ended:
             self._ready.append(self._ended.pop(self._next))
             self._next += 1

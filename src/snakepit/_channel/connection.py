@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from snakepit.telemetry.logs import library_logger
@@ -42,7 +42,7 @@ class Connection:
         on_closed: called once, with the reason, when nothing more will come.
 
     Attributes:
-        takes_ahead: calls may be sent ahead: see `call_ahead`.
+        takes_ahead: calls may be sent ahead: see `call_ahead`. takes_together: and several in one frame.
         on_held_up: called while calls wait there that were sent ahead, and none has ended for a while.
         fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
@@ -61,7 +61,7 @@ class Connection:
         self._void: set[int] = set()  # calls that never left, and whose tickets were not there
         self._to_wake = self._looking = False
         self._ends = self._ends_seen = 0  # of calls; and when was looked last
-        self.takes_ahead = False
+        self.takes_ahead = self.takes_together = False
         self.on_held_up: Callable[[], None] | None = None
         self.fault = ""
 
@@ -97,7 +97,7 @@ class Connection:
     def _offer_tickets(self) -> None:
         tickets, spool = self._tickets, self._spool = Tickets.made(), Spool.made(f"{NAME}-results")
         if tickets is not None and spool is not None:
-            self._mux.setup({"tickets": tickets.where, "spool": spool.where})
+            self._mux.setup({"tickets": tickets.where, "spool": spool.where, "arrived": 0})
 
     def recover(self) -> None:
         """Take what the worker has written down of calls whose end has not arrived: it is dead, or a tool holds its interpreter."""
@@ -128,8 +128,13 @@ class Connection:
         """The worker has said what it sees of what is shared."""
         if "tickets" in info:
             self.takes_ahead = info["tickets"] is True and self._tickets is not None
+            self.takes_together = self.takes_ahead and info.get("together") is True
             if self._spool is not None:
                 self._spool.agreed()
+            return
+        if "arrived" in info:  # and so has what was sent before
+            self._mux.setup({"arrived": info["arrived"]})
+            self._carrier.wake()
             return
         store = self._store
         if store is None:
@@ -172,6 +177,23 @@ class Connection:
             self._look_later()
         self._wake_later()
 
+    def call_together(self, tool: str, numbers: list[int], args: list[dict[str, Any]], options: dict[str, Any], window: Window) -> bool:
+        """`call_ahead` for several short calls, in one frame. False: they have to be asked for one by one, and nothing was sent."""
+        try:
+            sent = self.takes_together and self._mux.call_many(tool, numbers, args, options, window)
+        except BaseException as error:
+            if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                raise
+            return False  # which of them it is, and why, is found out when each is sent by itself
+        if not sent:
+            return False
+        if self._tickets is not None:  # as above
+            self._tickets.put(*numbers)
+            self._ahead.update(numbers)
+            self._look_later()
+        self._wake_later()
+        return True
+
     def _look(self) -> None:
         self._looking = False
         self._ahead.intersection_update(self._mux.open_calls)
@@ -190,34 +212,26 @@ class Connection:
             self._looking = True
             self._loop.call_later(_LOOK_SECONDS, self._look)
 
-    def take_back(self) -> int | None:
-        """The call that would be run next of those sent ahead does not run there: its number. None: there is none."""
-        number = self._tickets.take() if self._tickets is not None else None
-        if number is not None:
-            self._mux.take_back([number])
-            self._wake_later()
-        return number
+    def take_back(self, chosen: Callable[[list[int]], Collection[int]]) -> list[int]:
+        """Of the calls that were sent ahead and have not begun, those that are chosen do not run there: their numbers.
 
-    def take_back_all(self) -> list[int]:
-        """None of the calls that were sent ahead and have not begun does run there: their numbers. Also after the worker's end."""
-        numbers = self._tickets.take_all() if self._tickets is not None else []
-        if numbers:
-            self._mux.take_back(numbers)
-            self._wake_later()
-        return numbers
+        Also after the worker's end. `chosen`: of all of them, the oldest first, some.
+        """
+        there = self._tickets.take_all() if self._tickets is not None else []
+        if self._tickets is None or not there:
+            return []
+        back = set(chosen(there))
+        others = [number for number in there if number not in back]
+        if others:
+            self._tickets.put(*others)
+        taken = [number for number in there if number in back]
+        self._mux.take_back(taken, others=bool(others))
+        self._wake_later()
+        return taken
 
     def take_back_one(self, call_id: int) -> bool:
         """A call that was sent ahead does not run there; False: it has begun."""
-        if self._tickets is None:
-            return False
-        there = self._tickets.take_all()
-        others = [number for number in there if number != call_id]
-        found = len(others) < len(there)
-        self._tickets.put(*others)
-        if there:
-            self._mux.take_back([call_id] if found else [], others=bool(others))
-            self._wake_later()
-        return found
+        return bool(self.take_back(lambda _there: [call_id]))
 
     def _wake_later(self) -> None:
         """What is sent in one turn of the loop leaves together."""

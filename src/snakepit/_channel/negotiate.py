@@ -9,6 +9,7 @@ json     the same, frames in JSON; needs nothing installed
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,12 @@ class Selection:
 
     protocol: str
     reasons: tuple[str, ...] = ()
+
+    def tell(self, log: logging.Logger) -> None:
+        """Into the log."""
+        log.info("the pool's channels use %s", self.protocol)
+        for reason in self.reasons:
+            log.info("the pool's channels use %s: %s", self.protocol, reason)
 
 
 def chain_of(setting: str | Sequence[str]) -> tuple[str, ...]:

@@ -105,6 +105,10 @@ class AheadLines:
         found = self._sent.get(call_id)
         return found[0] if found is not None else None
 
+    def turn_of(self, call_id: int) -> int:
+        """The turn of a call that was sent ahead; of one that was given to a worker that had nothing to do, one before all others."""
+        return self._sent[call_id][1] if call_id in self._sent else 0
+
     def taken_back(self, call_id: int, seat: Seat) -> int:
         """A call that was sent ahead has not begun, and does not run there: its turn."""
         if seat.ahead.pop(call_id, None) is not None:

@@ -6,7 +6,7 @@ import asyncio
 import collections
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from snakepit.errors import SnakepitError
 from snakepit.retries import RetryPolicy
@@ -15,6 +15,9 @@ from snakepit_bridge.wire.frames import Chunks, Window
 
 from .alarm import Alarm
 from .host_tools.offspring import Offspring
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
 
 
 class Ended(NamedTuple):
@@ -85,6 +88,7 @@ class Call:
         span: its span, where the application traces; ended by `finish`.
         ancestors: the calls from whose host tools this one was made, by (run of the pool, number), outermost first.
         family: the open calls of the host tools of the innermost of these, this one among them.
+        bundle: what it stands for, if it is several short calls that travel together.
     """
 
     id: int
@@ -126,7 +130,13 @@ class Call:
     ancestors: tuple[tuple[str, int], ...] = ()
     family: Offspring | None = None
     span: CallSpan | None = None
+    bundle: Bundle | None = None
     timers: list[asyncio.TimerHandle | Alarm] = dataclasses.field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many calls it is, that have not ended."""
+        return 1 if self.bundle is None else len(self.bundle.left)
 
     def where(self) -> dict[str, Any]:
         """Facts for the end's metadata, or its error's details: who ran it, for which session, and whether that has moved."""

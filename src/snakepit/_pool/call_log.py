@@ -19,7 +19,7 @@ _log = library_logger("snakepit.pool")
 def given(call: Call, redactor: Redactor) -> None:
     """A worker gets the call; `worker_id` and `began` are set."""
     if _log.isEnabledFor(logging.DEBUG):
-        shown = redactor.describe(call.args, redactor.glance(call.args))
+        shown = f"{call.count} calls together" if call.bundle is not None else redactor.describe(call.args, redactor.glance(call.args))
         to = f"{call.worker_id or call.ahead_at}{', ahead' if call.ahead_at else ''}"
         _log.debug("%s goes to %s: %s", call.tool, to, shown, extra=_ids(call))
 

@@ -6,6 +6,7 @@ A call is taken in once and its mailbox gets exactly one end. Lives on the engin
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,14 +21,17 @@ from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.plain import Unserialisable
 
 from . import call_log, failures
-from .alarm import Alarm
+from .bundle import Job
+from .bundles import Bundles
 from .call import Call, Ended, Failed
 from .call_options import call_options
 from .circuits import Circuits
 from .decisions import Assignment, How, QueueIsFull, SessionBusy
+from .departures import Departures
 from .ladder import Ladder
 from .ledger import Ledger
 from .nesting import Nesting
+from .patience import Patience
 from .reruns import Reruns
 from .scheduler import Scheduler
 from .sent_ahead import SentAhead
@@ -68,8 +72,11 @@ class Dispatcher:
         self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
         self._reruns = Reruns(config.retry, self.circuits, self.ledger, self._forget_run, self._enqueue_again)
         self._nesting = Nesting(scheduler, run_id, config.size)
-        self._ahead = SentAhead(scheduler, workers, self.ledger, self._withdrawn)
+        self._patience = Patience(config.queue_timeout, self.cancel, self.scattered)
+        self.bundles = Bundles(config, scheduler, workers, self.ledger, run_id, self._patience.bound)
+        self._ahead = SentAhead(scheduler, workers, self.ledger, self.bundles, self._withdrawn)
         self.spoken_of = self._ahead.spoken_of
+        self.departures = Departures(config, scheduler, sessions, self._ahead, self.ledger, self._give, self._refuse)
 
     # From the callers ---------------------------------------------------------------------------------------------------------
 
@@ -83,15 +90,25 @@ class Dispatcher:
             return
         if call.timeout is not None:
             call.deadline = self._loop.time() + call.timeout
-            call.timers.append(Alarm(self._loop, call.deadline, self._deadline_passed, call))
+        self.bundles.entered(call)
         if call.session_id:
             self._sessions.admit(call, self._enqueue, self._refuse)
         else:
             self._enqueue(call)
-        self._bound_wait(call)
+        self._patience.bound(call)
+
+    def leave_job(self, job: Job, reason: str) -> None:
+        """Nobody wants the results of a `map` any more."""
+        job.closed = True
+        for call in [*job.singles.values(), *job.bundles.values()]:
+            self.cancel(call, reason)
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
+        if call.bundle is not None:
+            for part in self.scattered(call):
+                self.cancel(part, reason, copy.copy(error))
+            return
         error = error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)
         first = self.ledger.get(call.id) is not None and not call.cancelling
         if first:
@@ -113,6 +130,14 @@ class Dispatcher:
             self._slot_free(call, worker)
         else:
             self._ladder.climb(call, worker)
+
+    def scattered(self, call: Call) -> list[Call]:
+        """The calls that it stands for, each by itself; those of a bundle that have not begun wait nowhere."""
+        if call.bundle is None:
+            return [call]
+        calls = self.bundles.scattered(call)
+        self._give(self._scheduler.next_assignments())
+        return calls
 
     def waited_for(self, call: Call) -> None:
         """A host tool waits for this call of its own, and would wait for ever if no worker can take it; or waits no more."""
@@ -141,24 +166,17 @@ class Dispatcher:
             worker.connection.on_held_up = lambda: self._give(self._ahead.held_up(worker))
             self._give(self._scheduler.let_ahead(worker.id))
 
-    def retire(self, worker: Worker, reason: str) -> None:
-        """A worker is to leave, and another serves in its place: it gets no further call, and leaves when those it runs have ended."""
-        worker.retiring = reason
-        self._close(worker)
-        self._leave_if_idle(worker)
-        self._give(self._scheduler.next_assignments())
-
     def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
         """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere.
 
         Args:
             retry: run calls once more whose tools allow it.
         """
-        self._close(worker)
+        self.departures.close(worker)
         worker.running.clear()
         removal = self._scheduler.remove_worker(worker.id)
         again: list[tuple[Call, float]] = []
-        for call in map(self._open, removal.orphans):
+        for call in self.bundles.orphans(map(self.ledger.known, removal.orphans)):
             call.worker_id = worker.id
             if call.cancelling or not call.over:
                 self.circuits.failed(call, f"{worker.id} died: {death.cause}")
@@ -171,7 +189,7 @@ class Dispatcher:
             self.ledger.tell(call, Failed(failures.crashed(call, worker.id, worker.info().pid, death)))
             self._leave(call)
         self._sessions.worker_lost(worker.id, removal.lost_sessions, death.cause)
-        self._move(removal.stranded)
+        self.departures.move(removal.stranded)
         self._give(removal.assignments)
         for call, pause in again:
             _log.warning("%r runs once more: %s died: %s", call.tool, worker.id, death.cause, extra={"correlation_id": call.correlation_id})
@@ -183,25 +201,7 @@ class Dispatcher:
 
     def _enqueue_again(self, call: Call) -> None:
         self._enqueue(call)
-        self._bound_wait(call)
-
-    def _bound_wait(self, call: Call) -> None:
-        if (patience := self._config.queue_timeout) is not None and not call.worker_id and not call.over:
-            call.timers.append(self._loop.call_later(patience, self._queue_time_passed, call, patience, call.runs))
-
-    def condemned(self, worker: Worker, reason: str) -> None:
-        """A worker is about to be killed, with what it runs; what waits for it alone is told or moves on. No reason: it has ended."""
-        self._close(worker)
-        if reason:
-            removal = self._scheduler.retire_worker(worker.id)
-            self._sessions.worker_lost(worker.id, removal.lost_sessions, reason)
-            self._move(removal.stranded)
-        self._give(self._scheduler.next_assignments())
-
-    def _close(self, worker: Worker) -> None:
-        """No further call begins there."""
-        self._scheduler.close_worker(worker.id)
-        self._ahead.take_all(worker)
+        self._patience.bound_wait(call)
 
     def _withdrawn(self, call: Call) -> None:
         """A cancelled call has not begun."""
@@ -211,7 +211,7 @@ class Dispatcher:
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
-        if (call := self.ledger.get(event.call_id)) is None:
+        if (call := self.ledger.get(event.call_id)) is None and (call := self._ended_in_bundle(worker, event)) is None:
             return
         self._ahead.ended(call, worker, event)
         facts = event.metadata if isinstance(event, frames.Result) else event.info
@@ -235,12 +235,24 @@ class Dispatcher:
                 _log.info("%r runs once more: %s", call.tool, error.message, extra={"correlation_id": call.correlation_id})
                 then = functools.partial(self._reruns.begin, error.message, pause)
         worker.calls_served += 1
-        self._wear(worker)
+        self.departures.wear(worker)
         if call.cancelling:
             self._ladder.ended(call, str(rung), forced=bool(forced))
         if tainted:
-            self._taint(worker)
+            self.departures.taint(worker)
         self._slot_free(call, worker, then)
+
+    def _ended_in_bundle(self, worker: Worker, event: frames.Result | frames.Failure) -> Call | None:
+        call, bundle = self.bundles.ended(worker, event)
+        if bundle is not None:
+            self._bundle_gone(bundle, worker)
+        return call
+
+    def _bundle_gone(self, bundle: Call, worker: Worker) -> None:
+        self.bundles.forget(bundle)
+        self.departures.wear(worker)
+        self.departures.leave_if_idle(worker)
+        self._give(self._scheduler.next_assignments())
 
     def stalled(self, worker: Worker, event: frames.Stalled) -> None:
         """A worker says that a call hangs, and where its threads are: the call is cancelled."""
@@ -254,11 +266,6 @@ class Dispatcher:
             self.cancel(call, "it hangs", error)
 
     # Inside -----------------------------------------------------------------------------------------------------------------------
-
-    def _open(self, call_id: int) -> Call:
-        call = self.ledger.get(call_id)
-        assert call is not None, "what the scheduler knows of is open"
-        return call
 
     def _enqueue(self, call: Call) -> None:
         try:
@@ -286,23 +293,28 @@ class Dispatcher:
 
     def _refuse(self, call: Call, error: Exception) -> None:
         """It goes to no worker."""
+        if call.bundle is not None:
+            for part in self.bundles.unsent(call):
+                self._refuse(part, copy.copy(error))
+            return
         self._scheduler.withdraw(call.id)
         self.ledger.tell(call, Failed(failures.session_failed(call, error)))
         self._leave(call)
 
     def _give(self, assignments: Iterable[Assignment]) -> None:
-        pending = list(assignments)
+        pending, apart = list(assignments), []
         while pending or (pending := self._ahead.relieve()):
             call_id, worker_id, moved_from, how = pending.pop(0)
-            call, worker = self._open(call_id), self._workers[worker_id]
+            call, worker = self.ledger.known(call_id), self._workers[worker_id]
             if how is not How.NEXT:
                 call.ahead_at = worker_id if how is How.AHEAD else ""
             if how is not How.AHEAD:
                 call.began, call.worker_id = time.monotonic(), worker_id
                 worker.running[call_id] = call.correlation_id
             try:
-                if how is not How.NEXT:
-                    self._send(call, worker, moved_from)
+                if how is not How.NEXT and not self._send(call, worker, moved_from):
+                    apart += self.bundles.unsent(call)
+                    pending += self._scheduler.next_assignments()
             except Unserialisable as error:
                 failure: SnakepitError = failures.unsendable(call, error)
             except SessionEnded as error:
@@ -315,8 +327,11 @@ class Dispatcher:
             self._scheduler.withdraw(call_id)
             pending += self._scheduler.finish(call_id) or self._scheduler.next_assignments()
             self._leave(call)
+        for call in apart:
+            self._enqueue(call)
 
-    def _send(self, call: Call, worker: Worker, moved_from: str) -> None:
+    def _send(self, call: Call, worker: Worker, moved_from: str) -> bool:
+        """False: it is a bundle, and has to be taken apart for this worker."""
         options = call_options(call, self._config, self._loop.time())
         if call.session_id:
             telling = self._sessions.options(call, moved_from)
@@ -327,41 +342,22 @@ class Dispatcher:
                 worker.secrets.session_begun(call.session_id, telling["metadata"])
         worker.secrets.running(call.id, {**call.args, **call.binary} if call.binary else call.args)
         call_log.given(call, self._redactor)
+        if call.bundle is not None:
+            return self.bundles.send(call, worker, options)
         send = worker.connection.call_ahead if call.ahead_at else worker.connection.call
         send(call.id, call.tool, call.args, options, call.window)
-
-    def _move(self, stranded: Iterable[int]) -> None:
-        """Calls that waited for a worker that is gone: on with them where their session can go on, else they fail."""
-        for call in map(self._open, list(stranded)):
-            if call.affinity == "hint" or self._sessions.is_recoverable(call.session_id):
-                self._give(self._scheduler.resubmit(call.id))
-            else:
-                self._refuse(call, self._sessions.loss_of(call.session_id))
-
-    def _wear(self, worker: Worker) -> None:
-        """Has it done, or grown, as much as a worker may?"""
-        config = self._config
-        if config.max_calls is not None and worker.calls_served >= config.max_calls:
-            worker.wear(f"it had served {worker.calls_served} calls")
-        elif config.max_memory is not None and worker.memory(self._loop.time()) > config.max_memory:
-            worker.wear(f"it had grown beyond {config.max_memory} bytes of memory")
-
-    def _leave_if_idle(self, worker: Worker) -> None:
-        if worker.tainted and not worker.running:
-            worker.condemn("a cancelled call was interrupted where it may have held a lock, which nobody would get any more")
-        elif worker.retiring and not worker.running:
-            removal = self._scheduler.retire_worker(worker.id)
-            self._sessions.worker_lost(worker.id, removal.lost_sessions, f"the worker was recycled: {worker.retiring}")
-            worker.drain()
-            self._move(removal.stranded)
+        return True
 
     def _slot_free(self, call: Call, worker: Worker, then: Callable[[Call], None] | None = None) -> None:
         """`then`: what becomes of the call; by default it leaves."""
         self._no_longer_on(worker, call)
-        self._leave_if_idle(worker)
+        bundle = self.bundles.part_left(call)
+        self.departures.leave_if_idle(worker)
         assignments = self._scheduler.finish(call.id)
         (then or self._leave)(call)
         self._give(assignments)
+        if bundle is not None:
+            self._bundle_gone(bundle, worker)
 
     @staticmethod
     def _no_longer_on(worker: Worker, call: Call) -> None:
@@ -382,19 +378,5 @@ class Dispatcher:
             self.cancel(call, "every worker waits for it", failures.deadlock(call, self._config.size))
             newest = None
 
-    def _deadline_passed(self, call: Call) -> None:
-        self.cancel(call, "its deadline has passed", failures.deadline_passed(call))
-
-    def _queue_time_passed(self, call: Call, seconds: float, run: int) -> None:
-        if not call.worker_id and call.runs == run:
-            self.cancel(call, "it waited too long", failures.queued_too_long(call, seconds))
-
     def _end_worker(self, worker: Worker, reason: str, softly: float) -> None:
         worker.condemn(reason, look=True, softly=softly)
-
-    def _taint(self, worker: Worker) -> None:
-        """A lock may be held there for good: it gets no further call, and is replaced when those it runs have ended."""
-        if not worker.tainted:
-            worker.tainted = True
-            self.ledger.counters.tainted += 1
-            self._close(worker)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from snakepit._channel.negotiate import Selection
@@ -28,6 +28,7 @@ from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.frames import Window
 
 from . import failures
+from .bundle import Job
 from .call import Call, Failed, Mailbox
 from .dispatcher import Dispatcher
 from .draining import Draining
@@ -64,7 +65,7 @@ class Engine:
         access = StoreAccess(store, owned=store is not config.session_store)
         self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._let_go, offers.drop_session, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
-        self._ledger = self._calls.ledger
+        self._ledger, self.together = self._calls.ledger, self._calls.bundles
         self.draining = Draining(self._ledger, self.run_id, self.cancel)
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads, redactor)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()
@@ -110,7 +111,7 @@ class Engine:
         """
         if self._main is None:
             if self._selection.protocol:  # else it is told when the first worker has reported
-                self._tell_selection()
+                self._selection.tell(_log)
             self._status = self._setup.status_server(self.views.document)
             self._main = self._loop.create_task(self._supervisor.run(), name="snakepit-supervisor")
             self._main.add_done_callback(self._supervisor_ended)
@@ -236,13 +237,19 @@ class Engine:
 
     def cancel_from_anywhere(self, call: Call, reason: str) -> None:
         """`cancel` from any thread, or from a garbage collection; returns at once."""
-        with contextlib.suppress(RuntimeError):  # the loop has been closed, and every call has ended with it
-            self._loop.call_soon_threadsafe(self.cancel, call, reason)
+        self._from_anywhere(self.cancel, call, reason)
+
+    def leave_job(self, job: Job, reason: str) -> None:
+        """Cancel what is open of a `map`: from any thread, or from a garbage collection; returns at once."""
+        self._from_anywhere(self._calls.leave_job, job, reason)
 
     def waited_for(self, call: Call) -> None:
         """A host tool waits for this call of its own, or does so no more: `call.waited`. From any thread."""
-        with contextlib.suppress(RuntimeError):  # as above
-            self._loop.call_soon_threadsafe(self._calls.waited_for, call)
+        self._from_anywhere(self._calls.waited_for, call)
+
+    def _from_anywhere(self, function: Callable[..., object], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed, and every call has ended with it
+            self._loop.call_soon_threadsafe(function, *args)
 
     def consumed(self, call: Call, chunks: int, nbytes: int) -> None:
         """The caller has taken chunks of a stream: as many more may come."""
@@ -264,7 +271,7 @@ class Engine:
         if not self._first_ready.done():
             if not self._selection.protocol and worker.selection is not None:
                 self._selection = worker.selection
-                self._tell_selection()
+                self._selection.tell(_log)
             self._first_ready.set_result(None)
         self._serving, self._failed_start = True, ""
         self.events.worker_ready(worker)  # before its first call
@@ -272,7 +279,7 @@ class Engine:
 
     def worker_worn(self, worker: Worker, reason: str) -> None:
         """Another one serves in its place: it leaves when its calls have ended."""
-        self._calls.retire(worker, reason)
+        self._calls.departures.retire(worker, reason)
 
     def worker_event(self, worker: Worker, event: frames.HostEvent) -> None:
         """Something came over a worker's channel."""
@@ -304,7 +311,7 @@ class Engine:
 
     def worker_condemned(self, worker: Worker, reason: str) -> None:
         """A worker is about to be killed, or (no reason) has ended: it gets no further call."""
-        self._calls.condemned(worker, reason)
+        self._calls.departures.condemned(worker, reason)
 
     def worker_lost(self, worker: Worker, death: Death) -> None:
         """A worker is gone: its calls fail, and only they."""
@@ -350,11 +357,6 @@ class Engine:
         if self._status is not None:
             self._status.close()
         self._setup.remove()
-
-    def _tell_selection(self) -> None:
-        _log.info("the pool's channels use %s", self._selection.protocol)
-        for reason in self._selection.reasons:
-            _log.info("the pool's channels use %s: %s", self._selection.protocol, reason)
 
     # Between the parts ----------------------------------------------------------------------------------------------------------
 

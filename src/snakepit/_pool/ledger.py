@@ -44,11 +44,30 @@ class Ledger:
         """A call has been submitted."""
         self._open[call.id] = call
         self._without_end[call.streaming] += not call.over
-        self.counters.submitted += 1
+        self.counters.submitted += call.count
+
+    def enter_part(self, call: Call) -> None:
+        """What was submitted in a bundle is a call by itself, or a bundle, from now on."""
+        self._open[call.id] = call
+        self._without_end[call.streaming] += not call.over
+
+    def dissolved(self, call: Call) -> None:
+        """Nothing is left of a bundle."""
+        if self._open.pop(call.id, None) is not None:
+            self._without_end[call.streaming] -= not call.over
+            self._changed.set()
+        call.over = True
+        for timer in call.timers:
+            timer.cancel()
+        call.timers.clear()
 
     def get(self, call_id: int) -> Call | None:
         """An open call, by its number."""
         return self._open.get(call_id)
+
+    def known(self, call_id: int) -> Call:
+        """A call of which the Scheduler knows: it is open."""
+        return self._open[call_id]
 
     def renumber(self, call: Call) -> None:
         """A call runs once more: another one to workers, for the end of the last run may still be on its way, or be written down."""

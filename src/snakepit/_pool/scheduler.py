@@ -176,12 +176,20 @@ class Scheduler:
 
     def finish(self, call_id: int) -> list[Assignment]:
         """A call has left its worker; who takes the slot."""
-        if call_id not in self._running:
-            return self._ended_early(call_id)
-        worker_id = self._running[call_id].worker_id
-        self._forget(call_id)
-        self._released(call_id, worker_id)
+        self._left(call_id)
         return [] if self._nobody_waits() else self._assign()
+
+    def gone(self, call_id: int) -> None:
+        """`finish`, or `withdraw` for one that waits. Who may run now: `next_assignments`."""
+        if not self._left(call_id):
+            self.withdraw(call_id)
+
+    def split(self, call_id: int, other: int, seconds: float) -> None:
+        """A part of a call that a worker has, has not begun: it waits for any, as another one, in the turn of the first."""
+        if call_id in self._blocking:
+            self._blocking.add(other)
+        self._ahead.know(other, seconds)
+        self._room.anybody.put(other, self._ahead.turn_of(call_id), streaming=False)
 
     def take_back(self, call_ids: Iterable[int]) -> None:
         """Calls that were sent ahead do not run there: they wait for any worker, in their turn. Who may run now: `next_assignments`.
@@ -295,20 +303,30 @@ class Scheduler:
         if line is not None or worker_id in self._wanted.workers:
             self._wanted.changed(worker_id, line if worker_id in self._free else None)
 
-    def _ended_early(self, call_id: int) -> list[Assignment]:
-        """A call has ended that was thought to wait at its worker, behind another one."""
+    def _ended_early(self, call_id: int) -> bool:
+        """Has a call ended that was thought to wait at its worker, behind another one?"""
         worker_id = self._ahead.where(call_id)
         if worker_id is None:
-            return []
+            return False
         seat = self._seats[worker_id]
         self._ahead.taken_back(call_id, seat)
         self._ahead.forget(call_id)
         self._blocking.discard(call_id)
         self._ahead.changed(worker_id, seat)
-        return self._assign()
+        return True
+
+    def _left(self, call_id: int) -> bool:
+        if call_id in self._running:
+            worker_id = self._running[call_id].worker_id
+            self._forget(call_id)
+            self._released(call_id, worker_id)
+            return True
+        return self._ended_early(call_id)
 
     def _released(self, call_id: int, worker_id: str) -> None:
         """A call has left its worker, which goes on with what was sent ahead to it, or has a free slot."""
+        if self._begun:  # nobody is to be told any more that it has begun
+            self._begun = [made for made in self._begun if made.call_id != call_id]
         seat = self._seats[worker_id]
         seat.release(call_id)
         following = None if seat.running else self._ahead.next_of(seat)

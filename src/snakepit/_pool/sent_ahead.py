@@ -13,10 +13,11 @@ from snakepit._workers.worker import Worker
 from snakepit_bridge.wire import frames
 from snakepit_bridge.wire.payload import at_least
 
+from .bundles import Bundles
 from .call import Call
 from .decisions import Assignment
+from .early import begins_first
 from .ledger import Ledger
-from .pace import Pace
 from .scheduler import Scheduler
 
 #: Arguments that are so large (bytes) come in pieces, which small calls overtake.
@@ -29,15 +30,19 @@ class SentAhead:
     Args:
         workers: the workers of now, by id.
         ledger: the open calls.
+        bundles: those that travel together.
         given_up: told of a call that nobody wants any more, and whose ticket is back.
     """
 
-    def __init__(self, scheduler: Scheduler, workers: Mapping[str, Worker], ledger: Ledger, given_up: Callable[[Call], None]) -> None:
+    def __init__(
+        self, scheduler: Scheduler, workers: Mapping[str, Worker], ledger: Ledger, bundles: Bundles, given_up: Callable[[Call], None]
+    ) -> None:
         self._scheduler = scheduler
         self._workers = workers
         self._ledger = ledger
+        self._bundles = bundles
         self._given_up = given_up
-        self.pace = Pace()
+        self.pace = bundles.pace
 
     def seconds(self, call: Call) -> float | None:
         """How short a call is that may be sent ahead; None: it may not.
@@ -45,6 +50,8 @@ class SentAhead:
         Streams have the worker longer than they run, a session's calls have a worker of their own, and what a host tool calls may be waited
         for by the very call behind which it would wait.
         """
+        if call.bundle is not None:
+            return self._bundles.seconds(call)
         if call.streaming or call.session_id or call.ancestors or call.binary or not call.blocking:
             return None
         seconds = self.pace.short(call.tool)
@@ -64,15 +71,10 @@ class SentAhead:
         While tickets were put back, the worker may have taken one out of turn: the books are set right.
         """
         call = self._ledger.get(call_id)
-        if call is not None and not call.worker_id and call.ahead_at == worker.id:
-            behind = self._scheduler.began_first(call_id)
-            other = None if behind is None else self._ledger.get(behind)
-            if other is not None:
-                other.worker_id = ""
-                worker.running.pop(other.id, None)
-            call.began, call.worker_id = time.monotonic(), worker.id
-            worker.running[call.id] = call.correlation_id
-        return call if call is not None and call.worker_id == worker.id else None
+        if call is None:
+            return self._bundles.spoken_of(worker, call_id)
+        begins_first(call, worker, self._scheduler, self._ledger)
+        return call if call.worker_id == worker.id else None
 
     def has_begun(self, call: Call) -> bool:
         """Does a call that nobody wants any more run already? If it was sent ahead and does not, it waits for any worker again."""
@@ -87,7 +89,7 @@ class SentAhead:
     def take_all(self, worker: Worker) -> None:
         """Nothing more is to begin there: what was sent ahead waits for any worker again."""
         if worker.id in self._scheduler.seats:  # it has been ready, and has a channel
-            self._took(worker, worker.connection.take_back_all())
+            self._took(worker, worker.connection.take_back(lambda there: there))
 
     def held_up(self, worker: Worker) -> list[Assignment]:
         """What runs there takes long: what was sent ahead waits for any worker again, in its turn, lest younger calls pass it elsewhere."""
@@ -99,21 +101,33 @@ class SentAhead:
         """Where a worker has nothing to do and calls wait at others: who runs them now."""
         while (laden := self._scheduler.to_relieve()) is not None:
             worker = self._workers.get(laden)
-            number = worker.connection.take_back() if worker is not None else None
-            if worker is None or number is None:
+            numbers = worker.connection.take_back(self._oldest) if worker is not None else []
+            if worker is None or not numbers:
                 self._scheduler.relieved(laden)
                 continue
-            self._took(worker, [number])
+            self._took(worker, numbers)
             return self._scheduler.next_assignments()
         return []
 
+    def _oldest(self, there: list[int]) -> list[int]:
+        """Of what has not begun, the oldest call, or bundle that has not begun either."""
+        for number in there:
+            found = [number] if self._ledger.get(number) is not None else self._bundles.whole(number, there)
+            if found:
+                return found
+        return []
+
     def _took(self, worker: Worker, numbers: Iterable[int]) -> None:
-        for call in map(self._ledger.get, numbers):
-            if call is None:  # its ticket was left over
+        others = []
+        for number in numbers:
+            call = self._ledger.get(number)
+            if call is None:
+                others.append(number)
                 continue
             self._back(worker, call)
             if call.over:
                 self._given_up(call)
+        self._bundles.taken_back(others)
 
     def _back(self, worker: Worker, call: Call) -> None:
         self._scheduler.take_back([call.id])

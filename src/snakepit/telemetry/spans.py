@@ -93,6 +93,15 @@ def begin(call: TracedCall, run_id: str, redactor: redaction.Redactor = redactio
         return None
 
 
+def traced() -> bool:
+    """Does a call of now get a span? Never raises."""
+    try:
+        api = tracing.imported()
+        return api is not None and _tracer(api) is not None
+    except Exception:  # `begin` says what is wrong
+        return True
+
+
 def host_tool_span(
     trace: Mapping[str, str] | None,
     name: str,

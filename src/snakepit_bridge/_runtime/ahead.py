@@ -6,10 +6,26 @@ oldest ticket is of a call that is still on its way, or there is none, it is mis
 """
 
 import threading
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple, Union
 
 from ..shared.tickets import Tickets
+from ..wire.frames import Call, Calls
 from .running import RunningCall
+
+
+class Together:
+    """Calls that have come in one frame: made when their turn comes."""
+
+    def __init__(self, event: Calls) -> None:
+        self._event = event
+        self._args = dict(zip(event.numbers, event.args))
+        self._last = event.numbers[-1] if event.numbers else 0
+
+    def call(self, number: int) -> Call:
+        """One of them, once. Its option `together`: others follow at once."""
+        options = self._event.options
+        cid = "%s-%d" % (options.get("cid", ""), number)
+        return Call(number, self._event.tool, self._args.pop(number), {**options, "cid": cid, "together": number != self._last})
 
 
 class Ahead:
@@ -20,7 +36,7 @@ class Ahead:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: Dict[int, RunningCall] = {}
+        self._calls: Dict[int, Union[RunningCall, Together]] = {}
         # Turns that are posted, and these that were missed, are as many as the calls that are here, and these that are void.
         self._missed = 0
         self._void = 0
@@ -31,6 +47,12 @@ class Ahead:
             self._calls[call.call_id] = call
             return 1 + self._anew()
 
+    def came_together(self, event: Calls) -> int:
+        """Several have come: how many turns are to be posted."""
+        with self._lock:
+            self._calls.update(dict.fromkeys(event.numbers, Together(event)))
+            return len(event.numbers) + self._anew()
+
     def recalled(self, numbers: List[Any]) -> Tuple[List[RunningCall], int]:
         """The host has taken calls back, or others for a moment: (those that were here, how many turns are to be posted)."""
         with self._lock:
@@ -38,18 +60,18 @@ class Ahead:
             missed = min(self._missed, len(found))
             self._missed -= missed
             self._void += len(found) - missed
-            return found, self._anew()
+            return [call for call in found if isinstance(call, RunningCall)], self._anew()
 
-    def take(self, tickets: Tickets) -> Tuple[Optional[RunningCall], int]:
-        """A turn: (the call that is to run now, or None, how many turns are to be posted)."""
+    def take(self, tickets: Tickets) -> Tuple[Union[RunningCall, Call, None], int]:
+        """A turn: (the call that is to run now, or is to be made for that; or None; how many turns are to be posted)."""
         with self._lock:
             if self._void:
                 self._void -= 1
                 return None, 0
             ticket = tickets.take()
             call = None if ticket is None else self._calls.pop(ticket, None)
-            if call is not None:
-                return call, self._anew()
+            if ticket is not None and call is not None:
+                return call.call(ticket) if isinstance(call, Together) else call, self._anew()
             if ticket is not None:  # it is not begun: it must not be missing, should the call that runs next end this process
                 tickets.put(ticket)
             self._missed += 1

@@ -211,7 +211,7 @@ class CallRunner:
             call.span.describe(call.secrets, result=value)
         metadata.update(call.facts)
         logs.call_ended(call, "result", value)
-        self.tell_end(call, metadata, functools.partial(self._link.result, call.call_id, value, metadata))
+        self.tell_end(call, metadata, functools.partial(self._link.result, call.call_id, value, metadata, later=call.together))
 
     def tell_end(self, call: RunningCall, facts: Dict[str, Any], send: Callable[[], None]) -> None:
         """Send how a call ended. If it was left by `Cancelled`, this worker proves first that it is sound: by a turn of its main loop.

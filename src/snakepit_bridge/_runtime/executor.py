@@ -64,7 +64,7 @@ class Executor:
         self._calls: Dict[int, RunningCall] = {}  # received and not ended; added by the carrier, removed by who ran it
         self._ahead = Ahead()
         self._inherited = Inherited() if own_process else None
-        self._draining = False
+        self._draining = self._closed = False
         self._farewell = "done"
         self.heard = time.monotonic()
         self._attached = threading.Event()
@@ -116,7 +116,7 @@ class Executor:
 
     def closed(self, reason: str) -> None:
         """The channel has ended: give up what runs, then leave."""
-        self._draining = True
+        self._draining = self._closed = True
         for call in list(self._calls.values()):
             self._cancel(call)
         if self._link is not None:
@@ -125,7 +125,7 @@ class Executor:
 
     def _take(self, events: Iterable[frames.WorkerEvent]) -> Optional[str]:
         for event in events:
-            if isinstance(event, frames.Call):
+            if isinstance(event, (frames.Call, frames.Calls)):
                 self._begin(event)
             elif isinstance(event, frames.Cancel):
                 running = self._calls.get(event.call_id)
@@ -156,21 +156,27 @@ class Executor:
         elif self._link is not None:
             self._link.stacks(event.token, thread_stacks() if self._own_process else "")
 
-    def _begin(self, event: frames.Call) -> None:
-        call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
-        self._calls[call.call_id] = call
+    def _begin(self, event: Union[frames.Call, frames.Calls]) -> None:
         self._events.first_call()
-        call.context.listener = self._events.emit
-        self._sessions.call_begun(call)
-        call.hang_timeout = event.options.get("hang_timeout")
-        link = self._link
+        if isinstance(event, frames.Calls):
+            self._take_turns(self._ahead.came_together(event))
+            return
+        call, link = self._made(event), self._link
         if event.options.get("ahead") and link is not None and link.tickets is not None:
-            call.visit_by = self._interrupter.visit_by
-            call.context.raise_through(raises_by_itself)
             self._take_turns(self._ahead.came(call))
             return
         self._watch_hangs(call)
         self._hand_over(call)
+
+    def _made(self, event: frames.Call) -> RunningCall:
+        call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
+        self._calls[call.call_id] = call
+        call.context.listener = self._events.emit
+        self._sessions.call_begun(call)
+        call.hang_timeout = event.options.get("hang_timeout")
+        call.visit_by = self._interrupter.visit_by
+        call.context.raise_through(raises_by_itself)
+        return call
 
     def _watch_hangs(self, call: RunningCall) -> None:
         if call.hang_timeout is not None and self._hangs is not None and is_gil_enabled():  # else its stack cannot be read
@@ -191,8 +197,6 @@ class Executor:
     def _hand_over(self, call: RunningCall) -> None:
         """Have a call run where it belongs."""
         place: QueueLoop | AsyncioLoop | ToolThreads = self._main
-        call.visit_by = self._interrupter.visit_by
-        call.context.raise_through(raises_by_itself)
         if self._threads is not None and self._runner is not None:
             call.on_loop = self._runner.needs_loop(call)
             place = self._main if call.on_loop else self._threads
@@ -261,10 +265,18 @@ class Executor:
         link.secure()  # should the call end the process, nobody else is to lose by that
         call, turns = self._ahead.take(link.tickets)
         self._take_turns(turns)
-        if call is not None:
-            call.began = time.perf_counter()
-            self._watch_hangs(call)
-            self._run(call)
+        if call is None:
+            link.flush()
+            return
+        if isinstance(call, frames.Call):
+            if self._closed:
+                return  # nobody is there for whom it would run
+            call = self._made(call)
+            if not link.is_wanted(call.call_id):  # cancelled since its ticket was taken
+                call.context.mark_cancelled()
+        call.began = time.perf_counter()
+        self._watch_hangs(call)
+        self._run(call)
 
     def _run(self, call: RunningCall) -> None:
         runner = self._runner
@@ -297,7 +309,7 @@ class Executor:
     def _ended(self, call: RunningCall) -> None:
         self._sessions.call_ended(call)  # first: what it posts must not come behind the end
         self._calls.pop(call.call_id, None)
-        if self._inherited is not None:
+        if self._inherited is not None and not call.together:
             self._inherited.reap()
         if self._hangs is not None:
             self._hangs.end(call)

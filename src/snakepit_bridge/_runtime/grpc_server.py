@@ -157,6 +157,8 @@ async def tasks_ended() -> None:
 class _Attachment:
     """The one stream: a task that reads, and this one, which writes."""
 
+    sure = False  # gRPC ends a write when the message has its place in a buffer
+
     def __init__(self, executor: Executor, context: Any, codec: str, stop: asyncio.Event) -> None:
         self._executor = executor
         self._context = context

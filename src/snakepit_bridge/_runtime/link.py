@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from typing import Any, Callable, Deque, Dict, List, Optional, Protocol
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from ..call_context import Cancelled
 from ..shared.spool import Spool
@@ -24,22 +24,11 @@ from ..wire.plain import Unserialisable
 from ..wire.worker_side import Outflow, WorkerMultiplexer
 from .asks import Ask, Asks
 from .events import Events
+from .safe_results import SafeResults
+from .writer import Writer
 
-#: How often who waits for the writer looks whether there is a channel still (seconds).
-_LOOK_SECONDS = 0.5
-
-
-class Writer(Protocol):
-    """The writing half of a carrier. It is told once, from any thread, and not again until `next_message` has given None."""
-
-    def wake(self) -> None:
-        """Messages wait."""
-
-    def wake_for_chunk(self) -> None:
-        """A lone chunk waits, of a stream that has time to see it off."""
-
-    def wake_for_flood(self) -> None:
-        """Chunks wait, and more will come at once: they are better off in batches. Takes no lock and writes nothing itself."""
+#: So long a result waits for others to leave with it (seconds).
+_LATER_SECONDS = 1e-3
 
 
 class Link:
@@ -66,8 +55,7 @@ class Link:
         self.own = self._mux.own
         self._lock = threading.Lock()
         self._credit = threading.Condition(self._lock)
-        self._all_left = threading.Condition(self._lock)
-        self._waits = False  # somebody does, for that
+        self._due = 0.0  # by when it is to be told of results that wait for others; 0: of none
         self._told = False  # the writer has been told and the carrier has not yet found the outbox empty
         self._credit_callbacks: Dict[int, Callable[[], Any]] = {}
         self._silent = False
@@ -75,8 +63,7 @@ class Link:
         self._store: Optional[Store] = None
         self.takes_ahead = False
         self.tickets: Optional[Tickets] = None
-        self._spool: Optional[Spool] = None
-        self._unspooled = False  # a result that may not have left is written down nowhere
+        self._safe = SafeResults(self._lock, lambda: not self._told, lambda: self._silent or self._over)
         self.asks = Asks()
         self._dropped: Deque[Ask] = collections.deque()  # given up by a garbage collection, which may run under the lock
 
@@ -114,6 +101,8 @@ class Link:
         probe, store = settings.get("shared"), self._store
         if type(settings.get("threshold")) is int:
             self._codec.terms.threshold = settings["threshold"]
+        if type(settings.get("arrived")) is int:
+            self._safe.has_arrived(settings["arrived"])
         if settings.get("strict") is True:
             self._codec.terms.strict = True
         if isinstance(probe, dict) and store is None:
@@ -127,10 +116,10 @@ class Link:
             with self._lock:
                 self._mux.share(store, lend=True)
         if "tickets" in settings and self.tickets is None:
-            self._spool = Spool.found(settings.get("spool")) if self.takes_ahead else None
-            self.tickets = Tickets.found(settings["tickets"]) if self._spool is not None else None
+            spool = self._safe.spool = Spool.found(settings.get("spool")) if self.takes_ahead else None
+            self.tickets = Tickets.found(settings["tickets"]) if spool is not None else None
             with self._lock:
-                self._mux.shared({"tickets": self.tickets is not None})
+                self._mux.shared({"tickets": self.tickets is not None, "together": True})
             return True
         return False
 
@@ -145,8 +134,8 @@ class Link:
                 message = self._mux.next_message()
                 if message is None:
                     self._told = False
-                    if self._waits:
-                        self._all_left.notify_all()
+                    if self._safe.waits:
+                        self._safe.tell()
             if message != AGAIN:  # of what is copied meanwhile, a part at a time, nothing is to be written
                 return message
 
@@ -156,8 +145,8 @@ class Link:
             if self._mux.has_output or self._dropped:
                 return True
             self._told = False
-            if self._waits:
-                self._all_left.notify_all()
+            if self._safe.waits:
+                self._safe.tell()
             return False
 
     # Threads that run tools ----------------------------------------------------------------------------------------------
@@ -296,13 +285,19 @@ class Link:
         for ask in self.asks.of(parent):
             self.give_up(ask, "the tool that asked has ended")
 
+    def is_wanted(self, call_id: int) -> bool:
+        """Is this call open, and not cancelled?"""
+        with self._lock:
+            outflow = self._mux.outflow(call_id)
+        return outflow is not None and not outflow.cancelled
+
     def chunks_sent(self, call_id: int) -> int:
         """How many chunks of an open call have been taken for sending."""
         with self._lock:
             return self._mux.chunks_sent(call_id)
 
-    def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:
-        """End a call well.
+    def result(self, call_id: int, value: Any, metadata: Dict[str, Any], *, later: bool = False) -> None:
+        """End a call well. `later`: this may leave with another one's, if that comes within a millisecond; else see `flush`.
 
         Raises:
             Unserialisable: the value cannot travel; the call is still open.
@@ -310,37 +305,39 @@ class Link:
         # A large value is encoded and copied outside of the lock; what has streamed is counted in it.
         frame = None if metadata.get("streamed") else self._mux.result_frame(call_id, value, metadata)
         if frame is not None and self.tickets is not None:
-            self._write_down(call_id, frame)
+            self._safe.write_down(call_id, frame)
         with self._lock:
             if frame is not None and not self._silent:
                 self._mux.end(call_id, frame)
             elif not self._silent:
                 self._mux.result(call_id, value, metadata)
+            if later and not self._safe.pending:
+                now = time.monotonic()
+                self._due = self._due or now + _LATER_SECONDS
+                if now < self._due:
+                    return
         self._tell()
 
-    def _write_down(self, call_id: int, frame: Encoded) -> None:
-        if self._spool is None or not isinstance(frame, bytes) or not self._spool.put(call_id, frame):
-            self._unspooled = True
+    def flush(self) -> None:
+        """Have results leave that wait for others."""
+        if self._due:
+            self._tell()
 
     def secure(self) -> None:
-        """Return when the results that were sent are safe: written down, or out of this process, so that its end does not take them along.
+        """Return when the results that were sent are safe: the end of this process would not take them along."""
+        if self._safe.pending:
+            self._safe.secure(None if self._writer.sure else self._ask_arrival)
 
-        Not if the channel is broken, or has ended.
-        """
-        if not self._unspooled:
-            return
-        self._unspooled = False
-        with self._all_left:
-            self._waits = True
-            while self._told and not (self._silent or self._over):
-                self._all_left.wait(_LOOK_SECONDS)
-            self._waits = False
+    def _ask_arrival(self, token: int) -> None:
+        with self._lock:
+            self._mux.shared({"arrived": token})
+        self._tell()
 
     def error(self, call_id: int, info: Dict[str, Any]) -> None:
         """End a call with an error."""
         frame = self._mux.error_frame(call_id, info)
         if self.tickets is not None:
-            self._write_down(call_id, frame)
+            self._safe.write_down(call_id, frame)
         with self._lock:
             if not self._silent:
                 self._mux.end(call_id, frame)
@@ -365,9 +362,9 @@ class Link:
 
     def channel_ended(self) -> None:
         """Nothing leaves any more: nobody is to wait for that, nor for what host tools would answer."""
-        with self._all_left:
+        with self._lock:
             self._over = True
-            self._all_left.notify_all()
+            self._safe.tell()
         self.asks.parents_gone()
 
     def after_fork_in_child(self) -> None:
@@ -381,7 +378,7 @@ class Link:
 
     def _tell(self) -> None:
         with self._lock:
-            told, self._told = self._told, True
+            told, self._told, self._due = self._told, True, 0.0
         if not told:
             self._wake()
 

@@ -193,6 +193,8 @@ class LocalHost:
 
     # The writing half of the channel: see `Writer` --------------------------------------------------------------------------
 
+    sure = True
+
     def wake(self) -> None:
         with contextlib.suppress(RuntimeError):  # the server has ended, and nobody is left to be told
             self.loop.call_soon_threadsafe(self._drain)

@@ -37,6 +37,7 @@ class RunningCall:
         trace: the trace that its caller sent along; None without one.
         span: its span, once it has been entered; None without a trace.
         task: the asyncio task that runs it, for async tools.
+        together: others that came with it follow at once: its end may leave with theirs.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class RunningCall:
         "span",
         "streaming",
         "task",
+        "together",
         "tool",
         "trace",
         "turn",
@@ -100,6 +102,7 @@ class RunningCall:
         self.visit: Optional[Any] = None
         self.turn: Optional[threading.Lock] = None
         self.task: Optional[Any] = None
+        self.together = bool(call.options.get("together"))
         self.trace: Optional[Dict[str, str]] = call.options.get("trace")
         self.span: Optional[tracing.ServerSpan] = None
 

@@ -44,6 +44,8 @@ class StreamServer:
         grace: seconds in which a worker without a lifeline may clean up once the host has gone; then it ends. None: a lifeline sees to it.
     """
 
+    sure = True
+
     def __init__(self, read_fd: int, write_fd: int, grace: Optional[float] = None) -> None:
         self._executor: Optional[Executor] = None
         self._read_fd = read_fd

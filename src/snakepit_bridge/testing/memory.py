@@ -31,6 +31,8 @@ class MemoryWorker:
         ended: told once that it is over: 0, or -9 if it was killed. All three are called on threads of this worker.
     """
 
+    sure = True  # see `Writer`
+
     def __init__(
         self,
         adapter: Sequence[Any],

@@ -127,6 +127,20 @@ class Answerer:
             raise Violation("call %d is open already" % call_id)
         self._calls[call_id] = Outflow(call_id, _window_of(options), self._outbox)
 
+    def opened_many(self, numbers: List[Any], args: List[Any], options: Dict[str, Any]) -> None:
+        """The other side asks for several calls at once.
+
+        Raises:
+            Violation: it may not.
+        """
+        if len(numbers) != len(args) or not all(type(item) is dict for item in args):
+            raise Violation("calls that come together are so many numbers, and as many arguments by name")
+        window = _window_of(options)
+        for number in numbers:
+            if type(number) is not int or number < 1 or number in self._calls:
+                raise Violation("call %.30r is open already, or has no number" % (number,))
+            self._calls[number] = Outflow(number, window, self._outbox)
+
     def forget(self, call_id: int) -> None:
         """A call is asked for no more, and has not begun. Nobody waits for its end."""
         self._calls.pop(call_id, None)

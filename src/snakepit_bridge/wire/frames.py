@@ -5,6 +5,7 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
 
     host to worker                                   worker to host
     CALL    id, tool, args, options                  HOST_CALL id, host tool, args, options
+    CALLS   0, tool, numbers, args of each, options
     PING    0, token                                 HELLO    0, info
     DRAIN   0                                        PROGRESS id, payload
     END_SESSION 0, session id, reason                PONG     0, token
@@ -26,8 +27,9 @@ ever; an unknown kind is ignored with one warning, so either side can be newer.
 
 Either side asks, and is answered by the same kinds: the ids that a worker gives to its calls of host tools begin at
 `HOST_CALL_BASE`, those of the host stay below. An event is `[name, measurements, metadata, seconds since the epoch, correlation id]`;
-`dropped` counts those lost since the beginning. RECALL: the host has the tickets of those calls again, see `shared.tickets`, and
-has perhaps had others for a moment. After EVENTS a worker waits for MORE_EVENTS before it sends any again.
+`dropped` counts those lost since the beginning. CALLS: as many calls, with the same options; their correlation ids are the option `cid`
+and their numbers. RECALL: the host has the tickets of those calls again, see `shared.tickets`, and has perhaps had others for a
+moment. After EVENTS a worker waits for MORE_EVENTS before it sends any again.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Union
@@ -35,6 +37,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Union
 PROTOCOL_VERSION = 1
 
 CALL, CANCEL, CREDIT, PING, DRAIN, END_SESSION, LOOK, TELEMETRY, MORE_EVENTS, SETUP, RECALL = 1, 2, 4, 6, 7, 9, 10, 11, 12, 13, 14
+CALLS = 15
 HELLO, CHUNK, RESULT, ERROR, PROGRESS, HOST_CALL, EVENTS, PONG, BYE, STALLED, STACKS, NO_EVENTS = (
     20,
     23,
@@ -76,6 +79,15 @@ class Call(NamedTuple):
     call_id: int
     tool: str
     args: Dict[str, Any]
+    options: Dict[str, Any]
+
+
+class Calls(NamedTuple):
+    """The host asks for one run of a tool for each of these arguments; they are sent ahead, and each is a call by itself."""
+
+    tool: str
+    numbers: List[int]
+    args: List[Dict[str, Any]]
     options: Dict[str, Any]
 
 
@@ -237,4 +249,4 @@ class Unknown(NamedTuple):
 HostEvent = Union[
     Hello, Chunks, Result, Failure, Progress, HostCall, Cancel, Credit, Pong, Stacks, Stalled, Events, NoEvents, Shared, Bye, Fault, Unknown
 ]
-WorkerEvent = Union[Call, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Setup, Recall, Fault, Unknown]
+WorkerEvent = Union[Call, Calls, Cancel, Credit, Chunks, Result, Failure, Drain, EndSession, Look, Telemetry, Setup, Recall, Fault, Unknown]

@@ -13,6 +13,7 @@ from .event_queue import EventQueue
 from .frames import (
     BYE,
     CALL,
+    CALLS,
     CANCEL,
     CHUNK,
     CREDIT,
@@ -35,6 +36,7 @@ from .frames import (
     STALLED,
     TELEMETRY,
     Call,
+    Calls,
     Drain,
     EndSession,
     Look,
@@ -53,6 +55,7 @@ __all__ = ["Outflow", "WorkerMultiplexer"]
 _SHAPES = {
     **ANSWER_SHAPES,
     CALL: (str, dict, dict),
+    CALLS: (str, list, list, dict),
     CANCEL: (str,),
     CREDIT: (int, int),
     PING: (int,),
@@ -160,6 +163,9 @@ class WorkerMultiplexer(Answerer):
         if kind == CALL:
             self.opened(call_id, frame[4])
             return Call(call_id, frame[2], frame[3], frame[4])
+        if kind == CALLS:
+            self.opened_many(frame[3], frame[4], frame[5])
+            return Calls(frame[2], frame[3], frame[4], frame[5])
         if kind == CREDIT:
             return self.credit(call_id, frame[2], frame[3])
         if kind == CANCEL:

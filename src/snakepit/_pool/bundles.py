@@ -1,0 +1,262 @@
+"""Short calls that travel together, between the Dispatcher and the workers. Lives on the engine's loop.
+
+A `map` over many short calls would spend most of its time on asking, scheduling and telling each. So they go to the Scheduler as one
+call, a *bundle*, and to a worker in one frame. There each is a call by itself, with a number and a ticket (see `SentAhead`), and ends by
+itself. What is more than a good end (an error, a question to a host tool, a cancel, a dead worker) makes a call of its own of it
+here too: from then on it goes the way that all calls go.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from snakepit._workers.worker import Worker
+from snakepit.config import PoolConfig
+from snakepit.telemetry import spans
+from snakepit_bridge.wire import frames
+
+from .ahead_lines import TOGETHER_SECONDS
+from .bundle import Bundle, Job, Slot
+from .call import Call, Ended
+from .early import begins_first
+from .host_tools.context import CURRENT
+from .ledger import Ledger
+from .pace import Pace
+from .scheduler import Scheduler
+
+#: So many calls travel together, at most. With those that are sent ahead, they are no more than a worker can write down.
+MOST = 16
+#: And as long may they take (seconds). Two bundles wait at a worker.
+SECONDS = TOGETHER_SECONDS / 2
+#: Arguments as large as this (bytes) travel by themselves.
+SMALL = 4 * 1024
+#: Facts about an end that are more than can be told at once.
+_MORE = frozenset(("warning", "tainted", "rung", "forced", "snapshot"))
+
+
+class Bundles:
+    """Those of one pool.
+
+    Args:
+        workers: the workers of now, by id.
+        watch: sees to it that a call's deadline and its patience are kept.
+
+    Attributes:
+        pace: of the pool's tools.
+    """
+
+    def __init__(
+        self,
+        config: PoolConfig,
+        scheduler: Scheduler,
+        workers: Mapping[str, Worker],
+        ledger: Ledger,
+        run_id: str,
+        watch: Callable[[Call], None],
+    ) -> None:
+        self._config = config
+        self._scheduler = scheduler
+        self._workers = workers
+        self._ledger = ledger
+        self.pace = Pace()
+        self._run_id = run_id
+        self._watch = watch
+        self._owners: dict[int, Call] = {}  # the bundle of each call that is in one
+        self._never = not config.pipelining or config.circuit_breaker is not None or config.max_calls is not None
+
+    def size(self, tool: str, window: int) -> int:
+        """How many calls of a tool are to travel together; 1: none. From any thread."""
+        seconds = None if self._never else self.pace.short(tool)
+        if seconds is None or CURRENT.get() is not None or spans.traced():
+            return 1
+        return max(1, min(MOST, int(SECONDS / max(seconds, 1e-6)), window // (2 * self._config.size)))
+
+    def bundle(self, tool: str, parts: list[tuple[int, dict[str, Any]]], job: Job) -> Bundle:
+        """Of several short calls of one tool: for each its item's number, and its arguments. From any thread."""
+        return Bundle(job, {next(self._ledger.numbers): part for part in parts}, self.pace.short(tool) or 0.0)
+
+    def entered(self, call: Call) -> None:
+        """One has been submitted."""
+        if call.bundle is not None:
+            self._owners.update(dict.fromkeys(call.bundle.left, call))
+
+    def send(self, call: Call, worker: Worker, options: dict[str, Any]) -> bool:
+        """Send one to a worker, whatever that runs; False: its calls have to go by themselves."""
+        assert call.bundle is not None, "only bundles"
+        call.ahead_at = worker.id
+        parts = call.bundle.left
+        numbers, args = list(parts), [args for _, args in parts.values()]
+        options["cid"] = self._run_id
+        return worker.connection.call_together(call.tool, numbers, args, options, call.window)
+
+    def unsent(self, call: Call) -> list[Call]:
+        """Its calls, none of which has been sent: they are to wait by themselves."""
+        assert call.bundle is not None, "only bundles"
+        parts = [self.apart(call, number) for number in call.bundle.left]
+        for part in parts:
+            part.worker_id = ""
+            self._lost(call, part.id)
+        self.forget(call)
+        return parts
+
+    # What comes of them -------------------------------------------------------------------------------------------------------
+
+    def ended(self, worker: Worker, event: frames.Result | frames.Failure) -> tuple[Call | None, Call | None]:
+        """A call has ended that is in a bundle: (a call by itself, whose end others are to tell; the bundle, if it is over by that)."""
+        owner = self._owner(worker, event.call_id)
+        if owner is None or owner.bundle is None:
+            return None, None
+        if not isinstance(event, frames.Result) or not _MORE.isdisjoint(event.metadata):
+            return self.apart(owner, event.call_id), None
+        index, _ = owner.bundle.left.pop(event.call_id)
+        del self._owners[event.call_id]
+        took = event.metadata.get("execution_time_ms")
+        if isinstance(took, int | float):
+            self.pace.note(owner.tool, took / 1e3)
+        worker.calls_served += 1
+        self._ledger.counters.succeeded += 1
+        worker.secrets.told([event.value])
+        owner.bundle.job.tell(index, Ended(event.value, event.metadata))
+        return None, None if owner.bundle.left else owner
+
+    def spoken_of(self, worker: Worker, number: int) -> Call | None:
+        """A worker speaks of a call that is in a bundle: a call by itself from now on. None: it is in none."""
+        owner = self._owner(worker, number)
+        return None if owner is None else self.apart(owner, number)
+
+    def part_left(self, call: Call) -> Call | None:
+        """A call that was made of a bundle's has left its worker: the bundle, if that was its last."""
+        owner = self._owners.pop(call.id, None)
+        if owner is None or owner.bundle is None:
+            return None
+        del owner.bundle.left[call.id]
+        return None if owner.bundle.left else owner
+
+    # Taken apart --------------------------------------------------------------------------------------------------------------
+
+    def apart(self, owner: Call, number: int) -> Call:
+        """Make a call by itself of one in a bundle, which still has its worker for it."""
+        known = self._ledger.get(number)
+        if known is not None or owner.bundle is None:
+            return owner if known is None else known
+        index, args = owner.bundle.left[number]
+        job = owner.bundle.job
+        cid = f"{self._run_id}-{number}"
+        call = dataclasses.replace(
+            owner, id=number, correlation_id=cid, args=args, mailbox=Slot(job, index), bundle=None, ahead_at="", timers=[]
+        )
+        job.open([call])
+        self._ledger.enter_part(call)
+        self._watch(call)
+        return call
+
+    def scattered(self, owner: Call) -> list[Call]:
+        """All of a bundle as calls by themselves. What has not begun, waits nowhere; the bundle lasts until the others have ended."""
+        bundle, worker = owner.bundle, self._workers.get(owner.worker_id or owner.ahead_at)
+        if bundle is None:
+            return []
+        begun = set(bundle.left) if worker is not None else set()
+        if worker is not None:
+            worker.connection.recover()  # what has ended there, and is on its way
+            begun = set(bundle.left)
+            begun.difference_update(worker.connection.take_back(begun.intersection))
+        calls = [self.apart(owner, number) for number in list(bundle.left)]
+        for call in calls:
+            if call.id in begun:
+                call.worker_id = worker.id if worker is not None else ""
+            else:
+                call.worker_id = ""
+                self._lost(owner, call.id)
+        if not bundle.left and self._ledger.get(owner.id) is owner:
+            self.forget(owner)
+        return calls
+
+    def orphans(self, calls: Iterable[Call]) -> Iterator[Call]:
+        """The calls of a worker that has died: of a bundle, those in it that had begun."""
+        for owner in calls:
+            if owner.bundle is None:
+                yield owner
+                continue
+            numbers = list(owner.bundle.left)
+            parts = [self.apart(owner, number) for number in numbers]
+            for number in numbers:
+                self._lost(owner, number)
+            self._leave(owner)
+            yield from parts
+
+    def taken_back(self, numbers: Iterable[int]) -> None:
+        """Calls of bundles do not run there: they wait for any worker again, in their turn, as bundles of their own.
+
+        With new numbers: word of what was taken back, and second tickets, would pass each other.
+        """
+        taken: dict[int, list[int]] = {}
+        for number in numbers:
+            if number in self._owners:
+                taken.setdefault(self._owners[number].id, []).append(number)
+        for owner_id, gone in taken.items():
+            owner = self._ledger.get(owner_id)
+            if owner is None or owner.bundle is None:
+                continue
+            parts = [owner.bundle.left[number] for number in gone]
+            for number in gone:
+                self._lost(owner, number)
+            again = self._again(owner, parts)
+            self._scheduler.split(owner.id, again.id, self.seconds(again))
+            if not owner.bundle.left:
+                self.forget(owner)
+
+    def _again(self, owner: Call, parts: list[tuple[int, dict[str, Any]]]) -> Call:
+        assert owner.bundle is not None, "only bundles are split"
+        numbers = self._ledger.numbers
+        bundle = dataclasses.replace(owner.bundle, left={next(numbers): part for part in parts})
+        call = dataclasses.replace(owner, id=next(numbers), bundle=bundle, mailbox=bundle, worker_id="", ahead_at="", timers=[])
+        bundle.job.open([call])
+        self._ledger.enter_part(call)
+        self.entered(call)
+        self._watch(call)
+        return call
+
+    def forget(self, owner: Call) -> None:
+        """Nothing is left of a bundle: who takes its slot, `next_assignments` tells."""
+        worker = self._workers.get(owner.worker_id or owner.ahead_at)
+        if worker is not None:
+            worker.running.pop(owner.id, None)
+            worker.secrets.ended(owner.id)
+        self._scheduler.gone(owner.id)
+        self._leave(owner)
+
+    def whole(self, number: int, there: Collection[int]) -> list[int]:
+        """The calls of the bundle that a call is in, if none of them has begun; empty: one has. `there`: those with tickets."""
+        owner = self._owners.get(number)
+        if owner is None or owner.bundle is None:
+            return [number]  # its ticket was left over
+        left = list(owner.bundle.left)
+        return left if not owner.worker_id and set(left).issubset(there) else []
+
+    # Inside -------------------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def seconds(call: Call) -> float:
+        """As long a bundle is taken to be: so that only two wait at a worker."""
+        assert call.bundle is not None, "only of bundles"
+        return max(SECONDS, call.bundle.seconds * len(call.bundle.left))
+
+    def _owner(self, worker: Worker, number: int) -> Call | None:
+        """The bundle of a call of which a worker speaks."""
+        owner = self._owners.get(number)
+        if owner is not None:
+            begins_first(owner, worker, self._scheduler, self._ledger)
+        return owner if owner is not None and owner.worker_id == worker.id else None
+
+    def _lost(self, owner: Call, number: int) -> None:
+        """A call is not of this bundle any more."""
+        del self._owners[number]
+        if owner.bundle is not None:
+            del owner.bundle.left[number]
+
+    def _leave(self, owner: Call) -> None:
+        if owner.bundle is not None:
+            owner.bundle.job.bundles.pop(owner.id, None)
+        self._ledger.dissolved(owner)

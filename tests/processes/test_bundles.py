@@ -1,0 +1,215 @@
+"""Short calls of a `map` travel together: each runs once, and fails, asks, waits and is cancelled by itself, as if it had come alone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pathlib
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import snakepit
+from marked_calls import Marked
+from pipelining_tools import PipeliningTools
+from pool_helpers import wait_until
+from snakepit.errors import SerializationError, ToolError, WorkerCrashed, WorkerTimeout
+
+pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
+
+
+@pytest.fixture(params=["msgpack", "json", "grpc"])
+def protocol(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def one(protocol: str, tmp_path: pathlib.Path) -> Iterator[Marked]:
+    """One worker."""
+    with snakepit.Pool(PipeliningTools, size=1, protocol=protocol) as pool:
+        yield Marked(pool, tmp_path)
+
+
+@pytest.fixture
+def two(protocol: str, tmp_path: pathlib.Path) -> Iterator[Marked]:
+    """Two."""
+    with snakepit.Pool(PipeliningTools, size=2, protocol=protocol) as pool:
+        yield Marked(pool, tmp_path)
+
+
+def settled(marked: Marked) -> None:
+    """All has ended, and the books say so."""
+    wait_until(lambda: marked.pool.stats().running == 0 and marked.pool.stats().queued == 0, "nothing runs or waits")
+    stats, engine = marked.pool.stats(), marked.pool._ready()[0]
+    assert stats.submitted == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.crashed
+    assert engine.together._owners == {}
+    assert engine._ledger.open_calls() == []
+    assert engine._ledger._without_end == {False: 0, True: 0}
+
+
+def outcomes(marked: Marked, items: list[dict[str, Any]], **settings: Any) -> dict[int, Any]:
+    """By their numbers: what they gave, or the kind of their error."""
+    found = {}
+    for result in marked.pool.stream_map("mark", items, **settings):
+        assert result.number not in found
+        found[result.number] = result.value if result.error is None else type(result.error)
+    return found
+
+
+def test_they_travel_together_and_run_in_their_order(one: Marked, caplog: pytest.LogCaptureFixture) -> None:
+    """Many to a frame; their results are those of the items."""
+    caplog.set_level(logging.DEBUG, "snakepit.pool")
+    assert list(one.pool.map("mark", one.items(range(200), n7={"size": 3}))) == [""] * 7 + ["xxx"] + [""] * 192
+    assert one.ran == list(range(200))
+    assert sum(" calls together" in record.getMessage() for record in caplog.records) < 100
+    settled(one)
+
+
+def test_one_that_raises_is_told_by_itself(two: Marked) -> None:
+    """With the worker's traceback, as always; the others have their results."""
+    found = outcomes(two, [{"folder": "/nowhere" if number % 50 == 20 else str(two.folder), "number": number} for number in range(200)])
+    assert {number for number, value in found.items() if value is ToolError} == {20, 70, 120, 170}
+    assert len(found) == 200
+    assert sorted(two.ran) == [number for number in range(200) if number % 50 != 20]
+    with pytest.raises(ToolError, match="No such file or directory: '/nowhere/marks'") as error:
+        list(two.pool.map("mark", [{"folder": "/nowhere", "number": 1}] * 40))
+    assert "in mark" in str(error.value.__cause__)
+    settled(two)
+
+
+@pytest.mark.parametrize("size", [0, 20_000, 100_000], ids=["small", "larger", "large"])
+def test_who_ends_the_process_takes_nobody_along(two: Marked, size: int) -> None:
+    """What has ended before has its result, what comes after runs elsewhere, nothing runs twice."""
+    special = {f"n{number}": {"die": True} if number % 20 == 5 else {"size": size} for number in range(60) if number % 20 in (4, 5)}
+    found = outcomes(two, two.items(range(60), **special))
+    assert {number for number, value in found.items() if value is WorkerCrashed} == {5, 25, 45}
+    assert all(len(value) == (size if number % 20 == 4 else 0) for number, value in found.items() if number % 20 != 5)
+    assert sorted(two.ran) == list(range(60))
+    settled(two)
+
+
+@pytest.mark.parametrize("how", [{"wait_for": "go"}, {"hold": True}], ids=["waits", "holds the interpreter"])
+def test_none_waits_behind_a_long_one(two: Marked, how: dict[str, Any]) -> None:
+    """Those that were sent along with it run elsewhere; what had ended before it is told at once."""
+    found: dict[int, float] = {}
+    began = time.monotonic()
+    results = two.pool.stream_map("mark", two.items(range(60), n10=how))
+    for result in results:
+        assert result.error is None
+        found[result.number] = time.monotonic() - began
+        if len(found) == 59:
+            break_off = 10 not in found
+            two.say()
+            if not break_off:
+                pytest.fail("the long one has ended before others")
+    assert sorted(two.ran) == list(range(60))
+    settled(two)
+
+
+def test_each_has_its_deadline(two: Marked) -> None:
+    """Of one that takes too long, and of those that still wait behind others."""
+    found = outcomes(two, two.items(range(64), n3={"wait_for": "go"}, n40={"wait_for": "go"}), timeout=0.5)
+    late = {number for number, value in found.items() if value is WorkerTimeout}
+    assert {3, 40} <= late
+    assert all(value == "" for number, value in found.items() if number not in late)
+    settled(two)
+    assert sorted(two.ran) == sorted({*range(64)} - (late - {3, 40}))
+    assert two.pool.stats().restarts == 0
+    assert two.run(99) == ""
+
+
+def test_leaving_the_map_ends_them(two: Marked) -> None:
+    """Those that run are cancelled, others never begin; the workers live, and serve."""
+    for number in range(8):
+        results = two.pool.map("mark", two.items(range(100), n20={"wait_for": f"go{number}"}), window=64)
+        for _ in range(20):
+            next(results)
+        results.close()
+        settled(two)
+        count = len(two.ran)
+        assert two.run(99) == ""
+        assert len(two.ran) == count + 1
+    assert two.pool.stats().restarts == 0
+
+
+def test_closing_the_pool_ends_them(two: Marked) -> None:
+    """Whoever reads is told."""
+    results = two.pool.map("mark", two.items(range(100), n20={"wait_for": "go"}))
+    closing = threading.Timer(0.3, two.pool.close)
+    closing.start()
+    with pytest.raises((snakepit.PoolClosed, snakepit.CallCancelled)):
+        list(results)
+    closing.join()
+
+
+def test_they_ask_host_tools(one: Marked) -> None:
+    """Each as itself."""
+
+    @one.pool.host_tool
+    def double(number: int) -> int:
+        return 2 * number
+
+    for _ in range(3):
+        assert list(one.pool.map("ask", range(50))) == list(range(0, 100, 2))
+    settled(one)
+
+
+def test_what_cannot_travel_costs_nobody_else(two: Marked) -> None:
+    """The item is named by its error; its neighbours run."""
+    items = two.items(range(40))
+    items[12]["size"] = object()
+    with pytest.raises((SerializationError, snakepit.InvalidParameter)):
+        list(two.pool.map("mark", items))
+    settled(two)
+    assert outcomes(two, two.items(range(100, 140))) == dict.fromkeys(range(40), "")
+
+
+def test_that_a_tool_is_repeatable_holds_for_each(protocol: str, tmp_path: pathlib.Path) -> None:
+    """One that fails runs once more by itself."""
+    retry = snakepit.RetryPolicy(attempts=2, errors=[ValueError], crashes=False)
+    with snakepit.Pool(PipeliningTools, size=2, protocol=protocol, retry=retry) as pool:
+        for number in range(20):
+            pool.execute("second_time", {"folder": str(tmp_path), "number": number})
+        items = [{"folder": str(tmp_path), "number": number} for number in range(20, 120)]
+        assert list(pool.map("second_time", items)) == [2] * 100
+        assert pool.stats().retried == 120
+        settled(Marked(pool, tmp_path))
+
+
+def test_workers_that_are_killed_cost_what_they_ran(protocol: str, tmp_path: pathlib.Path) -> None:
+    """One call for each worker that dies, at most; none runs twice, none is lost."""
+    chance = random.Random(8)
+    with snakepit.Pool(PipeliningTools, size=3, protocol=protocol, max_restarts=1000) as pool:
+        marked = Marked(pool, tmp_path)
+        stop, killed = threading.Event(), 0
+
+        def kill() -> None:
+            nonlocal killed
+            while not stop.wait(chance.uniform(0.02, 0.15)) and killed < 12:
+                pids = [worker.pid for worker in pool.workers() if worker.pid and worker.info().state == "ready"]
+                with contextlib.suppress(ProcessLookupError):
+                    if pids:
+                        os.kill(chance.choice(pids), signal.SIGKILL)
+                        killed += 1
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            found = outcomes(marked, marked.items(range(8000)))
+        finally:
+            stop.set()
+            killer.join()
+        crashed = {number for number, value in found.items() if value is WorkerCrashed}
+        assert len(found) == 8000
+        assert set(found.values()) <= {"", WorkerCrashed}
+        assert len(crashed) <= killed
+        ran = marked.ran
+        assert len(ran) == len(set(ran))
+        assert set(range(8000)) - set(ran) <= crashed
+        settled(marked)
