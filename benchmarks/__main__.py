@@ -96,9 +96,16 @@ def _further(names: list[str], options: argparse.Namespace, command: str) -> boo
     return not any(row.met is False for row in rows)
 
 
+def _rounds(word: str) -> int:
+    number = int(word) if word.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from 1 on")
+    return number
+
+
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
+        prog="snakepit bench",
         description="Measure this project beside what a user would take instead, in the same minutes.",
         epilog="The machine may be shared: read the ratios, and look twice at a figure whose rounds are far apart.",
     )
@@ -107,7 +114,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", metavar="SCENARIO", choices=names, help="one (may be repeated): %(choices)s")
     players = [*OURS, *PEERS]
     parser.add_argument("--peer", action="append", metavar="NAME", choices=players, help="one beside ours (may be repeated): %(choices)s")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds per contestant")
+    parser.add_argument("--rounds", type=_rounds, metavar="N", help="rounds per contestant")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write to this Markdown file; a full run writes benchmarks/RESULTS.md")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a bar is missed")
     options = parser.parse_args(argv)

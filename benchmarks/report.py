@@ -112,7 +112,7 @@ def _markdown(cells: Sequence[str]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))
+    return "".join(f"{cell} ".ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
 
 
 def _spread(figures: Sequence[float]) -> str:

@@ -148,7 +148,7 @@ def text(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         if verdict.met is not None:
             about, ours, value, limit, kind, said = _cells(verdict)
-            lines.append(f"  {about:<44}{ours:<20}{value:<36}{limit:<21}{kind:<6}{said}".rstrip())
+            lines.append(f"  {about:<44}{ours:<22}{value:<36}{limit:<21}{kind:<6}{said}".rstrip())
     return "\n".join([*lines, summary(verdicts)])
 
 

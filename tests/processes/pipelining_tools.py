@@ -47,6 +47,12 @@ class PipeliningTools(BaseAdapter):
         return count
 
     @tool
+    def nap(self, seconds: float) -> int:
+        """Sleeps; gives the process's number."""
+        time.sleep(seconds)
+        return os.getpid()
+
+    @tool
     def ask(self, number: int) -> int:
         """What the host tool `double` makes of it."""
         return int(self.host_tools["double"](number))
@@ -58,6 +64,15 @@ class PipeliningTools(BaseAdapter):
         end = time.monotonic() + 30
         while not (pathlib.Path(folder) / "over").exists() and time.monotonic() < end:
             time.sleep(0.005)
+
+
+class AsyncTools(BaseAdapter):
+    """One tool that waits, as a task."""
+
+    @tool
+    async def number(self, value: int) -> int:
+        """The same."""
+        return value
 
 
 class AsyncHooks(BaseAdapter):

@@ -17,7 +17,7 @@ import pytest
 
 import snakepit
 from marked_calls import Marked
-from pipelining_tools import PipeliningTools
+from pipelining_tools import AsyncTools, PipeliningTools
 from pool_helpers import wait_until
 from snakepit.errors import SerializationError, ToolError, WorkerCrashed, WorkerTimeout
 
@@ -158,6 +158,59 @@ def test_they_ask_host_tools(one: Marked) -> None:
     for _ in range(3):
         assert list(one.pool.map("ask", range(50))) == list(range(0, 100, 2))
     settled(one)
+
+
+def test_one_that_waits_for_ever_for_its_own_worker_is_told(one: Marked) -> None:
+    """What a host tool calls, for which a call of a bundle waits, needs the worker that this keeps."""
+
+    @one.pool.host_tool
+    def double(number: int) -> Any:
+        return one.pool.execute("nap", {"seconds": 0.0}) if number >= 100 else 0
+
+    for number in range(10):
+        one.pool.execute("ask", {"number": number})
+    results = list(one.pool.stream_map("ask", range(95, 105)))
+    assert {result.number for result in results if result.error is not None} == {5, 6, 7, 8, 9}
+    assert all("PoolDeadlock" in str(result.error) for result in results if result.error is not None)
+    settled(one)
+
+
+def test_tools_that_turn_slow_are_spread(two: Marked) -> None:
+    """Though one ends now and then: those that were sent along go to whoever is idle."""
+    for _ in range(20):
+        two.pool.execute("nap", {"seconds": 0.0})
+    engine: Any = two.pool._ready()[0]
+    assert engine.together.size(engine.tools["nap"], 64) > 8
+    pids = list(two.pool.map("nap", [0.015] * 16))
+    assert len(set(pids[8:])) == 2
+    settled(two)
+
+
+def test_tasks_go_by_themselves(protocol: str) -> None:
+    """A worker that has been sent several would run them at once."""
+    with snakepit.Pool(AsyncTools, size=1, protocol=protocol) as pool:
+        assert list(pool.map("number", range(50))) == list(range(50))
+        engine: Any = pool._ready()[0]
+        assert engine.together.size(engine.tools["number"], 64) == 1
+
+
+def test_the_pool_s_limits_count_each(protocol: str, tmp_path: pathlib.Path) -> None:
+    """Those that wait: in the queue's figures, its patience, and what a drain cuts off."""
+    with snakepit.Pool(PipeliningTools, size=1, protocol=protocol, queue_timeout=0.5) as pool:
+        marked = Marked(pool, tmp_path)
+        results = pool.stream_map("mark", marked.items(range(32), n0={"wait_for": "go"}))
+        wait_until((tmp_path / "go-waits").exists, "the first runs")
+        assert pool.stats().queued == 31
+        late = [next(results) for _ in range(31)]
+        assert {type(result.error) for result in late} == {snakepit.QueueTimeout}
+        marked.say()
+        assert [result.error for result in results] == [None]
+        settled(marked)
+        results = pool.stream_map("mark", marked.items(range(20), n0={"wait_for": "gone"}))
+        wait_until((tmp_path / "gone-waits").exists, "the first runs")
+        assert pool.drain(timeout=0.1).cut_off == 20
+        with pytest.raises(snakepit.PoolClosed):
+            list(results)
 
 
 def test_what_cannot_travel_costs_nobody_else(two: Marked) -> None:

@@ -84,7 +84,7 @@ def test_wrong_calls(pool: snakepit.Pool) -> None:
     with pytest.raises(snakepit.WrongCallStyle, match="stream"):
         pool.map("count", [1])
     with pytest.raises(snakepit.InvalidParameter, match="'x'"):
-        pool.map("double", [{"x": 1}])
+        list(pool.map("double", [{"x": 1}]))
     with pytest.raises(TypeError, match="on_progress"):
         pool.map("double", [1], on_progress=print)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     results = pool.map("double", [1, 2, "text"], window=2)
@@ -95,8 +95,30 @@ def test_wrong_calls(pool: snakepit.Pool) -> None:
         yield 1
         raise OSError("the source is gone")
 
-    with pytest.raises(OSError, match="the source is gone"):
-        pool.map("double", broken())
+    for way in (pool.map, pool.stream_map):
+        results = way("double", broken())
+        assert len([next(results) for _ in range(1)]) == 1
+        with pytest.raises(OSError, match="the source is gone"):
+            next(results)
+        assert list(results) == []
+    idle(pool)
+
+
+@pytest.mark.parametrize("window", [2, 64, 1000])
+def test_a_wrong_item_is_told_in_its_place(pool: snakepit.Pool, window: int) -> None:
+    """With its number; `stream_map` goes on."""
+    items = [*range(100), "text", *range(101, 200)]
+    results, seen = pool.map("double", items, window=window), []
+    with pytest.raises(snakepit.InvalidParameter, match="'value' must be int, got str: 'text'") as error:
+        seen.extend(results)
+    assert seen == [2 * value for value in range(100)]
+    assert error.value.details["item"] == 100
+    assert error.value.__notes__ == ["item 100"]
+    found = {result.number: result for result in pool.stream_map("double", items, window=window)}
+    assert sorted(found) == list(range(200))
+    wrong = found.pop(100)
+    assert isinstance(wrong.error, snakepit.InvalidParameter)
+    assert [result.value for _, result in sorted(found.items())] == [2 * value for value in range(200) if value != 100]
     idle(pool)
 
 
@@ -125,9 +147,12 @@ def test_a_pool_that_is_closed_meanwhile() -> None:
     pool = snakepit.Pool(TOOLS, size=1)
     with pool:
         results = pool.map("double", [{"value": 1, "pause": 30.0}] * 3)
+        others = pool.stream_map("double", ({"value": number, "pause": 0.05} for number in itertools.count()))
         threading.Timer(0.3, pool.close).start()
         with pytest.raises(snakepit.PoolClosed):
             list(results)
+        with pytest.raises(snakepit.PoolClosed):
+            list(others)
     with pytest.raises(snakepit.PoolClosed):
         pool.map("double", [1])
 

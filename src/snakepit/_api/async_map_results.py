@@ -41,6 +41,8 @@ class AsyncMapResults(MapReader[T]):
                     return self._give(result)
                 if not self._goes_on():
                     break
+                if self._calls.has_results:
+                    continue
                 try:
                     for news in await self._mailbox.get_all():
                         self._calls.ended(news)

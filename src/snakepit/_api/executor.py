@@ -95,7 +95,8 @@ class PoolExecutor(concurrent.futures.Executor):
         futures.reverse()
         try:
             while futures:
-                part = futures.pop().result(None if end is None else end - time.monotonic())
+                part = futures[-1].result(None if end is None else end - time.monotonic())
+                futures.pop()
                 part.reverse()
                 while part:
                     yield part.pop()

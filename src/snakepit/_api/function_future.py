@@ -59,6 +59,10 @@ class FunctionFuture(concurrent.futures.Future[Any]):
         call = self.call
         return not self.done() and call is not None and call.running()
 
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        return text.replace("state=pending", "state=running") if self.running() else text
+
     def cancel(self) -> bool:
         """Cancel it if no worker has begun with it. False if it runs or has ended."""
         withdraw = self._withdraw

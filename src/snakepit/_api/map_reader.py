@@ -7,10 +7,11 @@ from typing import Any, Generic, TypeVar
 
 from snakepit._pool.bundle import Job, News, Slot
 from snakepit._pool.bundles import SMALL
-from snakepit._pool.call import Call
+from snakepit._pool.call import Call, Failed
 from snakepit._pool.engine import Engine
 from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
+from snakepit.errors import SnakepitError
 from snakepit_bridge.wire.payload import at_least
 
 from .arguments import call_timeout, called
@@ -59,17 +60,21 @@ class Request(Generic[T]):
         """
         return Calls(self._items, called(tools, self.tool), self._window, ordered=self._ordered)
 
-    def made(self, engine: Engine, job: Job, due: list[Due]) -> list[Call]:
+    def made(self, engine: Engine, job: Job, due: list[Due], refused: Callable[[News], object]) -> list[Call]:
         """The calls of these items, to be submitted: small ones of a short tool together, others each by itself.
 
-        Raises:
-            InvalidParameter, SerializationError: an item is no arguments of this tool.
+        Args:
+            refused: told of those that are no arguments of this tool.
         """
-        size = engine.together.size(self.tool, self._window) if not self.options else 1
+        size = engine.together.size(called(engine.tools, self.tool), self._window) if not self.options else 1
         calls: list[Call] = []
         parts: list[tuple[int, dict[str, Any]]] = []
         for index, args in due:
-            sent, extra = prepare(engine.tools, self._config, self.tool, args, self.options, streaming=False)
+            try:
+                sent, extra = prepare(engine.tools, self._config, self.tool, args, self.options, streaming=False)
+            except SnakepitError as error:
+                refused([(index, Failed(error))])
+                continue
             if size == 1 or extra or at_least(sent.values()) > SMALL:
                 calls.append(engine.new_call(self.tool, sent, Slot(job, index), streaming=False, timeout=self._timeout, **extra))
                 continue
@@ -120,8 +125,8 @@ class MapReader(Generic[T]):
     def _submit(self) -> None:
         """Submit what the window has room for."""
         try:
-            calls = self._request.made(self._engine, self._job, self._calls.due())
-        except BaseException:  # an item, or what gives them: no call of it is left behind
+            calls = self._request.made(self._engine, self._job, self._calls.due(), self._calls.ended)
+        except BaseException:  # Ctrl-C, or the pool takes no calls: none of these is left behind
             self.close()
             raise
         if calls:
@@ -138,15 +143,18 @@ class MapReader(Generic[T]):
             raise
 
     def _goes_on(self) -> bool:
-        """Submit what there is room for now. False: all has been given."""
+        """Submit what there is room for now. False: all has been given; raises what the items have raised after the last."""
         self._submit()
         self._closed = self._closed or self._calls.done
+        if self._closed and self._calls.broken is not None:
+            error, self._calls.broken = self._calls.broken, None
+            raise error
+        self._current = self._calls.take()
         return not self._closed
 
 
 def submit_all(engine: Engine, job: Job, calls: list[Call]) -> None:
     """On the loop's thread: these are calls of the job from now on."""
-    if not job.closed:
-        job.open(calls)
-        for call in calls:
-            engine.submit(call)
+    job.enter(calls)
+    for call in calls:
+        engine.submit(call)

@@ -65,8 +65,10 @@ class MapResults(MapReader[T]):
             raise closed()
 
     def _receive(self) -> None:
-        """Wait for news, and take all there is."""
+        """Wait for news, unless some are there, and take all there is."""
         calls, mailbox = self._calls, self._mailbox
+        if calls.has_results:
+            return
         calls.ended(mailbox.get())
         with contextlib.suppress(queue.Empty):
             while True:
@@ -95,17 +97,19 @@ class Maps:
             for price in pool.map("price", articles): ...
 
         Calls begin at once and run ahead of the reader, at most `window` of them: `items` may be endless, and is gone through only
-        so far. The first that fails is raised where its result would be, and cancels the others.
+        so far. The first that fails is raised where its result would be, and cancels the others; so is what `items` itself raises.
+        `details["item"]` of the error is the number of its item.
 
         Args:
             tool: its name.
             items: for each call its arguments by name, a dict; or a value for the tool's first parameter, if that is no dict.
             window: calls that may be ahead of the reader, at most `queue_size`; None: 64, or four for each worker if that is more.
-            timeout: seconds from the moment that a call is submitted; None: no deadline.
+            timeout: seconds from the moment that a call is submitted, up to `window` calls before its turn; None: no deadline.
             **options: session_id, affinity, binary_parameters, retry; see `CallOptions`.
 
         Raises:
-            UnknownTool, InvalidParameter, WrongCallStyle: at once, for the first items; for later ones while reading.
+            UnknownTool, WrongCallStyle, InvalidParameter: at once, where it is about the tool, `items`, `window` or `timeout`; for an item
+                that is no arguments of the tool, in its place.
         """
         return self._mapped(Request(self._config, tool, items, window, timeout, options, ordered=True, given=MapResult.get))
 
@@ -121,7 +125,11 @@ class Maps:
     ) -> MapResults[MapResult]:
         """`map`, with a `MapResult` for each item as soon as it is there: its `number`, and its `value` or its `error`.
 
-        One that fails ends nothing: the others go on.
+        One that fails ends nothing, nor does an item that is no arguments of the tool: the others go on. Where the calls are of unequal
+        length this is faster than `map`, whose window may be full of results that wait for one before them.
+
+        Raises:
+            PoolClosed: the pool is closed meanwhile. What `items` raises, after all results.
 
         Args:
             ordered: in the order of the items.

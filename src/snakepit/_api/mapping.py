@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from snakepit._pool.call import Ended, Failed, Item
 from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
-from snakepit.errors import InvalidParameter, SnakepitError
+from snakepit.errors import InvalidParameter, PoolClosed, SnakepitError
 
 #: Calls of a `map` at once, unless told otherwise: enough that no worker ever waits for this side.
 USUAL_WINDOW = 64
@@ -32,6 +32,7 @@ class MapResult(NamedTuple):
     def get(self) -> Any:
         """The value; raises the error."""
         if self.error is not None:
+            self.error.add_note(f"item {self.number}")
             raise self.error
         return self.value
 
@@ -59,6 +60,12 @@ class Calls:
         self._next = 0  # in order: whose turn it is
         self._ahead = 0  # submitted, and not given to the reader
         self._exhausted = False
+        self.broken: Exception | None = None
+
+    @property
+    def has_results(self) -> bool:
+        """Is there something to `take`?"""
+        return bool(self._ready)
 
     @property
     def open(self) -> int:
@@ -73,19 +80,26 @@ class Calls:
     def due(self) -> list[Due]:
         """New ones, as many as the window has room for; they are to be submitted.
 
-        Raises:
-            InvalidParameter: an item is no arguments. Whatever the items raise.
+        What the items raise ends them: it is `broken`, and is to be raised when all before it has been given. An item that is no
+        arguments has ended by that.
         """
         due: list[Due] = []
         while self._ahead < self._window and not self._exhausted:
-            found = next(self._items, None)
+            try:
+                found = next(self._items, None)
+            except Exception as error:
+                found, self.broken = None, error
             if found is None:
                 self._exhausted = True
                 break
             index, item = found
-            due.append((index, arguments_of(self._spec, index, item)))
-            self._open.add(index)
             self._ahead += 1
+            try:
+                due.append((index, arguments_of(self._spec, index, item)))
+            except InvalidParameter as error:
+                self.ended([(index, Failed(error))])
+            else:
+                self._open.add(index)
         return due
 
     def ended(self, news: Iterable[tuple[int, Item]]) -> None:
@@ -95,6 +109,7 @@ class Calls:
             if isinstance(item, Ended):
                 self._ended[index] = MapResult(index, item.value, None)
             elif isinstance(item, Failed):
+                item.error.details["item"] = index
                 self._ended[index] = MapResult(index, None, item.error)
         if not self._ordered:
             self._ready.extend(self._ended.values())
@@ -153,5 +168,11 @@ def items_of(items: Any) -> Iterable[Any]:
 
 
 def itself(result: MapResult) -> MapResult:
-    """What `stream_map` gives of a result."""
+    """What `stream_map` gives of a result.
+
+    Raises:
+        PoolClosed: so has this one ended, and all others would.
+    """
+    if isinstance(result.error, PoolClosed):
+        raise result.error
     return result

@@ -43,7 +43,7 @@ class Connection:
 
     Attributes:
         takes_ahead: calls may be sent ahead: see `call_ahead`. takes_together: and several in one frame.
-        on_held_up: called while calls wait there that were sent ahead, and none has ended for a while.
+        on_look: called now and then while calls are there that were sent ahead, with whether none has ended since the last time.
         fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
 
@@ -62,7 +62,7 @@ class Connection:
         self._to_wake = self._looking = False
         self._ends = self._ends_seen = 0  # of calls; and when was looked last
         self.takes_ahead = self.takes_together = False
-        self.on_held_up: Callable[[], None] | None = None
+        self.on_look: Callable[[bool], None] | None = None
         self.fault = ""
 
     def start(self, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
@@ -203,8 +203,8 @@ class Connection:
         if self._ahead:
             self.recover()
             held_up, self._ends_seen = self._ends == self._ends_seen, self._ends
-            if held_up and self.on_held_up is not None:
-                self.on_held_up()
+            if self.on_look is not None:
+                self.on_look(held_up)
             self._look_later()
 
     def _look_later(self) -> None:
@@ -328,7 +328,7 @@ class Connection:
         for shared in (self._tickets, self._spool):
             if shared is not None:
                 shared.close()
-        self._tickets = self._spool = self.on_held_up = None
+        self._tickets = self._spool = self.on_look = None
         if self._store is not None:
             self._store.close()
 

@@ -30,10 +30,13 @@ class AheadLines:
 
     Args:
         is_wanted: does a call wait for this worker alone? Nothing is sent ahead of that.
+        seconds_now: how short a call is of which nothing was known when it came.
     """
 
-    def __init__(self, is_wanted: Callable[[str], bool]) -> None:
+    def __init__(self, is_wanted: Callable[[str], bool], seconds_now: Callable[[int], float | None] = lambda _call_id: None) -> None:
         self._is_wanted = is_wanted
+        self._seconds_now = seconds_now
+        self._never: set[int] = set()  # of those calls, those that may not, whatever is known later
         self._seconds: dict[int, float] = {}  # of all calls known to the Scheduler, those that may be sent ahead
         self._sent: dict[int, tuple[str, int]] = {}  # where those are that were, and their turns, until they have ended
         self._waiting = 0  # of those, so many have not begun
@@ -55,22 +58,39 @@ class AheadLines:
 
     # Calls --------------------------------------------------------------------------------------------------------------------
 
-    def know(self, call_id: int, seconds: float) -> None:
-        """A call has come that may be sent ahead."""
-        self._seconds[call_id] = seconds
+    def know(self, call_id: int, seconds: float | None) -> None:
+        """A call has come that may be sent ahead; None: it may not."""
+        if seconds is None:
+            self._never.add(call_id)
+        else:
+            self._seconds[call_id] = seconds
 
     def is_long(self, call_id: int) -> None:
-        """A call that runs takes longer than it was thought to."""
+        """A call that runs takes longer than it was thought to, or was taken back: it is not sent ahead again, and nothing behind it."""
         self._seconds.pop(call_id, None)
+        self._never.add(call_id)
+
+    def begins(self, call_id: int) -> None:
+        """A call is about to run: is it short by what is known now?"""
+        self._short(call_id)
+
+    def _short(self, call_id: int) -> float | None:
+        seconds = self._seconds.get(call_id)
+        if seconds is None and call_id not in self._never:
+            seconds = self._seconds_now(call_id)
+            if seconds is not None:
+                self._seconds[call_id] = seconds
+        return seconds
 
     def forget(self, call_id: int) -> None:
         """A call has ended, or is given up."""
         self._seconds.pop(call_id, None)
+        self._never.discard(call_id)
         self._sent.pop(call_id, None)
 
     def place_for(self, call_id: int) -> str | None:
         """The worker to which a call may be sent ahead, while `has_room`; None: it has to wait here."""
-        seconds = self._seconds.get(call_id)
+        seconds = self._short(call_id)
         worker_id = self._open.least_loaded()
         return worker_id if seconds is not None and self._open.load_of(worker_id) < depth(seconds) else None
 

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from . import failures
 from .call import Call, Ended, Failed, Item
 
 #: What comes of calls: each with its item's number.
@@ -21,7 +22,6 @@ class Job:
 
     Attributes:
         singles: those that go by themselves, by the numbers of their items. bundles: the others, by their own.
-        closed: nobody wants what comes any more.
     """
 
     def __init__(self, put: Callable[[News], object]) -> None:
@@ -29,9 +29,12 @@ class Job:
         self._news: News = []
         self.singles: dict[int, Call] = {}
         self.bundles: dict[int, Call] = {}
-        self.closed = False
 
-    def open(self, calls: list[Call]) -> None:
+    def open(self) -> list[Call]:
+        """Its calls that have not ended, and the bundles."""
+        return [*self.bundles.values(), *self.singles.values()]
+
+    def enter(self, calls: list[Call]) -> None:
         """Calls are about to be submitted."""
         for call in calls:
             if call.bundle is not None:
@@ -81,6 +84,6 @@ class Bundle:
 
     def put(self, item: Item) -> None:
         """It was refused."""
-        if isinstance(item, (Ended, Failed)):
+        if isinstance(item, Failed):
             for index, _ in self.left.values():
-                self.job.tell(index, item)
+                self.job.tell(index, Failed(failures.again(item.error)))

@@ -9,7 +9,8 @@ here too: from then on it goes the way that all calls go.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from snakepit._workers.worker import Worker
@@ -17,6 +18,7 @@ from snakepit.config import PoolConfig
 from snakepit.telemetry import spans
 from snakepit_bridge.wire import frames
 
+from . import call_log
 from .ahead_lines import TOGETHER_SECONDS
 from .bundle import Bundle, Job, Slot
 from .call import Call, Ended
@@ -24,12 +26,16 @@ from .early import begins_first
 from .host_tools.context import CURRENT
 from .ledger import Ledger
 from .pace import Pace
+from .patience import Patience
 from .scheduler import Scheduler
+from .tools import ToolSpec
 
 #: So many calls travel together, at most. With those that are sent ahead, they are no more than a worker can write down.
 MOST = 16
 #: And as long may they take (seconds). Two bundles wait at a worker.
 SECONDS = TOGETHER_SECONDS / 2
+#: One that has run for so long is late (seconds).
+LATE_SECONDS = 10 * SECONDS
 #: Arguments as large as this (bytes) travel by themselves.
 SMALL = 4 * 1024
 #: Facts about an end that are more than can be told at once.
@@ -41,7 +47,7 @@ class Bundles:
 
     Args:
         workers: the workers of now, by id.
-        watch: sees to it that a call's deadline and its patience are kept.
+        patience: sees to it that deadlines, and the time in the queue, are kept.
 
     Attributes:
         pace: of the pool's tools.
@@ -54,7 +60,7 @@ class Bundles:
         workers: Mapping[str, Worker],
         ledger: Ledger,
         run_id: str,
-        watch: Callable[[Call], None],
+        patience: Patience,
     ) -> None:
         self._config = config
         self._scheduler = scheduler
@@ -62,13 +68,15 @@ class Bundles:
         self._ledger = ledger
         self.pace = Pace()
         self._run_id = run_id
-        self._watch = watch
+        self._patience = patience
         self._owners: dict[int, Call] = {}  # the bundle of each call that is in one
+        self._count = 0  # of bundles
+        scheduler.beside = lambda: len(self._owners) - self._count  # in each, at most one runs
         self._never = not config.pipelining or config.circuit_breaker is not None or config.max_calls is not None
 
-    def size(self, tool: str, window: int) -> int:
+    def size(self, spec: ToolSpec, window: int) -> int:
         """How many calls of a tool are to travel together; 1: none. From any thread."""
-        seconds = None if self._never else self.pace.short(tool)
+        seconds = None if self._never or spec.asynchronous else self.pace.short(spec.name)
         if seconds is None or CURRENT.get() is not None or spans.traced():
             return 1
         return max(1, min(MOST, int(SECONDS / max(seconds, 1e-6)), window // (2 * self._config.size)))
@@ -80,7 +88,13 @@ class Bundles:
     def entered(self, call: Call) -> None:
         """One has been submitted."""
         if call.bundle is not None:
+            call.correlation_id = ""  # whose a line is that is printed there, nobody knows
             self._owners.update(dict.fromkeys(call.bundle.left, call))
+            self._count += 1
+
+    def runs_as(self, number: int) -> int:
+        """The call that the Scheduler has in the place of this one."""
+        return self._owners[number].id if number in self._owners else number
 
     def send(self, call: Call, worker: Worker, options: dict[str, Any]) -> bool:
         """Send one to a worker, whatever that runs; False: its calls have to go by themselves."""
@@ -89,17 +103,19 @@ class Bundles:
         parts = call.bundle.left
         numbers, args = list(parts), [args for _, args in parts.values()]
         options["cid"] = self._run_id
-        return worker.connection.call_together(call.tool, numbers, args, options, call.window)
+        sent = worker.connection.call_together(call.tool, numbers, args, options, call.window)
+        for number, own in zip(numbers, args, strict=True) if sent else ():
+            worker.secrets.running(number, own)
+        return sent
 
-    def unsent(self, call: Call) -> list[Call]:
-        """Its calls, none of which has been sent: they are to wait by themselves."""
+    def unsent(self, call: Call) -> None:
+        """None of its calls has been sent: each waits by itself, in its turn."""
         assert call.bundle is not None, "only bundles"
-        parts = [self.apart(call, number) for number in call.bundle.left]
+        parts = [self._apart(call, number, "") for number in call.bundle.left]
         for part in parts:
-            part.worker_id = ""
             self._lost(call, part.id)
+            self._scheduler.split(call.id, part.id, None)
         self.forget(call)
-        return parts
 
     # What comes of them -------------------------------------------------------------------------------------------------------
 
@@ -108,10 +124,11 @@ class Bundles:
         owner = self._owner(worker, event.call_id)
         if owner is None or owner.bundle is None:
             return None, None
-        if not isinstance(event, frames.Result) or not _MORE.isdisjoint(event.metadata):
-            return self.apart(owner, event.call_id), None
+        if not isinstance(event, frames.Result) or not _MORE.isdisjoint(event.metadata) or call_log.is_on():
+            return self._apart(owner, event.call_id, worker.id), None
         index, _ = owner.bundle.left.pop(event.call_id)
         del self._owners[event.call_id]
+        worker.secrets.ended(event.call_id)
         took = event.metadata.get("execution_time_ms")
         if isinstance(took, int | float):
             self.pace.note(owner.tool, took / 1e3)
@@ -124,7 +141,7 @@ class Bundles:
     def spoken_of(self, worker: Worker, number: int) -> Call | None:
         """A worker speaks of a call that is in a bundle: a call by itself from now on. None: it is in none."""
         owner = self._owner(worker, number)
-        return None if owner is None else self.apart(owner, number)
+        return None if owner is None else self._apart(owner, number, worker.id)
 
     def part_left(self, call: Call) -> Call | None:
         """A call that was made of a bundle's has left its worker: the bundle, if that was its last."""
@@ -136,8 +153,8 @@ class Bundles:
 
     # Taken apart --------------------------------------------------------------------------------------------------------------
 
-    def apart(self, owner: Call, number: int) -> Call:
-        """Make a call by itself of one in a bundle, which still has its worker for it."""
+    def _apart(self, owner: Call, number: int, worker_id: str) -> Call:
+        """Make a call by itself of one in a bundle: that worker runs it, for which the bundle lasts; empty: it waits."""
         known = self._ledger.get(number)
         if known is not None or owner.bundle is None:
             return owner if known is None else known
@@ -145,11 +162,19 @@ class Bundles:
         job = owner.bundle.job
         cid = f"{self._run_id}-{number}"
         call = dataclasses.replace(
-            owner, id=number, correlation_id=cid, args=args, mailbox=Slot(job, index), bundle=None, ahead_at="", timers=[]
+            owner,
+            id=number,
+            correlation_id=cid,
+            args=args,
+            mailbox=Slot(job, index),
+            bundle=None,
+            worker_id=worker_id,
+            ahead_at="",
+            timers=[],
         )
-        job.open([call])
+        job.enter([call])
         self._ledger.enter_part(call)
-        self._watch(call)
+        self._patience.bound(call)
         return call
 
     def scattered(self, owner: Call) -> list[Call]:
@@ -162,13 +187,14 @@ class Bundles:
             worker.connection.recover()  # what has ended there, and is on its way
             begun = set(bundle.left)
             begun.difference_update(worker.connection.take_back(begun.intersection))
-        calls = [self.apart(owner, number) for number in list(bundle.left)]
-        for call in calls:
-            if call.id in begun:
-                call.worker_id = worker.id if worker is not None else ""
-            else:
-                call.worker_id = ""
-                self._lost(owner, call.id)
+        calls = []
+        for number in list(bundle.left):
+            runs_at = worker.id if worker is not None and number in begun else ""
+            calls.append(self._apart(owner, number, runs_at))
+            if not runs_at:
+                self._lost(owner, number)
+                if worker is not None:
+                    worker.secrets.ended(number)
         if not bundle.left and self._ledger.get(owner.id) is owner:
             self.forget(owner)
         return calls
@@ -180,16 +206,18 @@ class Bundles:
                 yield owner
                 continue
             numbers = list(owner.bundle.left)
-            parts = [self.apart(owner, number) for number in numbers]
+            parts = [self._apart(owner, number, owner.worker_id) for number in numbers]
             for number in numbers:
                 self._lost(owner, number)
             self._leave(owner)
             yield from parts
 
-    def taken_back(self, numbers: Iterable[int]) -> None:
-        """Calls of bundles do not run there: they wait for any worker again, in their turn, as bundles of their own.
+    def taken_back(self, worker: Worker, numbers: Iterable[int], *, together: bool) -> None:
+        """Calls of bundles do not run there: they wait for any worker again, in their turn.
 
-        With new numbers: word of what was taken back, and second tickets, would pass each other.
+        Args:
+            together: as bundles of their own, with new numbers: word of what was taken back, and second tickets, would pass each other.
+                Else each by itself: such calls are not as short as they were thought to be.
         """
         taken: dict[int, list[int]] = {}
         for number in numbers:
@@ -199,23 +227,24 @@ class Bundles:
             owner = self._ledger.get(owner_id)
             if owner is None or owner.bundle is None:
                 continue
-            parts = [owner.bundle.left[number] for number in gone]
+            again = [self._again(owner, gone)] if together else [self._apart(owner, number, "") for number in gone]
             for number in gone:
                 self._lost(owner, number)
-            again = self._again(owner, parts)
-            self._scheduler.split(owner.id, again.id, self.seconds(again))
+                worker.secrets.ended(number)
+            for call in again:
+                self._scheduler.split(owner.id, call.id, self.seconds(call) if together else None)
             if not owner.bundle.left:
                 self.forget(owner)
 
-    def _again(self, owner: Call, parts: list[tuple[int, dict[str, Any]]]) -> Call:
+    def _again(self, owner: Call, numbers_of_now: list[int]) -> Call:
         assert owner.bundle is not None, "only bundles are split"
-        numbers = self._ledger.numbers
-        bundle = dataclasses.replace(owner.bundle, left={next(numbers): part for part in parts})
+        numbers, left = self._ledger.numbers, owner.bundle.left
+        bundle = dataclasses.replace(owner.bundle, left={next(numbers): left[number] for number in numbers_of_now})
         call = dataclasses.replace(owner, id=next(numbers), bundle=bundle, mailbox=bundle, worker_id="", ahead_at="", timers=[])
-        bundle.job.open([call])
+        bundle.job.enter([call])
         self._ledger.enter_part(call)
         self.entered(call)
-        self._watch(call)
+        self._patience.bound(call)
         return call
 
     def forget(self, owner: Call) -> None:
@@ -234,6 +263,11 @@ class Bundles:
             return [number]  # its ticket was left over
         left = list(owner.bundle.left)
         return left if not owner.worker_id and set(left).issubset(there) else []
+
+    @staticmethod
+    def is_late(running: Iterable[Call | None]) -> bool:
+        """Does a bundle take much longer than it may, though calls in it end?"""
+        return any(call is not None and call.bundle is not None and time.monotonic() - call.began > LATE_SECONDS for call in running)
 
     # Inside -------------------------------------------------------------------------------------------------------------------
 
@@ -259,4 +293,5 @@ class Bundles:
     def _leave(self, owner: Call) -> None:
         if owner.bundle is not None:
             owner.bundle.job.bundles.pop(owner.id, None)
+            self._count -= 1
         self._ledger.dissolved(owner)

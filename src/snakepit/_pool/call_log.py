@@ -16,9 +16,14 @@ from .call import Call, Ended, Failed
 _log = library_logger("snakepit.pool")
 
 
+def is_on() -> bool:
+    """Does it tell of each call?"""
+    return _log.isEnabledFor(logging.DEBUG)
+
+
 def given(call: Call, redactor: Redactor) -> None:
     """A worker gets the call; `worker_id` and `began` are set."""
-    if _log.isEnabledFor(logging.DEBUG):
+    if is_on():
         shown = f"{call.count} calls together" if call.bundle is not None else redactor.describe(call.args, redactor.glance(call.args))
         to = f"{call.worker_id or call.ahead_at}{', ahead' if call.ahead_at else ''}"
         _log.debug("%s goes to %s: %s", call.tool, to, shown, extra=_ids(call))
@@ -26,7 +31,7 @@ def given(call: Call, redactor: Redactor) -> None:
 
 def ended(call: Call, item: Ended | Failed, redactor: Redactor) -> None:
     """Its caller is told how it ended."""
-    if _log.isEnabledFor(logging.DEBUG):
+    if is_on():
         how = redactor.describe(item.value, redactor.glance(call.args)) if isinstance(item, Ended) else item.error.code
         where = f" on {call.worker_id} in {(time.monotonic() - call.began) * 1e3:.1f} ms" if call.worker_id else ""
         _log.debug("%s ended%s: %s", call.tool, where, how, extra=_ids(call))

@@ -6,7 +6,6 @@ A call is taken in once and its mailbox gets exactly one end. Lives on the engin
 from __future__ import annotations
 
 import asyncio
-import copy
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +39,10 @@ from .sessions.keeper import Keeper, ended
 _log = library_logger("snakepit.pool")
 
 
+def _none(_call: Call) -> None:
+    """No error of its own."""
+
+
 class Dispatcher:
     """The calls of one pool, between their callers and the workers.
 
@@ -71,10 +74,11 @@ class Dispatcher:
         self._call_left = call_left
         self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
         self._reruns = Reruns(config.retry, self.circuits, self.ledger, self._forget_run, self._enqueue_again)
-        self._nesting = Nesting(scheduler, run_id, config.size)
         self._patience = Patience(config.queue_timeout, self.cancel, self.scattered)
-        self.bundles = Bundles(config, scheduler, workers, self.ledger, run_id, self._patience.bound)
+        self.bundles = Bundles(config, scheduler, workers, self.ledger, run_id, self._patience)
         self._ahead = SentAhead(scheduler, workers, self.ledger, self.bundles, self._withdrawn)
+        self._nesting = Nesting(scheduler, run_id, config.size, self.bundles.runs_as)
+        scheduler.seconds_now = self._seconds_now
         self.spoken_of = self._ahead.spoken_of
         self.departures = Departures(config, scheduler, sessions, self._ahead, self.ledger, self._give, self._refuse)
 
@@ -99,15 +103,20 @@ class Dispatcher:
 
     def leave_job(self, job: Job, reason: str) -> None:
         """Nobody wants the results of a `map` any more."""
-        job.closed = True
-        for call in [*job.singles.values(), *job.bundles.values()]:
-            self.cancel(call, reason)
+        self.cancel_all(job.open, reason)
+
+    def cancel_all(self, calls: Callable[[], Iterable[Call]], reason: str, error: Callable[[Call], SnakepitError | None] = _none) -> None:
+        """Cancel calls, those that have not begun first, and what becomes of them meanwhile: another bundle may be made of what waits."""
+        while left := [call for call in calls() if not (call.over or call.cancelling)]:
+            for call in sorted(left, key=lambda call: bool(call.worker_id)):
+                if not (call.over or call.cancelling):
+                    self.cancel(call, reason, error(call))
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""
         if call.bundle is not None:
             for part in self.scattered(call):
-                self.cancel(part, reason, copy.copy(error))
+                self.cancel(part, reason, None if error is None else failures.again(error))
             return
         error = error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)
         first = self.ledger.get(call.id) is not None and not call.cancelling
@@ -136,6 +145,7 @@ class Dispatcher:
         if call.bundle is None:
             return [call]
         calls = self.bundles.scattered(call)
+        call.cancelling = True  # by its parts
         self._give(self._scheduler.next_assignments())
         return calls
 
@@ -163,7 +173,7 @@ class Dispatcher:
     def takes_ahead(self, worker: Worker) -> None:
         """Calls may be sent ahead to it, or may not: that is agreed on now."""
         if worker.connection.takes_ahead:
-            worker.connection.on_held_up = lambda: self._give(self._ahead.held_up(worker))
+            worker.connection.on_look = lambda held_up: self._give(self._ahead.looked(worker, held_up=held_up))
             self._give(self._scheduler.let_ahead(worker.id))
 
     def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
@@ -207,7 +217,10 @@ class Dispatcher:
         """A cancelled call has not begun."""
         self._scheduler.withdraw(call.id)
         self._ladder.ended(call, "queued")
+        bundle = self.bundles.part_left(call)  # which counted it among those that had begun
         self._leave(call)
+        if bundle is not None and (worker := self._workers.get(bundle.worker_id or bundle.ahead_at)) is not None:
+            self._bundle_gone(bundle, worker)
 
     def call_ended(self, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended."""
@@ -291,21 +304,27 @@ class Dispatcher:
             if not call.worker_id:
                 self._end_deadlocks(call)
 
+    def _seconds_now(self, call_id: int) -> float | None:
+        call = self.ledger.get(call_id)
+        return None if call is None else self._ahead.seconds(call)
+
     def _refuse(self, call: Call, error: Exception) -> None:
         """It goes to no worker."""
         if call.bundle is not None:
-            for part in self.bundles.unsent(call):
-                self._refuse(part, copy.copy(error))
+            for part in self.bundles.scattered(call):
+                self._refuse(part, failures.again(error) if isinstance(error, SnakepitError) else error)
             return
         self._scheduler.withdraw(call.id)
         self.ledger.tell(call, Failed(failures.session_failed(call, error)))
         self._leave(call)
 
     def _give(self, assignments: Iterable[Assignment]) -> None:
-        pending, apart = list(assignments), []
+        pending = list(assignments)
         while pending or (pending := self._ahead.relieve()):
             call_id, worker_id, moved_from, how = pending.pop(0)
-            call, worker = self.ledger.known(call_id), self._workers[worker_id]
+            call, worker = self.ledger.get(call_id), self._workers[worker_id]
+            if call is None:  # it was to run next, and could not be sent
+                continue
             if how is not How.NEXT:
                 call.ahead_at = worker_id if how is How.AHEAD else ""
             if how is not How.AHEAD:
@@ -313,7 +332,7 @@ class Dispatcher:
                 worker.running[call_id] = call.correlation_id
             try:
                 if how is not How.NEXT and not self._send(call, worker, moved_from):
-                    apart += self.bundles.unsent(call)
+                    self.bundles.unsent(call)
                     pending += self._scheduler.next_assignments()
             except Unserialisable as error:
                 failure: SnakepitError = failures.unsendable(call, error)
@@ -327,8 +346,6 @@ class Dispatcher:
             self._scheduler.withdraw(call_id)
             pending += self._scheduler.finish(call_id) or self._scheduler.next_assignments()
             self._leave(call)
-        for call in apart:
-            self._enqueue(call)
 
     def _send(self, call: Call, worker: Worker, moved_from: str) -> bool:
         """False: it is a bundle, and has to be taken apart for this worker."""

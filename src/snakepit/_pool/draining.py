@@ -84,6 +84,9 @@ class Draining:
 
     def cut_off(self, reason: str, error: Callable[[Call], PoolClosed]) -> None:
         """End every call that is open, now."""
-        for call in self._ledger.open_calls():
-            self._cut_off += not call.over
-            self._cancel(call, reason, error(call))
+        # Those first that have not begun; again, for what waits may be put together anew meanwhile.
+        while left := [call for call in self._ledger.open_calls() if not (call.over or call.cancelling)]:
+            for call in sorted(left, key=lambda call: bool(call.worker_id)):
+                if not (call.over or call.cancelling):
+                    self._cut_off += call.count
+                    self._cancel(call, reason, error(call))

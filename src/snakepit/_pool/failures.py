@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -46,6 +47,13 @@ from .call import Call
 
 #: How many of a worker's last lines a message shows; the error's `details` hold more.
 _SHOWN_LINES = 8
+
+
+def again(error: SnakepitError) -> SnakepitError:
+    """The same for another call, with details of its own."""
+    other = copy.copy(error)
+    other.details = dict(error.details)
+    return other
 
 
 def from_worker(

@@ -5,6 +5,8 @@ The dispatcher says what comes and goes; `deadlock` decides.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .call import Call
 from .deadlock import Nested, hopeless, is_served
 from .scheduler import Scheduler
@@ -16,13 +18,16 @@ class Nesting:
     Args:
         run_id: names this run of the pool in `Call.ancestors`.
         size: how many workers the pool has when all are there.
+        runs_as: as which call the Scheduler knows one that runs: others may stand for it.
     """
 
-    def __init__(self, scheduler: Scheduler, run_id: str, size: int) -> None:
+    def __init__(self, scheduler: Scheduler, run_id: str, size: int, runs_as: Callable[[int], int] = int) -> None:
         self._scheduler = scheduler
         self._run_id = run_id
         self._size = size
+        self._runs_as = runs_as
         self._children: dict[int, dict[int, Call]] = {}  # no empty ones
+        self._parents: dict[int, int] = {}  # of those
 
     def note(self, call: Call) -> None:
         """A call has come, or is waited for from now on, or no longer: `call.waited`."""
@@ -30,16 +35,16 @@ class Nesting:
         if parent is None:
             return
         if call.waited and not call.over:
+            parent = self._parents.setdefault(call.id, self._runs_as(parent))
             self._children.setdefault(parent, {})[call.id] = call
         else:
-            self._remove(parent, call)
+            self._remove(call)
 
     def left(self, call: Call) -> None:
         """A call has ended, or is about to: nobody waits for it, and it waits for nobody."""
         self._children.pop(call.id, None)
-        parent = self._parent_of(call)
-        if parent is not None:
-            self._remove(parent, call)
+        if call.ancestors:
+            self._remove(call)
 
     def doomed(self, newest: Call | None = None) -> Call | None:
         """A waiting call that can never run, the latest of several: when it has failed, those it came from may go on.
@@ -66,7 +71,8 @@ class Nesting:
         """Its innermost ancestor in this pool. One in another pool between them waits too."""
         return next((number for run, number in reversed(call.ancestors) if run == self._run_id), None)
 
-    def _remove(self, parent: int, call: Call) -> None:
+    def _remove(self, call: Call) -> None:
+        parent = self._parents.pop(call.id, 0)
         group = self._children.get(parent)
         if group is not None:
             group.pop(call.id, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from snakepit.errors import SnakepitError
@@ -38,7 +39,9 @@ class Patience:
     def bound_wait(self, call: Call) -> None:
         """Its time in the queue is, if it is there."""
         if self._wait is not None and not call.worker_id and not call.over:
-            call.timers.append(self._loop.call_later(self._wait, self._queue_time_passed, call, self._wait, call.runs))
+            waited = time.monotonic() - call.submitted if call.runs == 1 else 0.0
+            left = max(0.0, self._wait - waited)
+            call.timers.append(self._loop.call_later(left, self._queue_time_passed, call, self._wait, call.runs))
 
     def _deadline_passed(self, call: Call) -> None:
         for late in self._scattered(call):

@@ -9,23 +9,14 @@ they begin. Each decision costs the same whatever the numbers, but where one ses
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
 from .ahead_lines import AheadLines
 from .decisions import Assignment, How, QueueIsFull, Removal, SessionBusy
 from .free_workers import FreeWorkers
-from .seat import Seat
+from .seat import Running, Seat
 from .waiting import WaitingRoom
 from .wanted import Wanted
-
-
-class _Running(NamedTuple):
-    """Who runs a call. `strict`: the session that must not move while it runs; empty: none."""
-
-    worker_id: str
-    streaming: bool
-    strict: str
 
 
 class Scheduler:
@@ -34,18 +25,23 @@ class Scheduler:
     Args:
         max_queue: how many calls may wait.
         max_streams: how many streams may run at once; None: as many as there are slots.
+
+    Attributes:
+        beside: how many more calls wait than are known here, since one stands for several. seconds_now: as `seconds` of `submit`, later.
     """
 
     def __init__(self, max_queue: int, max_streams: int | None = None) -> None:
         self._max_queue = max_queue
         self._max_streams = max_streams
+        self.beside: Callable[[], int] = int
+        self.seconds_now: Callable[[int], float | None] = lambda _call_id: None
         self._room = WaitingRoom(self._line_changed)
         # The mutable state.
         self._seats: dict[str, Seat] = {}
         self._free = FreeWorkers()
-        self._ahead = AheadLines(self._room.waits_for)
+        self._ahead = AheadLines(self._room.waits_for, self._ask_seconds)
         self._wanted = Wanted()
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._running_streams = 0
         self._begun: list[Assignment] = []  # not told yet: they were sent ahead, and are run
         self._blocking: set[int] = set()  # of all calls known here, those that block a main thread
@@ -53,7 +49,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """How many calls wait."""
-        return len(self._room) + len(self._ahead)
+        return len(self._room) + len(self._ahead) + self.beside()
 
     @property
     def running(self) -> int:
@@ -184,7 +180,7 @@ class Scheduler:
         if not self._left(call_id):
             self.withdraw(call_id)
 
-    def split(self, call_id: int, other: int, seconds: float) -> None:
+    def split(self, call_id: int, other: int, seconds: float | None) -> None:
         """A part of a call that a worker has, has not begun: it waits for any, as another one, in the turn of the first."""
         if call_id in self._blocking:
             self._blocking.add(other)
@@ -202,7 +198,7 @@ class Scheduler:
                 continue
             seat = self._seats[worker_id]
             self._room.anybody.put(call_id, self._ahead.taken_back(call_id, seat), streaming=False)
-            self._ahead.forget(call_id)
+            self._ahead.is_long(call_id)
             if self._running.pop(call_id, None) is not None:  # it was thought to have begun
                 self._released(call_id, worker_id)
             else:
@@ -219,7 +215,7 @@ class Scheduler:
             seat.release(other)
             del self._running[other]
         seat.take(call_id, blocking=call_id in self._blocking)
-        self._running[call_id] = _Running(worker_id, streaming=False, strict="")
+        self._running[call_id] = Running(worker_id, streaming=False, strict="")
         self._ahead.changed(worker_id, seat)
         return other
 
@@ -274,6 +270,9 @@ class Scheduler:
 
     # Inside -------------------------------------------------------------------------------------------------------------------
 
+    def _ask_seconds(self, call_id: int) -> float | None:
+        return self.seconds_now(call_id)
+
     def _nobody_waits(self) -> bool:
         """Does no call wait for any worker, or for one that is free, and is none to be told that it has begun?"""
         return not (self._room.anybody or self._wanted.workers or self._begun)
@@ -282,12 +281,13 @@ class Scheduler:
         """A call runs on a worker that was free."""
         seat = self._seats[worker_id]
         seat.take(call_id, blocking=call_id in self._blocking)
+        self._ahead.begins(call_id)
         if seat.is_full:
             self._free.discard(worker_id)
             self._ahead.changed(worker_id, seat)
         else:
             self._free.put(worker_id, len(seat.running))
-        self._running[call_id] = _Running(worker_id, streaming, strict)
+        self._running[call_id] = Running(worker_id, streaming, strict)
 
     @property
     def _streams_may_run(self) -> bool:
@@ -332,7 +332,7 @@ class Scheduler:
         following = None if seat.running else self._ahead.next_of(seat)
         if following is not None:
             seat.take(following, blocking=following in self._blocking)
-            self._running[following] = _Running(worker_id, streaming=False, strict="")
+            self._running[following] = Running(worker_id, streaming=False, strict="")
             self._begun.append(Assignment(following, worker_id, how=How.NEXT))
         elif not seat.is_full:
             self._free.put(worker_id, len(seat.running))

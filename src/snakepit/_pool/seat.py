@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 
 @dataclasses.dataclass(slots=True)
@@ -41,3 +42,11 @@ class Seat:
         self.running.discard(call_id)
         if self.holder == call_id:
             self.holder = None
+
+
+class Running(NamedTuple):
+    """Who runs a call. `strict`: the session that must not move while it runs; empty: none."""
+
+    worker_id: str
+    streaming: bool
+    strict: str

@@ -86,15 +86,21 @@ class SentAhead:
                 call.began, call.worker_id = time.monotonic(), call.ahead_at
         return bool(call.worker_id)
 
-    def take_all(self, worker: Worker) -> None:
+    def take_all(self, worker: Worker, *, together: bool = True) -> None:
         """Nothing more is to begin there: what was sent ahead waits for any worker again."""
         if worker.id in self._scheduler.seats:  # it has been ready, and has a channel
-            self._took(worker, worker.connection.take_back(lambda there: there))
+            self._took(worker, worker.connection.take_back(lambda there: there), together=together)
 
-    def held_up(self, worker: Worker) -> list[Assignment]:
-        """What runs there takes long: what was sent ahead waits for any worker again, in its turn, lest younger calls pass it elsewhere."""
+    def looked(self, worker: Worker, *, held_up: bool) -> list[Assignment]:
+        """Where what runs takes long, what was sent ahead waits for any worker again, in its turn, lest younger calls pass it elsewhere.
+
+        Args:
+            held_up: none has ended there for a while.
+        """
+        if not (held_up or self._bundles.is_late(map(self._ledger.get, list(worker.running)))):
+            return []
         self._scheduler.held_up(worker.id)
-        self.take_all(worker)
+        self.take_all(worker, together=False)
         return self._scheduler.next_assignments()
 
     def relieve(self) -> list[Assignment]:
@@ -105,7 +111,7 @@ class SentAhead:
             if worker is None or not numbers:
                 self._scheduler.relieved(laden)
                 continue
-            self._took(worker, numbers)
+            self._took(worker, numbers, together=True)
             return self._scheduler.next_assignments()
         return []
 
@@ -117,7 +123,7 @@ class SentAhead:
                 return found
         return []
 
-    def _took(self, worker: Worker, numbers: Iterable[int]) -> None:
+    def _took(self, worker: Worker, numbers: Iterable[int], *, together: bool) -> None:
         others = []
         for number in numbers:
             call = self._ledger.get(number)
@@ -127,7 +133,7 @@ class SentAhead:
             self._back(worker, call)
             if call.over:
                 self._given_up(call)
-        self._bundles.taken_back(others)
+        self._bundles.taken_back(worker, others, together=together)
 
     def _back(self, worker: Worker, call: Call) -> None:
         self._scheduler.take_back([call.id])
