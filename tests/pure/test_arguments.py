@@ -545,3 +545,5 @@ def test_unknown_tool_names_what_there_is() -> None:
     assert unknown_tool("x", [f"tool_{number:02}" for number in range(20)]).hint.endswith("tool_11, and 8 more")
     assert unknown_tool("x", []).hint == "it offers no tools at all"
     assert unknown_tool(5, ["ping"]).message == "a tool is named by text, not by int"
+    assert unknown_tool(len, ["ping", "pong"]).hint == "give one of ping, pong; plain functions are run by pool.as_executor()"
+    assert unknown_tool(len, ["len", "pong"]).hint == 'give "len"'

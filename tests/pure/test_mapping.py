@@ -84,7 +84,7 @@ def test_items_as_arguments() -> None:
     """A dict by name, anything else for the first parameter; a tool without one is named."""
     assert arguments_of(SPEC, 0, {"value": 1, "factor": 2}) == {"value": 1, "factor": 2}
     assert arguments_of(SPEC, 0, [1, 2]) == {"value": [1, 2]}
-    with pytest.raises(InvalidParameter, match="item 3 of 'ping' is a int, and the tool has no parameter for it"):
+    with pytest.raises(InvalidParameter, match="item 3 of 'ping' is of type int, and the tool has no parameter for it"):
         arguments_of(ToolSpec("ping"), 3, 1)
 
 

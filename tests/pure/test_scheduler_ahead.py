@@ -248,8 +248,10 @@ def test_the_pace_of_a_tool() -> None:
         assert pace.short("train") is None
     pace.note("train", 1e-4)
     assert pace.short("train") == pytest.approx(1e-4)
+    assert pace.mean("train") == pytest.approx(1e-4)
     pace.note("train", 1.0)
     assert pace.short("train") is None
+    assert 0.05 < pace.mean("train") < 0.1
     for _ in range(100):
         pace.note("train", 1e-4)
     assert pace.short("train") == pytest.approx(1e-4)

@@ -11,7 +11,7 @@ from snakepit._pool.call import Call, Failed
 from snakepit._pool.engine import Engine
 from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
-from snakepit.errors import SnakepitError
+from snakepit.errors import InvalidParameter, SnakepitError
 from snakepit_bridge.wire.payload import at_least
 
 from .arguments import call_timeout, called
@@ -28,7 +28,7 @@ class Request(Generic[T]):
         ordered: outcomes are given in the order of the items. given: what the reader gets of one; may raise.
 
     Raises:
-        InvalidParameter: the timeout, the window or the items are nothing of the kind.
+        InvalidParameter: the timeout, the window, the order or the items are nothing of the kind.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class Request(Generic[T]):
         ordered: bool,
         given: Callable[[MapResult], T],
     ) -> None:
+        if not isinstance(ordered, bool):
+            raise InvalidParameter(f"ordered is {ordered!r}; allowed is True or False", field="ordered", value=ordered)
         self.tool = tool
         self.options = options
         self.given = given

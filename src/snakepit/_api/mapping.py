@@ -135,7 +135,7 @@ def arguments_of(spec: ToolSpec, index: int, item: Any) -> Mapping[str, Any]:
         return item
     first = next((part.name for part in spec.parameters if not part.kind.startswith("var_")), None)
     if first is None:
-        message = f"item {index} of {spec.name!r} is a {type(item).__name__}, and the tool has no parameter for it"
+        message = f"item {index} of {spec.name!r} is of type {type(item).__name__}, and the tool has no parameter for it"
         raise InvalidParameter(message, hint="give arguments by name, a dict for each call", tool=spec.name, field="items")
     return {first: item}
 
@@ -163,7 +163,7 @@ def items_of(items: Any) -> Iterable[Any]:
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         kind = type(items).__name__
         hint = "give a list, a generator or another iterable, with the arguments of one call each"
-        raise InvalidParameter(f"items is a {kind}; allowed is an iterable of items", hint=hint, field="items", got=kind)
+        raise InvalidParameter(f"items is of type {kind}; allowed is an iterable of items", hint=hint, field="items", got=kind)
     return items
 
 

@@ -76,14 +76,14 @@ class Bundles:
 
     def size(self, spec: ToolSpec, window: int) -> int:
         """How many calls of a tool are to travel together; 1: none. From any thread."""
-        seconds = None if self._never or spec.asynchronous else self.pace.short(spec.name)
-        if seconds is None or CURRENT.get() is not None or spans.traced():
+        if self._never or spec.asynchronous or self.pace.short(spec.name) is None or CURRENT.get() is not None or spans.traced():
             return 1
-        return max(1, min(MOST, int(SECONDS / max(seconds, 1e-6)), window // (2 * self._config.size)))
+        # By the mean: one that takes longer now and then is no reason to send all of them one by one.
+        return max(1, min(MOST, int(SECONDS / max(self.pace.mean(spec.name), 1e-6)), window // (2 * self._config.size)))
 
     def bundle(self, tool: str, parts: list[tuple[int, dict[str, Any]]], job: Job) -> Bundle:
         """Of several short calls of one tool: for each its item's number, and its arguments. From any thread."""
-        return Bundle(job, {next(self._ledger.numbers): part for part in parts}, self.pace.short(tool) or 0.0)
+        return Bundle(job, {next(self._ledger.numbers): part for part in parts}, self.pace.mean(tool))
 
     def entered(self, call: Call) -> None:
         """One has been submitted."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 #: The slowest of late counts, and fades by this with each that was faster: a tool that is slow at times is slow.
 _FADE = 0.8
+#: A call's part of the mean of late.
+_PART = 1 / 16
 #: Of fewer calls than this nothing is concluded.
 _LEAST = 3
 #: What takes longer is not short (seconds).
@@ -14,14 +16,18 @@ class Pace:
     """The paces of one pool's tools."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, float]] = {}
+        self._seen: dict[str, tuple[int, float, float]] = {}  # how many; the slowest of late; the mean
 
     def note(self, tool: str, seconds: float) -> None:
         """A call of a tool has taken so long."""
-        count, slowest = self._seen.get(tool, (0, 0.0))
-        self._seen[tool] = count + 1, max(seconds, slowest * _FADE)
+        count, slowest, mean = self._seen.get(tool, (0, 0.0, seconds))
+        self._seen[tool] = count + 1, max(seconds, slowest * _FADE), mean + (seconds - mean) * _PART
 
     def short(self, tool: str) -> float | None:
         """How long a call takes, if such calls are short (seconds); None: they are not, or that is not known."""
-        count, slowest = self._seen.get(tool, (0, 0.0))
+        count, slowest, _ = self._seen.get(tool, (0, 0.0, 0.0))
         return slowest if count >= _LEAST and slowest <= SHORT_SECONDS else None
+
+    def mean(self, tool: str) -> float:
+        """How long such calls take on the average (seconds), if it is known that they are short."""
+        return self._seen[tool][2]

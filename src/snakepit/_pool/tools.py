@@ -188,9 +188,12 @@ def unknown_tool(name: Any, known: Iterable[str]) -> UnknownTool:
     """The error for a call to a tool that no worker offers."""
     names = sorted(known)
     if not isinstance(name, str):
+        own = getattr(name, "__name__", "")
+        example = f'"{own}"' if own in names else f"one of {', '.join(names[:_NAMES_SHOWN])}" if names else "a name"
+        beside = "; plain functions are run by pool.as_executor()" if callable(name) and own not in names else ""
         return UnknownTool(
             f"a tool is named by text, not by {type(name).__name__}",
-            hint=f'for example pool.execute("{getattr(name, "__name__", "ping")}", {{}})',
+            hint=f"give {example}{beside}",
             tool=repr(name),
         )
     shown = ", ".join(names[:_NAMES_SHOWN]) + (f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
