@@ -87,6 +87,8 @@ def test_wrong_calls(pool: snakepit.Pool) -> None:
         list(pool.map("double", [{"x": 1}]))
     with pytest.raises(TypeError, match="on_progress"):
         pool.map("double", [1], on_progress=print)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    with pytest.raises(snakepit.InvalidParameter, match="ordered is 'x'; allowed is True or False"):
+        pool.stream_map("double", [1], ordered="x")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     results = pool.map("double", [1, 2, "text"], window=2)
     with pytest.raises(snakepit.InvalidParameter, match="text"):
         list(results)

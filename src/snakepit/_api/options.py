@@ -131,10 +131,7 @@ _IN_A_THREAD = "execute() has it: call that in a thread of yours, or as a task o
 _OF_OTHERS = {
     ("on_progress", False): f"submit() and map() have no option 'on_progress'; {_IN_A_THREAD}",
     ("on_metadata", False): f"submit() and map() have no option 'on_metadata'; {_IN_A_THREAD}",
-    (
-        "chunk_timeout",
-        False,
-    ): "execute(), submit() and map() have no option 'chunk_timeout'; what gives no chunks is bounded by timeout=...",
+    ("chunk_timeout", False): "execute(), submit() and map() have no option 'chunk_timeout'; timeout=... bounds them",
     ("on_progress", True): "stream() has no option 'on_progress'; a stream's reports are chunks of it, which values() leaves out",
     ("on_metadata", True): "stream() has no option 'on_metadata'; a stream's metadata are in its last chunk, under '_metadata'",
 }
