@@ -177,12 +177,13 @@ def test_one_that_waits_for_ever_for_its_own_worker_is_told(one: Marked) -> None
 
 def test_tools_that_turn_slow_are_spread(two: Marked) -> None:
     """Though one ends now and then: those that were sent along go to whoever is idle."""
-    for _ in range(20):
-        two.pool.execute("nap", {"seconds": 0.0})
     engine: Any = two.pool._ready()[0]
-    assert engine.together.size(engine.tools["nap"], 64) > 8
+    for _ in range(500):  # one that the machine holds up does not count as short
+        two.pool.execute("nap", {"seconds": 0.0})
+        if engine.together.size(engine.tools["nap"], 64) == 16:
+            break
     pids = list(two.pool.map("nap", [0.015] * 16))
-    assert len(set(pids[8:])) == 2
+    assert len(set(pids[8:])) == 2, "all waited for one worker"
     settled(two)
 
 
