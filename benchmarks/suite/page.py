@@ -50,8 +50,10 @@ def section(name: str, about: str, tables: Sequence[Table], charts: str = "chart
 def markdown(table: Table) -> str:
     """Best first; who has no figure comes last, with the reason."""
     measure, known = table.measure, contestants()
-    better = "more" if measure.more else "less"
-    lines = [f"{measure.title} ({measure.unit}; {better} is better; beside it least-most, and the ratio to Pool)"]
+    lines = [
+        row(["", f"{measure.unit}, median", "min-max", f"to {known[REFERENCE].label}", ""]),
+        row(["---", "---:", "---:", "---:", "---"]),
+    ]
     for name, cell in ranked(table):
         label = f"**{known[name].label}**" if known[name].ours else known[name].label
         ratio = table.ratio(name, REFERENCE)
@@ -97,9 +99,8 @@ def who_plays(tables: Sequence[Table]) -> str:
 def text(table: Table) -> str:
     """For a terminal."""
     measure, known = table.measure, contestants()
-    lines = [
-        f"{measure.title} ({measure.unit}; {'more' if measure.more else 'less'} is better; beside it least-most, and the ratio to Pool)"
-    ]
+    better = "more" if measure.more else "less"
+    lines = [f"{measure.title} ({measure.unit}; {better} is better), its least-most, its ratio to Pool"]
     for name, cell in ranked(table):
         ratio = table.ratio(name, REFERENCE)
         times = "" if ratio is None else f"{short(ratio)}x"

@@ -142,6 +142,7 @@ def test_closing_the_pool_ends_them(one: Marked) -> None:
 def test_what_is_long_is_not(one: Marked, caplog: pytest.LogCaptureFixture) -> None:
     """After a call that was long, until others have shown that it was an exception."""
     held = one.hold()
+    time.sleep(0.1)
     one.say()
     held.result(20)
     caplog.set_level(logging.DEBUG, "snakepit.pool")

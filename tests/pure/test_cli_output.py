@@ -7,8 +7,10 @@ import io
 import logging
 import os
 import pathlib
+import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -91,6 +93,27 @@ def test_a_signal_interrupts_once(number: signal.Signals, name: str, code: int) 
     finally:
         signal.signal(number, outside)
     assert (caught.value.name, caught.value.exit_code, caught.value.told) == (name, code, False)
+
+
+def test_a_signal_that_does_not_wake_the_main_thread() -> None:
+    """As one that comes just before it waits: here another thread gets it. Others' signals interrupt nothing."""
+    seen: list[int] = []
+    outside = signal.signal(signal.SIGUSR1, lambda number, _frame: seen.append(number))
+    waits: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def send() -> None:
+        for number in (signal.SIGUSR1, signal.SIGTERM):
+            time.sleep(0.15)
+            signal.pthread_kill(threading.get_ident(), number)
+
+    try:
+        with Interrupts():
+            threading.Thread(target=send).start()
+            with pytest.raises(Interrupted) as caught:
+                waits.get(timeout=20)
+    finally:
+        signal.signal(signal.SIGUSR1, outside)
+    assert (caught.value.name, seen) == ("SIGTERM", [signal.SIGUSR1])
 
 
 def test_a_second_signal_is_answered_and_a_third_is_not_caught(capfd: pytest.CaptureFixture[str]) -> None:

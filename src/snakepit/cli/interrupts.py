@@ -3,6 +3,9 @@
 Ctrl-C, SIGTERM and a lost terminal raise `Interrupted` once. A second one while the workers end is answered in words; a
 third ends the process at once, and its workers with it. A reader that closes our pipe (`| head -1`) counts as one too: it
 is noticed while the tool is silent, and not only when the next line cannot be written. Used by `command`.
+
+A signal that comes just as the main thread is about to wait does not wake it, and its handler would run when the wait is over (CPython
+looks for signals before, and is interrupted by those that come after). So a thread is told of each, and knocks until it has been handled.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import os
 import select
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -20,6 +24,8 @@ _READER_LEFT = getattr(signal, "SIGURG", None)
 
 _NAMES = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "the end of the terminal"}
 _SIGPIPE = 13
+#: How long the main thread has to handle a signal before it is woken (seconds).
+_KNOCK_SECONDS = 0.05
 _PATIENCE = b"snakepit: the worker is being ended, within seconds; once more leaves it to itself\n"
 
 
@@ -58,6 +64,7 @@ class Interrupts:
     def __init__(self, pipe: int | None = None) -> None:
         self._pipe = pipe
         self._before: dict[int, Any] = {}
+        self._wake_fd = self._wake_before = -1
         # Once False, no handler raises any more: the block is over, or one has raised already.
         self._armed = False
 
@@ -68,10 +75,13 @@ class Interrupts:
             # nohup and background jobs of scripts ignore some of them, and mean it.
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._raise)
-        if self._pipe is not None and _READER_LEFT is not None and hasattr(select, "poll"):
+        if _READER_LEFT is not None and hasattr(select, "poll"):
             self._before[_READER_LEFT] = signal.signal(_READER_LEFT, self._raise)
+            news_fd, self._wake_fd = os.pipe()
+            os.set_blocking(self._wake_fd, False)
+            self._wake_before = signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
             watch = threading.Thread(
-                target=_watch, args=(self._pipe, threading.get_ident(), _READER_LEFT), name="stdout-watch", daemon=True
+                target=self._watch, args=(news_fd, threading.get_ident(), _READER_LEFT), name="stdout-watch", daemon=True
             )
             watch.start()
         return self
@@ -80,6 +90,9 @@ class Interrupts:
         self._armed = False
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._wake_fd >= 0:
+            signal.set_wakeup_fd(self._wake_before)
+            os.close(self._wake_fd)  # the thread ends by that
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
         if self._armed:
@@ -93,13 +106,26 @@ class Interrupts:
         with contextlib.suppress(OSError):
             os.write(2, _PATIENCE)  # No `print`: the handler may have interrupted one.
 
-
-def _watch(pipe: int, main_thread: int, news: int) -> None:
-    """Wait until the pipe's reader has gone; then wake the main thread with the signal `news`."""
-    poll = select.poll()
-    poll.register(pipe, 0)  # Errors and hang-ups are reported unasked.
-    try:
-        poll.poll()
-        signal.pthread_kill(main_thread, news)
-    except (OSError, ValueError):
-        pass
+    def _watch(self, news_fd: int, main_thread: int, knock: int) -> None:
+        """Until the block is over: see to it that the main thread handles what comes, and tell it when the pipe's reader has gone."""
+        poll = select.poll()
+        poll.register(news_fd, select.POLLIN)
+        if self._pipe is not None:
+            poll.register(self._pipe, 0)  # Errors and hang-ups are reported unasked.
+        try:
+            while True:
+                found = dict(poll.poll())
+                came = os.read(news_fd, 4096) if news_fd in found else b"\0"
+                if not came:
+                    return
+                if self._pipe in found:
+                    poll.unregister(self._pipe)
+                    signal.pthread_kill(main_thread, knock)
+                while self._armed and not {*came}.isdisjoint({*self._before} - {knock}):
+                    time.sleep(_KNOCK_SECONDS)
+                    if self._armed:  # the handler of what came has a lower number, and runs first
+                        signal.pthread_kill(main_thread, knock)
+        except (OSError, ValueError):
+            pass
+        finally:
+            os.close(news_fd)

@@ -369,7 +369,7 @@ class Link:
 
     def after_fork_in_child(self) -> None:
         """A tool has forked: the child has no carrier and no say. It touches no lock, which another thread may have held."""
-        self.result = self.error = self.progress = lambda *_args: None  # type: ignore[assignment,method-assign,misc,unused-ignore]
+        self.result = self.error = self.progress = lambda *_args, **_more: None  # type: ignore[assignment,method-assign,misc,unused-ignore]
         self.chunks_sent = lambda _call_id: 0  # type: ignore[method-assign,assignment,unused-ignore]
         self.on_credit = lambda *_args: None  # type: ignore[method-assign,assignment,unused-ignore]
         if self.tickets is not None:
