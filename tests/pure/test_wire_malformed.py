@@ -15,6 +15,7 @@ from snakepit_bridge.wire.codecs import Codec, Malformed
 from snakepit_bridge.wire.frames import (
     BYE,
     CALL,
+    CALLS,
     CANCEL,
     CHUNK,
     CREDIT,
@@ -42,6 +43,7 @@ from wire_samples import ASKED, CODECS, OPTIONS, VALID, both_sides, every_codec,
 
 KINDS = (
     CALL,
+    CALLS,
     CANCEL,
     CREDIT,
     PING,
@@ -91,7 +93,21 @@ def test_valid_messages_give_no_fault(codec: Codec, side: str, step: int | None)
             "NoEvents",
             "Bye",
         ],
-        "worker": ["Call", "Chunks", "Credit", "Look", "Result", "Failure", "Cancel", "Cancel", "EndSession", "Telemetry", "Drain"],
+        "worker": [
+            "Call",
+            "Calls",
+            "Recall",
+            "Chunks",
+            "Credit",
+            "Look",
+            "Result",
+            "Failure",
+            "Cancel",
+            "Cancel",
+            "EndSession",
+            "Telemetry",
+            "Drain",
+        ],
     }[side]
 
 
@@ -207,6 +223,13 @@ IMPOSSIBLE = {
         ("a window that is true", [[CALL, 5, "tool", {}, {"window": [True, True]}]]),
         ("a huge window that is none", [[CALL, 5, "tool", {}, {"window": ["w" * 10_000] * 100}]]),
         ("arguments in a list", [[CALL, 5, "tool", [], OPTIONS]]),
+        ("calls without arguments", [[CALLS, 0, "tool", [5, 6], [{}], OPTIONS]]),
+        ("calls whose arguments are none", [[CALLS, 0, "tool", [5], [["oops"]], OPTIONS]]),
+        ("calls of which one is open", [[CALLS, 0, "tool", [5, 1], [{}, {}], OPTIONS]]),
+        ("calls with the same number", [[CALLS, 0, "tool", [5, 5], [{}, {}], OPTIONS]]),
+        ("calls numbered in words", [[CALLS, 0, "tool", ["oops"], [{}], OPTIONS]]),
+        ("calls numbered in lists", [[CALLS, 0, "tool", [[5]], [{}], OPTIONS]]),
+        ("calls without a window", [[CALLS, 0, "tool", [5], [{}], {}]]),
         ("a tool that is none", [[CALL, 5, None, {}, OPTIONS]]),
         ("a cancel without a reason", [[CANCEL, 1]]),
         ("credit that was not used", [[CREDIT, 1, 1, 0]]),

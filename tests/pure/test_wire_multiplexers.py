@@ -79,6 +79,30 @@ def test_a_small_conversation(pair: Pair):
     assert pair.host.open_calls == pair.worker.open_calls == []
 
 
+def test_calls_that_come_together_end_each_by_itself(pair: Pair):
+    """One frame asks for all; one that is taken back is not there any more, and may be asked for under another number."""
+    args = [{"x": 1}, {"x": 2}, {"x": 3}]
+    assert pair.host.call_many("tool", [5, 6, 7], args, {"cid": "run"}, Window(10, 100))
+    options = {"cid": "run", "window": [10, 100]}
+    assert pair.host_to_worker() == [frames.Calls("tool", [5, 6, 7], args, options)]
+    pair.worker.result(6, "six", {})
+    pair.host.take_back([7])
+    assert pair.host_to_worker() == [frames.Recall([7])]
+    pair.worker.error(5, {"code": "no"})
+    pair.worker.result(7, "late", {})
+    assert pair.worker_to_host() == [frames.Result(6, "six", {}), frames.Failure(5, {"code": "no"})]
+    assert pair.host.open_calls == pair.worker.open_calls == []
+
+
+def test_what_is_large_does_not_come_together(pair: Pair):
+    """Nothing is sent, nothing is open: each has to be asked for by itself."""
+    assert not pair.host.call_many("tool", [5, 6], [{"x": b"a" * PIECE_BYTES}, {}], {}, WIDE)
+    assert pair.host_to_worker() == []
+    with pytest.raises(Unserialisable):
+        pair.host.call_many("tool", [5], [{"x": lambda: None}], {}, WIDE)
+    assert pair.host.open_calls == []
+
+
 # ---- who goes first ----
 
 

@@ -12,6 +12,7 @@ from snakepit_bridge.wire.codecs import Codec, JsonCodec, MsgpackCodec
 from snakepit_bridge.wire.frames import (
     BYE,
     CALL,
+    CALLS,
     CANCEL,
     CHUNK,
     CREDIT,
@@ -27,6 +28,7 @@ from snakepit_bridge.wire.frames import (
     PING,
     PONG,
     PROGRESS,
+    RECALL,
     RESULT,
     STACKS,
     STALLED,
@@ -110,6 +112,7 @@ VALID = {
     ],
     "worker": [
         [[CALL, 5, "tool", {"x": [1, 2], "data": b"\x00", "n": 2**70}, OPTIONS]],
+        [[CALLS, 0, "tool", [6, 7], [{"x": 1}, {"x": 2}], OPTIONS], [RECALL, 0, [7]]],
         [[CHUNK, ASKED, 0, ["a", {1: None}], 12, {"progress": True}]],
         [[CREDIT, 5, 0, 0], [PING, 0, 7], [LOOK, 0, 8]],
         [[RESULT, ASKED, {"ok": True}, {}], [ERROR, ASKED + 1, {"message": "no"}]],

@@ -138,7 +138,7 @@ class Answerer:
         window = _window_of(options)
         for number in numbers:
             if type(number) is not int or number < 1 or number in self._calls:
-                raise Violation("call %.30r is open already, or has no number" % (number,))
+                raise Violation("of calls that come together, one is open already, or has no number")
             self._calls[number] = Outflow(number, window, self._outbox)
 
     def forget(self, call_id: int) -> None:
