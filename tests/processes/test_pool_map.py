@@ -124,6 +124,25 @@ def test_a_wrong_item_is_told_in_its_place(pool: snakepit.Pool, window: int) -> 
     idle(pool)
 
 
+def test_calls_that_are_made_and_not_submitted_have_ended(pool: snakepit.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pool takes no more in the middle of a window: spans would stay open, and host tools would keep them."""
+    engine: Any = pool._ready()[0]
+    made: list[Any] = []
+    new_call = engine.new_call
+
+    def draining(*args: Any, **options: Any) -> Any:
+        if len(made) == 3:
+            raise snakepit.PoolDraining("the pool is being drained")
+        made.append(new_call(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(engine, "new_call", draining)
+    with pytest.raises(snakepit.PoolDraining):
+        pool.map("double", range(10))
+    assert [call.over for call in made] == [True] * 3
+    idle(pool)
+
+
 @pytest.mark.parametrize("way", ["close", "drop", "with"])
 def test_whoever_leaves_cancels_the_rest(pool: snakepit.Pool, way: str) -> None:
     """An endless source is gone through no further, and what runs ends."""

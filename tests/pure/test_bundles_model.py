@@ -194,6 +194,7 @@ class World:
             self.comes(which % 5 != 0)
         elif kind == "leave":
             self.dispatcher.leave_job(self.job, "its reader left")
+            assert [call for call in self.job.open() if not (call.over or call.cancelling)] == [], "one may still begin"
         elif kind == "cancel one":
             calls = [*self.job.singles.values(), *self.job.bundles.values()]
             if calls:

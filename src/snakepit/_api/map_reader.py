@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from snakepit._pool.bundle import Job, News, Slot
-from snakepit._pool.bundles import SMALL
 from snakepit._pool.call import Call, Failed
 from snakepit._pool.engine import Engine
+from snakepit._pool.failures import closed
 from snakepit._pool.tools import ToolSpec
 from snakepit.config import PoolConfig
 from snakepit.errors import InvalidParameter, SnakepitError
-from snakepit_bridge.wire.payload import at_least
 
 from .arguments import call_timeout, called
 from .mapping import Calls, Due, MapResult, items_of, window_of
@@ -62,14 +62,13 @@ class Request(Generic[T]):
         """
         return Calls(self._items, called(tools, self.tool), self._window, ordered=self._ordered)
 
-    def made(self, engine: Engine, job: Job, due: list[Due], refused: Callable[[News], object]) -> list[Call]:
-        """The calls of these items, to be submitted: small ones of a short tool together, others each by itself.
+    def make(self, engine: Engine, job: Job, due: list[Due], calls: list[Call], refused: Callable[[News], object]) -> None:
+        """Put the calls of these items into `calls`, to be submitted: small ones of a short tool together, others each by itself.
 
         Args:
             refused: told of those that are no arguments of this tool.
         """
         size = engine.together.size(called(engine.tools, self.tool), self._window) if not self.options else 1
-        calls: list[Call] = []
         parts: list[tuple[int, dict[str, Any]]] = []
         for index, args in due:
             try:
@@ -77,18 +76,22 @@ class Request(Generic[T]):
             except SnakepitError as error:
                 refused([(index, Failed(error))])
                 continue
-            if size == 1 or extra or at_least(sent.values()) > SMALL:
-                calls.append(engine.new_call(self.tool, sent, Slot(job, index), streaming=False, timeout=self._timeout, **extra))
+            if size == 1 or extra or not engine.together.takes(sent):
+                calls.append(self._alone(engine, job, index, sent, extra))
                 continue
             parts.append((index, sent))
             if len(parts) == size:
-                calls.append(self._together(engine, parts, job))
+                calls.append(self._together(engine, job, parts))
                 parts = []
         if parts:
-            calls.append(self._together(engine, parts, job))
-        return calls
+            calls.append(self._together(engine, job, parts))
 
-    def _together(self, engine: Engine, parts: list[tuple[int, dict[str, Any]]], job: Job) -> Call:
+    def _alone(self, engine: Engine, job: Job, index: int, sent: dict[str, Any], extra: dict[str, Any]) -> Call:
+        return engine.new_call(self.tool, sent, Slot(job, index), streaming=False, timeout=self._timeout, **extra)
+
+    def _together(self, engine: Engine, job: Job, parts: list[tuple[int, dict[str, Any]]]) -> Call:
+        if len(parts) == 1:
+            return self._alone(engine, job, *parts[0], {})
         bundle = engine.together.bundle(self.tool, parts, job)
         return engine.new_call(self.tool, {}, bundle, streaming=False, timeout=self._timeout, bundle=bundle)
 
@@ -126,9 +129,11 @@ class MapReader(Generic[T]):
 
     def _submit(self) -> None:
         """Submit what the window has room for."""
+        calls: list[Call] = []
         try:
-            calls = self._request.made(self._engine, self._job, self._calls.due(), self._calls.ended)
+            self._request.make(self._engine, self._job, self._calls.due(), calls, self._calls.ended)
         except BaseException:  # Ctrl-C, or the pool takes no calls: none of these is left behind
+            never_submitted(calls)
             self.close()
             raise
         if calls:
@@ -153,6 +158,13 @@ class MapReader(Generic[T]):
             raise error
         self._current = self._calls.take()
         return not self._closed
+
+
+def never_submitted(calls: list[Call]) -> None:
+    """Calls that were made go nowhere: their spans end, and the host tool that made them has them no longer."""
+    for call in calls:
+        call.mailbox = queue.SimpleQueue()  # the loop, where a job is told, may have ended
+        call.finish(Failed(closed()))
 
 
 def submit_all(engine: Engine, job: Job, calls: list[Call]) -> None:

@@ -16,7 +16,7 @@ from snakepit._pool.failures import closed
 from snakepit.config import PoolConfig
 
 from .loop_thread import LoopThread
-from .map_reader import MapReader, Request, submit_all
+from .map_reader import MapReader, Request, never_submitted, submit_all
 from .mapping import MapResult, itself
 from .options import CallOptions
 
@@ -62,6 +62,7 @@ class MapResults(MapReader[T]):
     def _begin(self, calls: list[Call]) -> None:
         if not self._loop.post(submit_all, self._engine, self._job, calls):  # the pool was closed in this very moment
             self._closed = True
+            never_submitted(calls)
             raise closed()
 
     def _receive(self) -> None:

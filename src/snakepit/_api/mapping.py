@@ -32,7 +32,6 @@ class MapResult(NamedTuple):
     def get(self) -> Any:
         """The value; raises the error."""
         if self.error is not None:
-            self.error.add_note(f"item {self.number}")
             raise self.error
         return self.value
 
@@ -110,6 +109,7 @@ class Calls:
                 self._ended[index] = MapResult(index, item.value, None)
             elif isinstance(item, Failed):
                 item.error.details["item"] = index
+                item.error.add_note(f"item {index}")
                 self._ended[index] = MapResult(index, None, item.error)
         if not self._ordered:
             self._ready.extend(self._ended.values())

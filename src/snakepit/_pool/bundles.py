@@ -17,6 +17,7 @@ from snakepit._workers.worker import Worker
 from snakepit.config import PoolConfig
 from snakepit.telemetry import spans
 from snakepit_bridge.wire import frames
+from snakepit_bridge.wire.payload import at_least
 
 from . import call_log
 from .ahead_lines import TOGETHER_SECONDS
@@ -81,6 +82,11 @@ class Bundles:
         # By the mean: one that takes longer now and then is no reason to send all of them one by one.
         return max(1, min(MOST, int(SECONDS / max(self.pace.mean(spec.name), 1e-6)), window // (2 * self._config.size)))
 
+    @staticmethod
+    def takes(args: Mapping[str, Any]) -> bool:
+        """Are a call's arguments small enough to travel with others'? From any thread."""
+        return at_least(args.values()) <= SMALL
+
     def bundle(self, tool: str, parts: list[tuple[int, dict[str, Any]]], job: Job) -> Bundle:
         """Of several short calls of one tool: for each its item's number, and its arguments. From any thread."""
         return Bundle(job, {next(self._ledger.numbers): part for part in parts}, self.pace.mean(tool))
@@ -98,10 +104,8 @@ class Bundles:
 
     def send(self, call: Call, worker: Worker, options: dict[str, Any]) -> bool:
         """Send one to a worker, whatever that runs; False: its calls have to go by themselves."""
-        assert call.bundle is not None, "only bundles"
         call.ahead_at = worker.id
-        parts = call.bundle.left
-        numbers, args = list(parts), [args for _, args in parts.values()]
+        numbers, args = list(_of(call).left), [args for _, args in _of(call).left.values()]
         options["cid"] = self._run_id
         sent = worker.connection.call_together(call.tool, numbers, args, options, call.window)
         for number, own in zip(numbers, args, strict=True) if sent else ():
@@ -110,8 +114,7 @@ class Bundles:
 
     def unsent(self, call: Call) -> None:
         """None of its calls has been sent: each waits by itself, in its turn."""
-        assert call.bundle is not None, "only bundles"
-        parts = [self._apart(call, number, "") for number in call.bundle.left]
+        parts = [self._apart(call, number, "") for number in _of(call).left]
         for part in parts:
             self._lost(call, part.id)
             self._scheduler.split(call.id, part.id, None)
@@ -122,21 +125,20 @@ class Bundles:
     def ended(self, worker: Worker, event: frames.Result | frames.Failure) -> tuple[Call | None, Call | None]:
         """A call has ended that is in a bundle: (a call by itself, whose end others are to tell; the bundle, if it is over by that)."""
         owner = self._owner(worker, event.call_id)
-        if owner is None or owner.bundle is None:
+        if owner is None:
             return None, None
         if not isinstance(event, frames.Result) or not _MORE.isdisjoint(event.metadata) or call_log.is_on():
             return self._apart(owner, event.call_id, worker.id), None
-        index, _ = owner.bundle.left.pop(event.call_id)
-        del self._owners[event.call_id]
+        bundle = _of(owner)
+        index, _ = bundle.left[event.call_id]
+        self._lost(owner, event.call_id)
         worker.secrets.ended(event.call_id)
-        took = event.metadata.get("execution_time_ms")
-        if isinstance(took, int | float):
-            self.pace.note(owner.tool, took / 1e3)
+        self.pace.ended(owner.tool, event.metadata)
         worker.calls_served += 1
         self._ledger.counters.succeeded += 1
         worker.secrets.told([event.value])
-        owner.bundle.job.tell(index, Ended(event.value, event.metadata))
-        return None, None if owner.bundle.left else owner
+        bundle.job.tell(index, Ended(event.value, event.metadata))
+        return None, None if bundle.left else owner
 
     def spoken_of(self, worker: Worker, number: int) -> Call | None:
         """A worker speaks of a call that is in a bundle: a call by itself from now on. None: it is in none."""
@@ -145,21 +147,20 @@ class Bundles:
 
     def part_left(self, call: Call) -> Call | None:
         """A call that was made of a bundle's has left its worker: the bundle, if that was its last."""
-        owner = self._owners.pop(call.id, None)
-        if owner is None or owner.bundle is None:
+        owner = self._owners.get(call.id)
+        if owner is None:
             return None
-        del owner.bundle.left[call.id]
-        return None if owner.bundle.left else owner
+        self._lost(owner, call.id)
+        return None if _of(owner).left else owner
 
     # Taken apart --------------------------------------------------------------------------------------------------------------
 
     def _apart(self, owner: Call, number: int, worker_id: str) -> Call:
         """Make a call by itself of one in a bundle: that worker runs it, for which the bundle lasts; empty: it waits."""
         known = self._ledger.get(number)
-        if known is not None or owner.bundle is None:
-            return owner if known is None else known
-        index, args = owner.bundle.left[number]
-        job = owner.bundle.job
+        if known is not None:
+            return known
+        job, (index, args) = _of(owner).job, _of(owner).left[number]
         cid = f"{self._run_id}-{number}"
         call = dataclasses.replace(
             owner,
@@ -179,23 +180,19 @@ class Bundles:
 
     def scattered(self, owner: Call) -> list[Call]:
         """All of a bundle as calls by themselves. What has not begun, waits nowhere; the bundle lasts until the others have ended."""
-        bundle, worker = owner.bundle, self._workers.get(owner.worker_id or owner.ahead_at)
-        if bundle is None:
-            return []
-        begun = set(bundle.left) if worker is not None else set()
+        left, worker = _of(owner).left, self._workers.get(owner.worker_id or owner.ahead_at)
+        waits = set(left)
         if worker is not None:
             worker.connection.recover()  # what has ended there, and is on its way
-            begun = set(bundle.left)
-            begun.difference_update(worker.connection.take_back(begun.intersection))
+            waits = set(worker.connection.take_back(waits.intersection))
         calls = []
-        for number in list(bundle.left):
-            runs_at = worker.id if worker is not None and number in begun else ""
-            calls.append(self._apart(owner, number, runs_at))
-            if not runs_at:
+        for number in list(left):
+            calls.append(self._apart(owner, number, "" if number in waits or worker is None else worker.id))
+            if number in waits:
                 self._lost(owner, number)
                 if worker is not None:
                     worker.secrets.ended(number)
-        if not bundle.left and self._ledger.get(owner.id) is owner:
+        if not left and self._ledger.get(owner.id) is owner:
             self.forget(owner)
         return calls
 
@@ -205,10 +202,9 @@ class Bundles:
             if owner.bundle is None:
                 yield owner
                 continue
-            numbers = list(owner.bundle.left)
-            parts = [self._apart(owner, number, owner.worker_id) for number in numbers]
-            for number in numbers:
-                self._lost(owner, number)
+            parts = [self._apart(owner, number, owner.worker_id) for number in owner.bundle.left]
+            for part in parts:
+                self._lost(owner, part.id)
             self._leave(owner)
             yield from parts
 
@@ -224,22 +220,20 @@ class Bundles:
             if number in self._owners:
                 taken.setdefault(self._owners[number].id, []).append(number)
         for owner_id, gone in taken.items():
-            owner = self._ledger.get(owner_id)
-            if owner is None or owner.bundle is None:
-                continue
+            owner = self._ledger.known(owner_id)
             again = [self._again(owner, gone)] if together else [self._apart(owner, number, "") for number in gone]
             for number in gone:
                 self._lost(owner, number)
                 worker.secrets.ended(number)
             for call in again:
                 self._scheduler.split(owner.id, call.id, self.seconds(call) if together else None)
-            if not owner.bundle.left:
+            if not _of(owner).left:
                 self.forget(owner)
 
-    def _again(self, owner: Call, numbers_of_now: list[int]) -> Call:
-        assert owner.bundle is not None, "only bundles are split"
-        numbers, left = self._ledger.numbers, owner.bundle.left
-        bundle = dataclasses.replace(owner.bundle, left={next(numbers): left[number] for number in numbers_of_now})
+    def _again(self, owner: Call, gone: list[int]) -> Call:
+        """Another bundle of these calls of one."""
+        numbers, left = self._ledger.numbers, _of(owner).left
+        bundle = dataclasses.replace(_of(owner), left={next(numbers): left[number] for number in gone})
         call = dataclasses.replace(owner, id=next(numbers), bundle=bundle, mailbox=bundle, worker_id="", ahead_at="", timers=[])
         bundle.job.enter([call])
         self._ledger.enter_part(call)
@@ -259,9 +253,9 @@ class Bundles:
     def whole(self, number: int, there: Collection[int]) -> list[int]:
         """The calls of the bundle that a call is in, if none of them has begun; empty: one has. `there`: those with tickets."""
         owner = self._owners.get(number)
-        if owner is None or owner.bundle is None:
+        if owner is None:
             return [number]  # its ticket was left over
-        left = list(owner.bundle.left)
+        left = list(_of(owner).left)
         return left if not owner.worker_id and set(left).issubset(there) else []
 
     @staticmethod
@@ -274,8 +268,7 @@ class Bundles:
     @staticmethod
     def seconds(call: Call) -> float:
         """As long a bundle is taken to be: so that only two wait at a worker."""
-        assert call.bundle is not None, "only of bundles"
-        return max(SECONDS, call.bundle.seconds * len(call.bundle.left))
+        return max(SECONDS, _of(call).seconds * len(_of(call).left))
 
     def _owner(self, worker: Worker, number: int) -> Call | None:
         """The bundle of a call of which a worker speaks."""
@@ -287,11 +280,15 @@ class Bundles:
     def _lost(self, owner: Call, number: int) -> None:
         """A call is not of this bundle any more."""
         del self._owners[number]
-        if owner.bundle is not None:
-            del owner.bundle.left[number]
+        del _of(owner).left[number]
 
     def _leave(self, owner: Call) -> None:
-        if owner.bundle is not None:
-            owner.bundle.job.bundles.pop(owner.id, None)
-            self._count -= 1
+        _of(owner).job.bundles.pop(owner.id, None)
+        self._count -= 1
         self._ledger.dissolved(owner)
+
+
+def _of(call: Call) -> Bundle:
+    """What a call stands for that is known to be a bundle."""
+    assert call.bundle is not None, "a call by itself is taken for a bundle"
+    return call.bundle

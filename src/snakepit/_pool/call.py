@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from snakepit.errors import SnakepitError
@@ -187,3 +187,15 @@ class Call:
                 self.span.succeed(self, item.value)
         self.mailbox.put(item)
         return True
+
+
+def cancel_each(calls: Callable[[], Iterable[Call]], cancel: Callable[[Call], None]) -> None:
+    """Cancel calls, those first that have not begun; again, as long as there are some: what waits may be put together anew meanwhile.
+
+    Args:
+        calls: those of now; who has been cancelled may be among them still.
+    """
+    while left := [call for call in calls() if not (call.over or call.cancelling)]:
+        for call in sorted(left, key=lambda call: bool(call.worker_id)):
+            if not (call.over or call.cancelling):
+                cancel(call)

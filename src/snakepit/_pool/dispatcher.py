@@ -22,7 +22,7 @@ from snakepit_bridge.wire.plain import Unserialisable
 from . import call_log, failures
 from .bundle import Job
 from .bundles import Bundles
-from .call import Call, Ended, Failed
+from .call import Call, Ended, Failed, cancel_each
 from .call_options import call_options
 from .circuits import Circuits
 from .decisions import Assignment, How, QueueIsFull, SessionBusy
@@ -37,10 +37,6 @@ from .sent_ahead import SentAhead
 from .sessions.keeper import Keeper, ended
 
 _log = library_logger("snakepit.pool")
-
-
-def _none(_call: Call) -> None:
-    """No error of its own."""
 
 
 class Dispatcher:
@@ -103,14 +99,7 @@ class Dispatcher:
 
     def leave_job(self, job: Job, reason: str) -> None:
         """Nobody wants the results of a `map` any more."""
-        self.cancel_all(job.open, reason)
-
-    def cancel_all(self, calls: Callable[[], Iterable[Call]], reason: str, error: Callable[[Call], SnakepitError | None] = _none) -> None:
-        """Cancel calls, those that have not begun first, and what becomes of them meanwhile: another bundle may be made of what waits."""
-        while left := [call for call in calls() if not (call.over or call.cancelling)]:
-            for call in sorted(left, key=lambda call: bool(call.worker_id)):
-                if not (call.over or call.cancelling):
-                    self.cancel(call, reason, error(call))
+        cancel_each(job.open, lambda call: self.cancel(call, reason))
 
     def cancel(self, call: Call, reason: str, error: SnakepitError | None = None) -> None:
         """End a call for its caller now, and in the worker as soon as that can be. Harmless when it has ended."""

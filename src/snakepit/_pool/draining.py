@@ -11,7 +11,7 @@ from collections.abc import Callable
 from snakepit.errors import PoolClosed, SnakepitError
 
 from . import failures
-from .call import Call
+from .call import Call, cancel_each
 from .ledger import Ledger
 
 
@@ -84,9 +84,9 @@ class Draining:
 
     def cut_off(self, reason: str, error: Callable[[Call], PoolClosed]) -> None:
         """End every call that is open, now."""
-        # Those first that have not begun; again, for what waits may be put together anew meanwhile.
-        while left := [call for call in self._ledger.open_calls() if not (call.over or call.cancelling)]:
-            for call in sorted(left, key=lambda call: bool(call.worker_id)):
-                if not (call.over or call.cancelling):
-                    self._cut_off += call.count
-                    self._cancel(call, reason, error(call))
+
+        def end(call: Call) -> None:
+            self._cut_off += call.count
+            self._cancel(call, reason, error(call))
+
+        cancel_each(self._ledger.open_calls, end)

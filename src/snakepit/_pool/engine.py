@@ -368,9 +368,9 @@ class Engine:
     def _break(self, error: SnakepitError) -> None:
         self._broken = error
         self._supervisor.stop()
-        for call in self._ledger.open_calls():
-            if not call.worker_id:
-                self.cancel(call, "the pool is broken", self._refusal())
+        parts = [part for call in self._ledger.open_calls() for part in self._calls.scattered(call)]
+        for part in filter(lambda part: not part.worker_id, parts):
+            self.cancel(part, "the pool is broken", self._refusal())
 
     def _let_go(self, session_id: str, holders: Iterable[str], reason: str) -> None:
         """The state of a session on these workers is of no more use."""

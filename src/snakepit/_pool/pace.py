@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 #: The slowest of late counts, and fades by this with each that was faster: a tool that is slow at times is slow.
 _FADE = 0.8
 #: A call's part of the mean of late.
@@ -22,6 +25,12 @@ class Pace:
         """A call of a tool has taken so long."""
         count, slowest, mean = self._seen.get(tool, (0, 0.0, seconds))
         self._seen[tool] = count + 1, max(seconds, slowest * _FADE), mean + (seconds - mean) * _PART
+
+    def ended(self, tool: str, facts: Mapping[str, Any]) -> None:
+        """A call of a tool has ended well: what its worker says of that."""
+        took = facts.get("execution_time_ms")
+        if isinstance(took, int | float):
+            self.note(tool, took / 1e3)
 
     def short(self, tool: str) -> float | None:
         """How long a call takes, if such calls are short (seconds); None: they are not, or that is not known."""

@@ -61,9 +61,8 @@ class SentAhead:
         """A worker says how a call ended: of one that ended well, how long it took is noted."""
         if not call.worker_id:  # it was sent ahead, and was thought to wait
             call.began, call.worker_id = time.monotonic(), worker.id
-        took = event.metadata.get("execution_time_ms") if isinstance(event, frames.Result) else None
-        if isinstance(took, int | float):
-            self.pace.note(call.tool, took / 1e3)
+        if isinstance(event, frames.Result):
+            self.pace.ended(call.tool, event.metadata)
 
     def spoken_of(self, worker: Worker, call_id: int) -> Call | None:
         """An open call of which a worker speaks; None: it does not run there.

@@ -126,6 +126,6 @@ class Interrupts:
                     if self._armed:  # the handler of what came has a lower number, and runs first
                         signal.pthread_kill(main_thread, knock)
         except (OSError, ValueError):
-            pass
+            pass  # the main thread has ended, or its descriptors are closed: there is nobody to be woken any more
         finally:
             os.close(news_fd)

@@ -193,7 +193,7 @@ class LocalHost:
 
     # The writing half of the channel: see `Writer` --------------------------------------------------------------------------
 
-    sure = True
+    sure = True  # it is taken in this process
 
     def wake(self) -> None:
         with contextlib.suppress(RuntimeError):  # the server has ended, and nobody is left to be told

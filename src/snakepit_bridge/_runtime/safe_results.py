@@ -1,4 +1,11 @@
-"""Results that the end of this process is not to take along: they are written down, or have left, before another call begins."""
+"""Results that the end of this process is not to take along: they are written down, or have left, before another call begins.
+
+Where the carrier cannot say that something has left, the host says that it has come:
+
+host:   SETUP {"arrived": 0}: it answers
+worker: SHARED {"arrived": number}, after what is to have come
+host:   SETUP {"arrived": the same number}
+"""
 
 import threading
 from typing import Callable, Optional

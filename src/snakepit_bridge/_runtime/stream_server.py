@@ -44,7 +44,7 @@ class StreamServer:
         grace: seconds in which a worker without a lifeline may clean up once the host has gone; then it ends. None: a lifeline sees to it.
     """
 
-    sure = True
+    sure = True  # what `next_message` gave has been written before it is asked again
 
     def __init__(self, read_fd: int, write_fd: int, grace: Optional[float] = None) -> None:
         self._executor: Optional[Executor] = None
