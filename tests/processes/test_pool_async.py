@@ -47,7 +47,7 @@ def test_all_calls(run: Run) -> None:
             assert stream.result == "counted"
             assert [value async for value in pool.stream("count", {"n": 2}).values()] == [{"n": 0}, {"n": 1}]
             assert await pool.submit("add", {"a": 1}) == 2
-            with pytest.raises(TypeError, match=r"submit\(\) has no option 'on_progress'"):
+            with pytest.raises(TypeError, match=r"submit\(\) and map\(\) have no option 'on_progress'"):
                 pool.submit("add", {"a": 1}, on_progress=print)  # type: ignore[call-arg]
             assert await pool.tools.add(2, b=3) == 5
             assert await pool.bind(PoolTools).add(2) == 3  # type: ignore[misc]
