@@ -78,7 +78,7 @@ class Program:
 
         self._open.close()
         self._workers = 0
-        work.numbers.cache_clear()  # Workers that are forked would share it, and count it as theirs.
+        work.forget()  # Workers that are forked would share it, and count it as theirs.
 
     def _play(self, scenario: str, workers: int = 2, **options: Any) -> Any:
         player = self._player

@@ -40,11 +40,21 @@ def total(value: Any) -> float:
     return float(value.sum())
 
 
-@functools.lru_cache(maxsize=1)
 def numbers(count: int) -> Any:
+    """An array that is made once: a cache itself would make it anew for `numbers(count=...)` after `numbers(...)`."""
+    return _made(count)
+
+
+@functools.lru_cache(maxsize=1)
+def _made(count: int) -> Any:
     import numpy
 
     return numpy.random.default_rng(1).random(count)
+
+
+def forget() -> None:
+    """Let go of the array."""
+    _made.cache_clear()
 
 
 def prepare(count: int, seconds: float) -> int:
@@ -59,7 +69,7 @@ def prepare(count: int, seconds: float) -> int:
 def loaded(seconds: float) -> bool:
     """Whether an array is at hand; takes so long that another worker is asked meanwhile."""
     time.sleep(seconds)
-    return numbers.cache_info().currsize > 0
+    return _made.cache_info().currsize > 0
 
 
 def read_csv(path: str) -> Iterator[dict[str, Any]]:

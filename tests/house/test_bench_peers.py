@@ -186,3 +186,11 @@ def test_each_peer_has_an_environment_and_says_which_pages_it_follows() -> None:
     for module, _ in PEERS.values():
         source = (Path(environments.__file__).parent / f"{module}.py").read_text(encoding="utf-8")
         assert "https://" in (ast.get_docstring(ast.parse(source)) or "")
+
+
+def test_array_at_hand_is_that_of_every_caller() -> None:
+    """Some peers give arguments by place and ours by name: all find what `prepare` has made."""
+    try:
+        assert work.numbers(3) is work.numbers(count=3)
+    finally:
+        work.forget()

@@ -218,7 +218,7 @@ def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_p
     text = pathlib.Path(guardian_program.__file__).read_text()
     assert "return os.pidfd_open(pid)" in text
     program.write_text(text.replace("return os.pidfd_open(pid)", "raise OSError(38, 'not implemented')"))
-    monkeypatch.setattr("snakepit._workers.guardian._PROGRAM", str(program))
+    monkeypatch.setattr("snakepit._workers.guardian._DIRECTORY", str(tmp_path))
     with snakepit.Pool(TOOLS, size=1) as pool:
         assert pool.execute("add", {"a": 1, "b": 2}) == 3
         pids = family(keepers(os.getpid())[0])
@@ -234,7 +234,7 @@ def test_a_worker_that_cannot_be_forked_costs_no_other(monkeypatch: pytest.Monke
     fork = "            pid = os.fork()\n"
     assert text.count(fork) == 1
     program.write_text(text.replace(fork, f"            if number == 2:\n                raise BlockingIOError(11, 'none left')\n{fork}"))
-    monkeypatch.setattr("snakepit._workers.guardian._PROGRAM", str(program))
+    monkeypatch.setattr("snakepit._workers.guardian._DIRECTORY", str(tmp_path))
     with snakepit.Pool(TOOLS, size=2) as pool:
         first = pool.execute("pid")
         wait_until(lambda: pool.stats().workers_ready == 2, "the second worker, at its second start")

@@ -156,7 +156,9 @@ def test_submit_tells_errors_through_the_future(pool: snakepit.Pool) -> None:
 def test_options_of_other_calls(pool: snakepit.Pool) -> None:
     """An option that only another kind of call has is refused with what has it, not with its own name as the one that was meant."""
     for option in ("on_progress", "on_metadata"):
-        with pytest.raises(TypeError, match=rf"submit\(\) and map\(\) have no option '{option}'; execute\(\) has it: call that in a thread"):
+        with pytest.raises(
+            TypeError, match=rf"submit\(\) and map\(\) have no option '{option}'; execute\(\) has it: call that in a thread"
+        ):
             pool.submit("add", {"a": 1}, **{option: print})  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=rf"stream\(\) has no option '{option}'; a stream's"):
             pool.stream("count", {"n": 1}, **{option: print})  # type: ignore[arg-type]

@@ -37,7 +37,9 @@ _AGAIN_SECONDS = 0.1
 #: A guardian that has not carried out a kill, or its own end, after so long is looked at (seconds): is it stopped?
 _STUCK_SECONDS = 0.5
 
-_PROGRAM = str(Path(guardian_program.__file__).resolve())
+_DIRECTORY = str(Path(guardian_program.__file__).resolve().parent)
+#: Imported, and not run as a file: then it is compiled once, not at each start.
+_PROGRAM = "import sys; sys.path.append(sys.argv.pop(1)); import guardian_program; guardian_program.main()"
 
 
 class Ward:
@@ -169,7 +171,7 @@ class Guardian:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", _PROGRAM, str(theirs.fileno()), str(os.getpid()), self._run],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, _DIRECTORY, str(theirs.fileno()), str(os.getpid()), self._run],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -1,6 +1,6 @@
 """The guardian: starts, reaps and ends the workers of one pool, and outlives neither pool nor host with anything below it.
 
-Run by path, by an isolated interpreter without site-packages (`python -I -S guardian_program.py FD`): one thread, no user code, nothing
+Run by an isolated interpreter without site-packages (`python -I -S`, see `guardian`): one thread, no user code, nothing
 imported that is not needed, so nothing that a worker does can hold it up. Linux only. Five things make it thorough:
 
 * It is a child subreaper (`prctl(2)`): what has lost its parent becomes its child, so whatever its descendants do (a session of
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 if TYPE_CHECKING or __package__:  # the host looks at this module too
     from .guardian_proc import MARKER, born, children, end, end_everything, leftovers, signal_all, world
 else:  # the guardian itself: isolated, with no path but that of this file
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     from guardian_proc import MARKER, born, children, end, end_everything, leftovers, signal_all, world
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -291,7 +290,3 @@ def name(what: str) -> None:
     """What lists of processes show for this one."""
     with open("/proc/self/comm", "w") as file:
         file.write("snakepit-" + what)
-
-
-if __name__ == "__main__":
-    main()

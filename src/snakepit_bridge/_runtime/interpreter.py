@@ -1,11 +1,14 @@
 """What the interpreter says of its threads: may several of them run Python code at the same moment?"""
 
 import sys
-import sysconfig
 
 
 def is_free_threaded() -> bool:
     """Was this Python built to run without its global lock?"""
+    if not hasattr(sys, "_is_gil_enabled"):  # before 3.13 there were none
+        return False
+    import sysconfig  # here: it reads a large module
+
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 

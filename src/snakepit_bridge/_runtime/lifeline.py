@@ -6,7 +6,6 @@ it died: a worker must not outlive it. Closed in children that a tool forks, so 
 
 import json
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -38,6 +37,8 @@ class Lifeline:
         except OSError:
             pass  # a reset means the same as end of file
         if self._run_directory:  # the host's, and it can no longer remove it itself; the last of its workers succeeds
+            import shutil  # here: it brings along what unpacks archives
+
             shutil.rmtree(self._run_directory, ignore_errors=True)
         end_everything()
 

@@ -3,7 +3,6 @@
 Started by a host's launcher, or by hand. Exit codes: 0 done, 1 the adapter does not load or start, 2 usage.
 """
 
-import argparse
 import faulthandler
 import functools
 import json
@@ -12,10 +11,10 @@ import signal
 import sys
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .. import __version__
 from ..wire.codecs import available_codecs
 from ..wire.installed import is_installed
-from . import failures, fitness, template
+from . import failures
+from .arguments import options_of
 from .carriers import CarrierError, GrpcCarrier, Reporter, StreamCarrier, preload
 from .executor import Executor
 from .interpreter import is_free_threaded
@@ -40,33 +39,10 @@ HOST_GONE_SECONDS = 10.0
 #: at 0.1 ms throughput would halve.
 SWITCH_INTERVAL = 0.0005
 
-_DESCRIPTION = "Run one snakepit worker: load an adapter and serve its tools over gRPC, or over stdin and stdout."
-
-#: Behind ssh, an argument with spaces arrives as several: its remote shell takes all of them as one line.
-_SPLIT_AGAIN = """
-  hint: does --adapter have a space in it, and ssh starts this? Its remote shell splits what the pool appends; write it into the
-  command, with the shell's quotes inside of Python's: command=[..., "--stdio", "--adapter", "'/my tools/tools.py'"]"""
-
-_EPILOG = """\
-adapters:
-  pkg.mod:Class  pkg.mod.Class    a class with @tool methods
-  pkg.mod                         a module of @tool functions
-  tools.py  tools.py:Name         a file, or one class or function of it
-Several --adapter options are served as one. Without any, the showcase adapter is.
-
-examples:
-  python -m snakepit_bridge --check --adapter my_app.tools:MyAdapter
-  SNAKEPIT_CHANNEL_SECRET=... python -m snakepit_bridge --adapter tools.py --listen 127.0.0.1:0
-  ssh gpu-1 python3 -m snakepit_bridge --stdio --adapter tools.py        # as the `command` of a Pool
-
-Hosts start workers by themselves: `snakepit.Pool("my_app.tools:MyAdapter")`. Started by hand, the worker prints
-`ready ADDRESS` and serves the one host that presents the secret of SNAKEPIT_CHANNEL_SECRET.
-"""
-
 
 def main(argv: List[str]) -> int:
     """Run a worker; the exit code."""
-    options = _options(argv)
+    options = options_of(argv)
     if options.template_fd >= 0:
         return _run_template(options)
     return _run_worker(options, functools.partial(load, options.adapter or [DEFAULT_REFERENCE]))
@@ -97,6 +73,8 @@ def _run_worker(options: Any, adapter: Callable[[], LoadedAdapter], *, forked: b
 
 def _run_template(options: Any) -> int:
     """Import the adapter once, and become each of the workers that are forked from here."""
+    from . import fitness, template  # here: other workers start without, sooner
+
     os.environ.pop(HEARTBEAT_VARIABLE, None)
     prepare_process(True)
     _name_process(options.worker_id)
@@ -119,7 +97,7 @@ def _run_template(options: Any) -> int:
     born = template.serve(options.template_fd, options.lifeline_fd)
     if born is None:
         return 0
-    options = _options(born.argv)
+    options = options_of(born.argv)
     options.lifeline_fd, options.stacks_fd = born.fds["lifeline"], born.fds["stacks"]
     options.channel_fd = born.fds.get("channel", -1)
     return _run_worker(options, lambda: adapter, forked=True)
@@ -131,14 +109,6 @@ def _failure(error: BaseException) -> Dict[str, Any]:
         return {"kind": "adapter", "message": error.message, "hint": error.hint, "traceback": error.traceback}
     message = "the adapter's initialization failed: %s: %s" % (type(error).__name__, failures.text_of(error))
     return {"kind": "adapter", "message": message, "hint": "", "traceback": failures.traceback_of(error)}
-
-
-def _options(argv: List[str]) -> Any:
-    parser = _parser()
-    options, rest = parser.parse_known_args(argv)
-    if rest:
-        parser.error("unrecognized arguments: %s%s" % (" ".join(rest), _SPLIT_AGAIN if options.stdio else ""))
-    return options
 
 
 def _carrier(options: Any, secret: str) -> "Tuple[Any, Optional[Reporter]]":
@@ -248,36 +218,3 @@ def _give_up(reporter: "Optional[Reporter]", report: Dict[str, Any]) -> int:
         text = "%s\n%s" % (report["traceback"], report["message"]) if report["traceback"] else report["message"]
         print(text + ("\n  hint: " + report["hint"] if report["hint"] else ""), file=sys.stderr)
     return 1
-
-
-@functools.lru_cache(maxsize=None)  # a template has it made already for its workers
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m snakepit_bridge",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--adapter", action="append", metavar="REF", help="what to serve (see below); may be given several times")
-    parser.add_argument("--check", action="store_true", help="import the adapter, list its tools, and leave")
-    listen = "unix:/path, HOST:PORT, or HOST:FIRST-LAST; default %(default)s"
-    parser.add_argument("--listen", default="127.0.0.1:0", metavar="ADDRESS", help=listen)
-    parser.add_argument("--stdio", action="store_true", help="serve the host at the other end of stdin and stdout")
-    channel = "inherited socket that carries the channel, in the place of --listen"
-    parser.add_argument("--channel-fd", type=int, default=-1, metavar="FD", help=channel)
-    parser.add_argument("--worker-id", default="worker", metavar="ID", help="what the host calls this worker")
-    threads = "run up to N sync tools at once on threads; by default one at a time, on the main thread"
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help=threads)
-    silence = "with --stdio: leave when the host has said nothing for so long; 0: never"
-    parser.add_argument("--leave-after-silence", type=float, default=0.0, metavar="SECONDS", help=silence)
-    lifeline = "inherited socket to the launcher; end of file ends the worker"
-    parser.add_argument("--lifeline-fd", type=int, default=-1, metavar="FD", help=lifeline)
-    stacks = "inherited socket on which SIGUSR1 writes where the threads are"
-    parser.add_argument("--stacks-fd", type=int, default=-1, metavar="FD", help=stacks)
-    serve = "inherited socket on which the host's guardian asks for workers: import the adapter, and fork them"
-    parser.add_argument("--template-fd", type=int, default=-1, metavar="FD", help=serve)
-    parser.add_argument("--preload-grpc", action="store_true", help="with --template-fd: import gRPC as well, for the workers")
-    directory = "the host's private directory, removed if the host dies"
-    parser.add_argument("--run-directory", default="", metavar="DIR", help=directory)
-    parser.add_argument("--version", action="version", version="snakepit-bridge %s" % __version__)
-    return parser

@@ -1,6 +1,5 @@
 """Arguments that came as pickles: read where the host's word for this call and the tool's for the parameter agree, and nowhere else."""
 
-import pickle
 from typing import Any, Dict, Sequence
 
 from ..wire.typed import Pickled
@@ -38,6 +37,8 @@ def _read(tool: str, name: str, value: Pickled, allowed: Sequence[str], named: "
         raise RefusedPickle(tool, name, "which the tool does not say it takes", "@tool(pickled=[%r]) says so" % name)
     if name not in allowed:
         raise RefusedPickle(tool, name, "which the pool has not made", "only what a pool with allow_pickle=True has pickled is read")
+    import pickle  # here: most workers never need it
+
     try:
         # Copies: whoever gets an object whole may write to its arrays.
         return pickle.loads(value.data, buffers=[bytearray(part) for part in value.buffers])  # noqa: S301 - both sides have said so

@@ -5,8 +5,7 @@ first pattern that matches decides.
 """
 
 import fnmatch
-import random
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 #: Names whose fate is remembered; with more of them all are looked up anew.
 _MOST_KNOWN = 1024
@@ -32,8 +31,7 @@ class EventFilter:
         self.sampling = tuple(sampling)
         self.allow = tuple(allow)
         self.deny = tuple(deny)
-        # Numbers of its own: those of `random` itself belong to the tools, which may have seeded them.
-        self._number = random.Random().random  # noqa: S311 - a share of events
+        self._number = _numbers() if self.sampling else _certain
         self._shares: Dict[str, float] = {}
 
     @classmethod
@@ -64,6 +62,17 @@ class EventFilter:
         if not self.enabled or _matches(name, self.deny) or (self.allow and not _matches(name, self.allow)):
             return 0.0
         return next((share for pattern, share in self.sampling if fnmatch.fnmatchcase(name, pattern)), 1.0)
+
+
+def _numbers() -> Callable[[], float]:
+    """Numbers of its own: those of `random` itself belong to the tools, which may have seeded them."""
+    import random  # here: most workers never need it, and start sooner without
+
+    return random.Random().random  # noqa: S311 - a share of events
+
+
+def _certain() -> float:
+    return 0.0
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

@@ -1,0 +1,77 @@
+"""A worker starts without what it may never need, and with a garbage collector that has nothing to look at."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+
+import snakepit
+
+TOOLS = """
+import gc, sys
+from snakepit_bridge import tool
+
+@tool
+def loaded(names: list) -> list:
+    return [name for name in names if name in sys.modules]
+
+@tool
+def collector() -> list:
+    return [gc.isenabled(), gc.get_freeze_count()]
+"""
+
+#: Each takes a millisecond or more to import, and memory in every worker.
+NOT_NEEDED = [
+    "argparse",
+    "asyncio",
+    "concurrent.futures",
+    "ctypes",
+    "email",
+    "gettext",
+    "grpc",
+    "lzma",
+    "multiprocessing",
+    "numpy",
+    "pickle",
+    "random",
+    "shutil",
+    "ssl",
+    "subprocess",
+    "sysconfig",
+    "tempfile",
+    "unittest",
+]
+
+
+@pytest.fixture
+def tools(tmp_path: pathlib.Path) -> str:
+    path = tmp_path / "looking.py"
+    path.write_text(TOOLS)
+    return str(path)
+
+
+@pytest.mark.usefixtures("leaves_nothing")
+def test_imports_only_what_it_needs(tools: str) -> None:
+    """What is added to this list of modules costs every start of every worker."""
+    with snakepit.Pool(tools, size=1, protocol="msgpack") as pool:
+        assert pool.execute("loaded", {"names": NOT_NEEDED}) == []
+        assert pool.execute("loaded", {"names": ["threading"]}) == ["threading"]
+
+
+@pytest.mark.parametrize("launcher", ["spawn", "template"])
+def test_its_collector_is_on(tools: str, launcher: str) -> None:
+    """It is off during the imports alone; what has come of them is not looked through again."""
+    with snakepit.Pool(tools, size=1, launcher=launcher) as pool:
+        on, frozen = pool.execute("collector")
+    assert on
+    assert frozen > 10_000
+
+
+def test_a_collector_that_was_off_stays_off(tools: str, tmp_path: pathlib.Path) -> None:
+    """The interpreter's own set-up says so, and has the last word."""
+    (tmp_path / "sitecustomize.py").write_text("import gc\ngc.disable()\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with snakepit.Pool(tools, size=1, env={"PYTHONPATH": path}) as pool:
+        assert pool.execute("collector")[0] is False
