@@ -296,6 +296,40 @@ def test_an_executor_may_be_dropped(pool: snakepit.Pool) -> None:
     wait_until(lambda: all(thread.name != "snakepit-executor" for thread in threading.enumerate()))
 
 
+def test_a_dropped_executor_leaves_nothing_with_its_pool(pool: snakepit.Pool) -> None:
+    """What it offers to the workers is offered until the last of its functions has ended, and no longer."""
+    before = pool.host_tool_specs()
+    pool.as_executor(close_pool=False)
+    wait_until(lambda: pool.host_tool_specs() == before)
+    future = pool.as_executor(close_pool=False, initializer=functions.begin_with, initargs=(functions.Counted(),)).submit(
+        functions.nap, 0.3
+    )
+    assert len(pool.host_tool_specs()) == len(before) + 1
+    assert future.result(30) == 0.3
+    wait_until(lambda: pool.host_tool_specs() == before)
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_a_map_with_a_buffer_takes_what_it_needs(pool: snakepit.Pool, chunksize: int) -> None:
+    """As Python 3.14's: no more chunks are taken from the iterable than that, ahead of who reads."""
+    taken = iter(range(10**9))
+    with pool.as_executor(close_pool=False) as executor:
+        results = executor.map(functions.add, taken, chunksize=chunksize, buffersize=4)
+        assert next(taken) == 4 * chunksize
+        assert [next(results) for _ in range(4 * chunksize)] == [number + 1 for number in range(4 * chunksize)]
+        assert next(taken) == 8 * chunksize + 1
+        results.close()  # type: ignore[attr-defined]
+        assert list(executor.map(functions.add, [1, 2], buffersize=4, chunksize=chunksize)) == [2, 3]
+        assert list(executor.map(functions.add, [], buffersize=1)) == []
+
+
+@pytest.mark.parametrize(("size", "error"), [(0, ValueError), (-1, ValueError), ("4", TypeError), (2.0, TypeError)])
+def test_a_wrong_buffer_is_refused(pool: snakepit.Pool, size: Any, error: type[Exception]) -> None:
+    """At the call, as Python 3.14 does."""
+    with pool.as_executor(close_pool=False) as executor, pytest.raises(error, match="buffersize must be"):
+        executor.map(functions.add, [1], buffersize=size)  # type: ignore[call-arg]
+
+
 def test_nobody_elses_pickle_is_read(pool: snakepit.Pool) -> None:
     """What an executor sends is read, and nothing that only looks like it."""
     for work in (["executor_1", b"\x80\x05K\x01.", []], {"executor": "executor_1", "data": b"\x80\x05K\x01.", "buffers": []}, None):

@@ -53,6 +53,27 @@ def test_every_call_raises_in_the_child() -> None:
     assert out.splitlines() == ["{'PoolForked pool_forked'}", "True True", "3", "2 0"]
 
 
+def test_an_executors_future_in_the_child() -> None:
+    """It says so, as a call's does: what was begun before the fork never arrives there. What had arrived is there."""
+    text = """
+    import operator, time
+    with snakepit.Pool("snakepit_bridge.functions", size=1, allow_pickle=True).as_executor() as executor:
+        ended, future = executor.submit(operator.neg, 3), executor.submit(time.sleep, 0.5)
+        ended.result()
+        child = os.fork()
+        if child == 0:
+            calls = [future.result, lambda: future.result(5), future.exception, future.cancel, lambda: executor.submit(operator.neg, 3)]
+            print({code_of(call) for call in calls}, ended.result(), flush=True)
+            del executor, calls
+            os._exit(3)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        print(future.result(), executor.submit(operator.neg, 4).result())
+    """
+    code, out, err = finished(script(_HEAD + _body(text)))
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["{'PoolForked pool_forked'} -3", "3", "None -4"]
+
+
 def test_a_child_that_ends_by_itself() -> None:
     """A child that runs to the end of the script leaves the parent's pool and its directory alone."""
     text = """

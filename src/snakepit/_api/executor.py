@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
+import functools
 import itertools
 import os
 import pickle
@@ -58,7 +60,7 @@ class PoolExecutor(concurrent.futures.Executor):
         self._close_pool = close_pool
         self._name = f"executor_{uuid.uuid4().hex}"
         pool.register_tool(tell, name=self._name, description="What an executor's functions need before they run.")
-        self._feed = Feed(pool, cancel_running=cancel_running)
+        self._feed = Feed(pool, functools.partial(_take_back, pool, self._name), cancel_running=cancel_running)
         weakref.finalize(self, self._feed.drop).atexit = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
@@ -78,25 +80,42 @@ class PoolExecutor(concurrent.futures.Executor):
         beside = [pickle.PickleBuffer(part) for part in buffers]
         return self._feed.add(Work(self._name, pickle.PickleBuffer(data) if len(data) > _LARGE else data, beside))
 
-    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[Any]:
+    def map(
+        self,
+        fn: Callable[..., Any],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[Any]:
         """What `fn` gives for the items, in their order; `chunksize` items go to a worker at once.
 
+        Args:
+            buffersize: so many chunks are submitted ahead of who reads the results, and their items taken from the iterables; None: all of
+                them, at once. As Python 3.14 has it, on every version.
+
         Raises:
-            ValueError: chunksize is less than 1. TimeoutError: while it is read, once `timeout` seconds have passed.
+            ValueError: chunksize or buffersize is less than 1. TypeError: buffersize is no whole number.
+            TimeoutError: while it is read, once `timeout` seconds have passed.
         """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
         items, end = zip(*iterables, strict=False), None if timeout is None else time.monotonic() + timeout
         chunks = iter(lambda: tuple(itertools.islice(items, chunksize)), ())
-        return self._results([self._submitted(fn, chunk, None) for chunk in chunks], end)
+        submitted = (self._submitted(fn, chunk, None) for chunk in chunks)
+        return self._results(collections.deque(itertools.islice(submitted, buffersize)), submitted, end)
 
-    def _results(self, futures: list[FunctionFuture], end: float | None) -> Iterator[Any]:
+    def _results(self, futures: collections.deque[FunctionFuture], more: Iterator[FunctionFuture], end: float | None) -> Iterator[Any]:
         """What several futures of parts give, in their order, none of which is held; whoever leaves cancels those that wait."""
-        futures.reverse()
         try:
             while futures:
-                part = futures[-1].result(None if end is None else end - time.monotonic())
-                futures.pop()
+                part = futures[0].result(None if end is None else end - time.monotonic())
+                futures.popleft()
+                futures.extend(itertools.islice(more, 1))
                 part.reverse()
                 while part:
                     yield part.pop()
@@ -126,6 +145,12 @@ class PoolExecutor(concurrent.futures.Executor):
         self._pool.unregister_tool(self._name)
         if self._close_pool:
             self._pool.close()
+
+
+def _take_back(pool: Pool, name: str) -> None:
+    """Offer what an executor offered no more. From a garbage collection, perhaps: not now, and not here."""
+    if pool._loop is not None:
+        pool._loop.post(pool.unregister_tool, name)
 
 
 class Executes:

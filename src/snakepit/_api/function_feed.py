@@ -8,7 +8,7 @@ import heapq
 import itertools
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snakepit._pool.call import Call
@@ -34,11 +34,13 @@ class Feed:
     """Those of one executor. From any thread.
 
     Args:
+        dropped: called when nobody has the executor any more and none is open. In the middle of anything.
         cancel_running: functions that run are cancelled too, where one is to be.
     """
 
-    def __init__(self, pool: Pool, *, cancel_running: bool) -> None:
+    def __init__(self, pool: Pool, dropped: Callable[[], object], *, cancel_running: bool) -> None:
         self._pool = pool
+        self._tell_dropped = dropped
         self._cancel_running = cancel_running
         self._room = self._window = pool._config.size + pool._config.queue_size  # how many may be open; how many may be in the pool
         self._changed = threading.Condition()  # for those of the next lines. Nobody who has it waits for a thread
@@ -59,8 +61,7 @@ class Feed:
             concurrent.futures.process.BrokenProcessPool: the initializer has failed.
         """
         self._check()
-        if os.getpid() != self._pool._pid:
-            self._pool._usable()  # says so
+        self._check_process()
         on_loop = LoopThread.is_here()
         with self._changed:
             if on_loop or FunctionThread.is_here():
@@ -68,7 +69,7 @@ class Feed:
             else:
                 self._changed.wait_for(lambda: len(self._open) < self._room or self._is_over())
             self._check()
-            future = FunctionFuture(next(self._numbers), work, self.withdraw)
+            future = FunctionFuture(next(self._numbers), work, self.withdraw, self._check_process)
             self._thread.start()
             if not self._open:
                 ENDING.wait_for(self, self.wait_ended)
@@ -91,7 +92,7 @@ class Feed:
             RuntimeError, concurrent.futures.process.BrokenProcessPool: as `add`.
         """
         self._check()
-        future = FunctionFuture(-1, Work("", b"", []), self.withdraw)
+        future = FunctionFuture(-1, Work("", b"", []), self.withdraw, self._check_process)
         future.end(None, error)
         return future
 
@@ -112,9 +113,9 @@ class Feed:
 
     def drop(self) -> None:
         """Nobody has the executor any more: end the thread when none is open. From a garbage collection, perhaps."""
-        self._dropped = True
-        if not self._open:
-            self._thread.end(wait=False)
+        if os.getpid() == self._pool._pid:
+            self._dropped = True
+            self._end_if_dropped()
 
     def open(self) -> list[FunctionFuture]:
         """Those that have not ended."""
@@ -125,8 +126,7 @@ class Feed:
 
     def withdraw(self, futures: Iterable[FunctionFuture]) -> None:
         """Cancel those that no worker has begun with; those that run too, if the executor says so."""
-        if os.getpid() != self._pool._pid:
-            self._pool._usable()
+        self._check_process()
         with self._changed:
             ours = [future for future in futures if future in self._open]
             given = [(future, future.call) for future in ours if future.call is not None]
@@ -243,8 +243,16 @@ class Feed:
         self._changed.notify_all()
         if not self._open:
             ENDING.forget(self)
-            if self._dropped:
-                self._thread.end(wait=False)
+            self._end_if_dropped()
+
+    def _end_if_dropped(self) -> None:
+        if self._dropped and not self._open:
+            self._thread.end(wait=False)
+            self._tell_dropped()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pool._pid:
+            self._pool._usable()  # says so
 
     def _is_over(self) -> bool:
         return self._shut or self._broken is not None or ENDING.begun

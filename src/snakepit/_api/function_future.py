@@ -40,19 +40,35 @@ class FunctionFuture(concurrent.futures.Future[Any]):
         number: functions are given to the pool by it.
         work: what is sent.
         withdraw: takes it back, if that can be; told of it by `cancel`.
+        check_process: raises `PoolForked` in a forked child, where nothing arrives.
     """
 
-    def __init__(self, number: int, work: Work, withdraw: Callable[[list[FunctionFuture]], None]) -> None:
+    def __init__(
+        self, number: int, work: Work, withdraw: Callable[[list[FunctionFuture]], None], check_process: Callable[[], None]
+    ) -> None:
         super().__init__()
         self.number = number
         self.work: Work | None = work
         self.call: CallFuture | None = None  # while the pool has it
         self.withdrawn = False  # its call has been cancelled, for no worker had begun with it
         self._withdraw: Callable[[list[FunctionFuture]], None] | None = withdraw
+        self._check_process = check_process
         self._first_cancel = threading.Lock()
 
     def __lt__(self, other: FunctionFuture) -> bool:
         return self.number < other.number
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the function gave; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""
+        if not self.done():
+            self._check_process()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the function raised, or None; `TimeoutError` after `timeout` seconds of waiting."""
+        if not self.done():
+            self._check_process()
+        return super().exception(timeout)
 
     def running(self) -> bool:
         """Has a worker begun with it, and not ended?"""
