@@ -12,6 +12,15 @@ from collections.abc import Iterator
 from snakepit_bridge import BaseAdapter, tool
 
 
+def wait_for(path: str) -> bool:
+    """A plain function, for executors: says that it has begun; is the file there, within half a minute?"""
+    pathlib.Path(f"{path}-waits").touch()
+    end = time.monotonic() + 30
+    while not pathlib.Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.005)
+    return pathlib.Path(path).exists()
+
+
 class PipeliningTools(BaseAdapter):
     """See the module."""
 
@@ -56,6 +65,12 @@ class PipeliningTools(BaseAdapter):
     def ask(self, number: int) -> int:
         """What the host tool `double` makes of it."""
         return int(self.host_tools["double"](number))
+
+    @tool
+    def report(self, number: int) -> int:
+        """Says which it is, and gives it."""
+        self.progress(0, number=number)
+        return number
 
     @tool
     def items(self, folder: str) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import itertools
 import types
 from collections.abc import Callable, Collection
 from typing import Any
@@ -37,7 +38,7 @@ class Far:
         self.id = name
         self.connection = self
         self.says = types.SimpleNamespace(concurrency=1, threaded=False, ends_softly=False)
-        self.secrets = KnownSecrets(DEFAULT)
+        self.secrets = KnownSecrets(DEFAULT, clock=itertools.count(0.0, 60.0).__next__)  # nothing lingers: what runs must be known
         self.running: dict[int, str] = {}
         self.calls_served = 0
         self.tainted = self.condemned = False
@@ -134,8 +135,19 @@ class Far:
             self.hand = None
 
 
+class Mailbox:
+    """That of a call which is submitted by itself."""
+
+    def __init__(self, put: Callable[[list[tuple[int, Any]]], None], index: int) -> None:
+        self._put = put
+        self.index = index
+
+    def put(self, item: Any) -> None:
+        self._put([(self.index, item)])
+
+
 class World:
-    """One dispatcher, its workers, one map and its reader."""
+    """One dispatcher, its workers, one map and its reader, and callers of single calls."""
 
     def __init__(self) -> None:
         self.started: collections.Counter[int] = collections.Counter()
@@ -146,6 +158,7 @@ class World:
         self.dispatcher = Dispatcher(config, self.scheduler, sessions, self.workers, "run", DEFAULT, lambda _call: None)
         self.told: dict[int, Any] = {}
         self.job = Job(self._put)
+        self.calls: list[Call] = []  # that were submitted by themselves
         self.items = self.names = 0
         self.without_ticket: set[int] = set()  # items of calls of which nobody knows whether they have begun when their worker dies
         for _ in range(5):
@@ -177,6 +190,28 @@ class World:
         self.job.enter([call])
         self.dispatcher.submit(call)
 
+    def call(self, count: int) -> None:
+        """So many callers call in the same turn of the loop."""
+        for _ in range(count):
+            mailbox = Mailbox(self._put, self.items)
+            args = {"item": self.items, "password": f"the-secret-of-{self.items}"}
+            self.items += 1
+            number = next(self.dispatcher.ledger.numbers)
+            call = Call(number, "tool", args, False, None, Window(), mailbox, blocking=True, correlation_id=f"run-{number}")
+            self.calls.append(call)
+            self.dispatcher.submit(call)
+
+    def turn_ends(self) -> None:
+        self.dispatcher._gathering._flush()
+
+    def withdraw(self, call: Call) -> None:
+        """Cancel it if it has not begun, as executors do."""
+        told = call.over
+        if not told and not self.dispatcher.has_begun(call):
+            self.dispatcher.cancel(call, "it has not begun")
+            assert call.over
+            assert self.started[call.args["item"]] == 0
+
     def dies(self, worker: Any) -> None:
         worker.puts_back()
         worker.recover()  # what was written down
@@ -190,6 +225,10 @@ class World:
             self.submit(1)
         elif kind == "bundle":
             self.submit(2 + which % (MOST - 1))
+        elif kind == "calls":
+            self.call(1 + which)
+        elif kind == "turn ends":
+            self.turn_ends()
         elif kind == "comes" and len(workers) < 4:
             self.comes(which % 5 != 0)
         elif kind == "leave":
@@ -199,6 +238,11 @@ class World:
             calls = [*self.job.singles.values(), *self.job.bundles.values()]
             if calls:
                 self.dispatcher.cancel(calls[which % len(calls)], "somebody asks")
+        elif kind in ("cancel call", "withdraw"):
+            call = self.calls[which % len(self.calls)] if self.calls else None
+            if call is not None:
+                assert call.over or call.id in self.dispatcher.bundles._owners or self.dispatcher.ledger.get(call.id) is call
+                self.withdraw(call) if kind == "withdraw" else self.dispatcher.cancel(call, "its caller left")
         elif workers:
             self.step_of(workers[which % len(workers)], kind)
 
@@ -223,6 +267,7 @@ class World:
             worker.tickets.append(worker.tickets.pop(0))
 
     def all_ends(self) -> None:
+        self.turn_ends()
         self.comes(together=True)
         for _ in range(600):
             for worker in list(self.workers.values()):
@@ -236,6 +281,7 @@ def _kind(item: Any) -> type[SnakepitError] | None:
 
 
 _KINDS = ["submit", "bundle", "bundle", "comes", "goes on", "goes on", "goes on", "goes on", "reads", "reads", "reads", "fails"]
+_KINDS += ["calls", "calls", "turn ends", "turn ends", "cancel call", "withdraw"]
 _KINDS += ["dies", "retires", "held up", "speaks", "swaps", "in hand", "puts back", "cancel one", "leave"]
 
 
@@ -261,6 +307,10 @@ def test_each_item_has_one_end(steps: list[tuple[str, int]], workers: int) -> No
             assert kind is not None or (item.value == index and world.started[index] == 1)
             assert kind is not ToolError or world.started[index] == 1
             assert kind is not WorkerCrashed or world.started[index] == 1 or index in world.without_ticket
+        for call in world.calls:
+            assert call.over
+            assert call.travels_in is None
+            assert call.correlation_id == f"run-{call.id}"
         ledger, bundles = world.dispatcher.ledger, world.dispatcher.bundles
         assert (ledger.open_calls(), bundles._owners, world.job.singles, world.job.bundles) == ([], {}, {}, {})
         assert ledger._without_end == {False: 0, True: 0}

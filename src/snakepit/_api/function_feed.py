@@ -276,7 +276,7 @@ def _withdraw(
 ) -> None:
     """On the loop's thread: cancel calls that have not begun. The last first: those behind it are not to move up in vain."""
     for future, call in reversed(calls):
-        if call is not None and not call.over and not engine._calls._ahead.has_begun(call):
+        if call is not None and not call.over and not engine._calls.has_begun(call):
             future.withdrawn = True
             found.append(future)
             engine.cancel(call, "its future was cancelled")

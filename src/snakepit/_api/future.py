@@ -72,7 +72,7 @@ class CallFuture(concurrent.futures.Future[Any]):
 
     def running(self) -> bool:
         """Has a worker begun with the call, and not ended it?"""
-        return not self.done() and self.call is not None and bool(self.call.worker_id)
+        return not self.done() and self.call is not None and self.call.has_begun
 
     def cancel(self) -> bool:
         """Cancel the call, waiting or running. False if it has ended."""

@@ -1,4 +1,4 @@
-"""The calls of one `map`, and short ones of them that go to a worker together: one call to the Scheduler, many to workers and callers."""
+"""Calls of one `map`, or submitted one by one, of which short ones go to a worker together: one call to the Scheduler, many to others."""
 
 from __future__ import annotations
 
@@ -52,6 +52,50 @@ class Job:
         news, self._news = self._news, []
         self._put(news)
 
+    def part(self, owner: Call, number: int, key: Any, args: dict[str, Any]) -> Call:
+        """One of a bundle's calls, as a call by itself."""
+        call = dataclasses.replace(owner, id=number, args=args, mailbox=Slot(self, key), bundle=None, timers=[])
+        self.singles[key] = call
+        return call
+
+    def ended(self, key: Any, end: Ended, worker_id: str) -> None:
+        """One of them has ended well, in its bundle."""
+        self.tell(key, end)
+
+
+class Travellers(Job):
+    """Calls that were submitted one by one: each is itself what it stands for in its bundle, and has a mailbox of its own.
+
+    Args:
+        run_id: names this run of the pool.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(lambda _news: None)
+        self._run_id = run_id
+
+    def enter(self, calls: list[Call]) -> None:
+        """Bundles of them, in which they may have other numbers than before."""
+        super().enter(calls)
+        for owner in calls:
+            for number, (call, _) in owner.bundle.left.items() if owner.bundle is not None else ():
+                call.travels_in = owner
+                if call.id != number:
+                    call.id, call.correlation_id = number, f"{self._run_id}-{number}"
+
+    def part(self, owner: Call, number: int, key: Any, args: dict[str, Any]) -> Call:
+        """It goes on by itself."""
+        call: Call = key
+        call.began, call.travels_in = owner.began, None
+        return call
+
+    def ended(self, key: Any, end: Ended, worker_id: str) -> None:
+        """Tell its caller."""
+        call: Call = key
+        call.worker_id, call.travels_in = worker_id, None
+        end.metadata.update(call.where())
+        call.finish(end)
+
 
 class Slot:
     """The mailbox of one of its calls."""
@@ -74,12 +118,12 @@ class Bundle:
     """What a call has that stands for several. It is its own mailbox: each of them is told by itself.
 
     Attributes:
-        left: those that have not ended, by their numbers: (their item's, their arguments).
+        left: those that have not ended, by their numbers: (what the job knows it by, its arguments). They run in this order.
         seconds: as long takes one of them.
     """
 
     job: Job
-    left: dict[int, tuple[int, dict[str, Any]]]
+    left: dict[int, tuple[Any, dict[str, Any]]]
     seconds: float
 
     def put(self, item: Item) -> None:

@@ -21,7 +21,7 @@ from snakepit_bridge.wire.payload import at_least
 
 from . import call_log
 from .ahead_lines import TOGETHER_SECONDS
-from .bundle import Bundle, Job, Slot
+from .bundle import Bundle, Job, Travellers
 from .call import Call, Ended
 from .early import begins_first
 from .host_tools.context import CURRENT
@@ -70,6 +70,7 @@ class Bundles:
         self.pace = Pace()
         self._run_id = run_id
         self._patience = patience
+        self._travellers = Travellers(run_id)
         self._owners: dict[int, Call] = {}  # the bundle of each call that is in one
         self._count = 0  # of bundles
         scheduler.beside = lambda: len(self._owners) - self._count  # in each, at most one runs
@@ -77,10 +78,16 @@ class Bundles:
 
     def size(self, spec: ToolSpec, window: int) -> int:
         """How many calls of a tool are to travel together; 1: none. From any thread."""
-        if self._never or spec.asynchronous or self.pace.short(spec.name) is None or CURRENT.get() is not None or spans.traced():
+        if spec.asynchronous or CURRENT.get() is not None or spans.traced():
+            return 1
+        return self.most(spec.name, window)
+
+    def most(self, tool: str, window: int) -> int:
+        """The same of calls that may travel together, as far as they are short."""
+        if self._never or self.pace.short(tool) is None:
             return 1
         # By the mean: one that takes longer now and then is no reason to send all of them one by one.
-        return max(1, min(MOST, int(SECONDS / max(self.pace.mean(spec.name), 1e-6)), window // (2 * self._config.size)))
+        return max(1, min(MOST, int(SECONDS / max(self.pace.mean(tool), 1e-6)), window // (2 * self._config.size)))
 
     @staticmethod
     def takes(args: Mapping[str, Any]) -> bool:
@@ -90,6 +97,24 @@ class Bundles:
     def bundle(self, tool: str, parts: list[tuple[int, dict[str, Any]]], job: Job) -> Bundle:
         """Of several short calls of one tool: for each its item's number, and its arguments. From any thread."""
         return Bundle(job, {next(self._ledger.numbers): part for part in parts}, self.pace.mean(tool))
+
+    def gathered(self, calls: list[Call]) -> Call:
+        """A bundle of calls that were submitted one by one: alike but for their arguments."""
+        bundle = Bundle(self._travellers, {call.id: (call, call.args) for call in calls}, self.pace.mean(calls[0].tool))
+        owner = dataclasses.replace(calls[-1], id=next(self._ledger.numbers), args={}, mailbox=bundle, bundle=bundle, timers=[])
+        self._travellers.enter([owner])
+        self._ledger.gathered(calls, owner)
+        return owner
+
+    def open_calls(self) -> int:
+        """How many calls of the pool have not ended, by themselves or not."""
+        return len(self._ledger) - self._count + len(self._owners)
+
+    def traveller(self, number: int) -> Call | None:
+        """A call that was submitted by itself, and is in a bundle."""
+        owner = self._owners.get(number)
+        known = None if owner is None else _of(owner).left[number][0]
+        return known if isinstance(known, Call) else None
 
     def entered(self, call: Call) -> None:
         """One has been submitted."""
@@ -130,14 +155,14 @@ class Bundles:
         if not isinstance(event, frames.Result) or not _MORE.isdisjoint(event.metadata) or call_log.is_on():
             return self._apart(owner, event.call_id, worker.id), None
         bundle = _of(owner)
-        index, _ = bundle.left[event.call_id]
+        key, _ = bundle.left[event.call_id]
         self._lost(owner, event.call_id)
         worker.secrets.ended(event.call_id)
         self.pace.ended(owner.tool, event.metadata)
         worker.calls_served += 1
         self._ledger.counters.succeeded += 1
         worker.secrets.told([event.value])
-        bundle.job.tell(index, Ended(event.value, event.metadata))
+        bundle.job.ended(key, Ended(event.value, event.metadata), worker.id)
         return None, None if bundle.left else owner
 
     def spoken_of(self, worker: Worker, number: int) -> Call | None:
@@ -160,33 +185,21 @@ class Bundles:
         known = self._ledger.get(number)
         if known is not None:
             return known
-        job, (index, args) = _of(owner).job, _of(owner).left[number]
-        cid = f"{self._run_id}-{number}"
-        call = dataclasses.replace(
-            owner,
-            id=number,
-            correlation_id=cid,
-            args=args,
-            mailbox=Slot(job, index),
-            bundle=None,
-            worker_id=worker_id,
-            ahead_at="",
-            timers=[],
-        )
-        job.enter([call])
+        call = _of(owner).job.part(owner, number, *_of(owner).left[number])
+        call.correlation_id, call.worker_id, call.ahead_at = f"{self._run_id}-{number}", worker_id, ""
         self._ledger.enter_part(call)
         self._patience.bound(call)
         return call
 
-    def scattered(self, owner: Call) -> list[Call]:
-        """All of a bundle as calls by themselves. What has not begun, waits nowhere; the bundle lasts until the others have ended."""
+    def scattered(self, owner: Call, only: int = 0) -> list[Call]:
+        """A bundle, or one call of it, as calls by themselves. What has not begun, waits nowhere; the bundle lasts as long as others do."""
         left, worker = _of(owner).left, self._workers.get(owner.worker_id or owner.ahead_at)
-        waits = set(left)
+        waits = {only} if only else set(left)
         if worker is not None:
             worker.connection.recover()  # what has ended there, and is on its way
             waits = set(worker.connection.take_back(waits.intersection))
         calls = []
-        for number in list(left):
+        for number in [only] if only in left else [] if only else list(left):
             calls.append(self._apart(owner, number, "" if number in waits or worker is None else worker.id))
             if number in waits:
                 self._lost(owner, number)
@@ -195,6 +208,11 @@ class Bundles:
         if not left and self._ledger.get(owner.id) is owner:
             self.forget(owner)
         return calls
+
+    def taken_out(self, call: Call) -> None:
+        """A call that was submitted by itself is so again. If it has not begun, it waits nowhere."""
+        if call.travels_in is not None:
+            self.scattered(call.travels_in, call.id)
 
     def orphans(self, calls: Iterable[Call]) -> Iterator[Call]:
         """The calls of a worker that has died: of a bundle, those in it that had begun."""

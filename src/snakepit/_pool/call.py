@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -88,7 +89,7 @@ class Call:
         span: its span, where the application traces; ended by `finish`.
         ancestors: the calls from whose host tools this one was made, by (run of the pool, number), outermost first.
         family: the open calls of the host tools of the innermost of these, this one among them.
-        bundle: what it stands for, if it is several short calls that travel together.
+        bundle: what it stands for, if it is several short calls that travel together. travels_in: the one of which it is such a call.
     """
 
     id: int
@@ -131,12 +132,23 @@ class Call:
     family: Offspring | None = None
     span: CallSpan | None = None
     bundle: Bundle | None = None
+    travels_in: Call | None = None
     timers: list[asyncio.TimerHandle | Alarm] = dataclasses.field(default_factory=list)
 
     @property
     def count(self) -> int:
         """How many calls it is, that have not ended."""
         return 1 if self.bundle is None else len(self.bundle.left)
+
+    @property
+    def has_begun(self) -> bool:
+        """Does a worker run it, as far as that is known here? From any thread."""
+        owner = self.travels_in
+        if owner is None or owner.bundle is None or not owner.worker_id:
+            return bool(self.worker_id)
+        with contextlib.suppress(RuntimeError):  # asked from another thread, while one ends
+            return next(iter(owner.bundle.left), 0) == self.id
+        return False
 
     def where(self) -> dict[str, Any]:
         """Facts for the end's metadata, or its error's details: who ran it, for which session, and whether that has moved."""

@@ -27,6 +27,7 @@ from .call_options import call_options
 from .circuits import Circuits
 from .decisions import Assignment, How, QueueIsFull, SessionBusy
 from .departures import Departures
+from .gathering import Gathering
 from .ladder import Ladder
 from .ledger import Ledger
 from .nesting import Nesting
@@ -73,6 +74,7 @@ class Dispatcher:
         self._patience = Patience(config.queue_timeout, self.cancel, self.scattered)
         self.bundles = Bundles(config, scheduler, workers, self.ledger, run_id, self._patience)
         self._ahead = SentAhead(scheduler, workers, self.ledger, self.bundles, self._withdrawn)
+        self._gathering = Gathering(config.queue_size, scheduler, self.ledger, self.bundles, self._take_in)
         self._nesting = Nesting(scheduler, run_id, config.size, self.bundles.runs_as)
         scheduler.seconds_now = self._seconds_now
         self.spoken_of = self._ahead.spoken_of
@@ -90,6 +92,10 @@ class Dispatcher:
             return
         if call.timeout is not None:
             call.deadline = self._loop.time() + call.timeout
+        if not self._gathering.keeps(call):
+            self._take_in(call)
+
+    def _take_in(self, call: Call) -> None:
         self.bundles.entered(call)
         if call.session_id:
             self._sessions.admit(call, self._enqueue, self._refuse)
@@ -107,6 +113,7 @@ class Dispatcher:
             for part in self.scattered(call):
                 self.cancel(part, reason, None if error is None else failures.again(error))
             return
+        self.bundles.taken_out(call)
         error = error or CallCancelled(f"{call.tool!r} was cancelled: {reason}", tool=call.tool)
         first = self.ledger.get(call.id) is not None and not call.cancelling
         if first:
@@ -128,6 +135,11 @@ class Dispatcher:
             self._slot_free(call, worker)
         else:
             self._ladder.climb(call, worker)
+
+    def has_begun(self, call: Call) -> bool:
+        """Does a worker run it? Asked by who cancels it otherwise: it waits nowhere then."""
+        self.bundles.taken_out(call)
+        return self._ahead.has_begun(call)
 
     def scattered(self, call: Call) -> list[Call]:
         """The calls that it stands for, each by itself; those of a bundle that have not begun wait nowhere."""

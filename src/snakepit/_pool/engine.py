@@ -297,7 +297,7 @@ class Engine:
         elif isinstance(event, frames.Stalled):
             self._calls.stalled(worker, event)
         elif isinstance(event, frames.Progress):
-            call = self._ledger.get(event.call_id)
+            call = self._ledger.get(event.call_id) or self._calls.bundles.traveller(event.call_id)
             if call is not None and not call.over:
                 call.report(event.payload)
         elif isinstance(event, frames.HostCall | frames.Credit | frames.Cancel):

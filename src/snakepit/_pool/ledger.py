@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from snakepit.errors import CallCancelled, ChannelError, PoolClosed, WorkerCrashed, WorkerTimeout
 from snakepit_bridge import redaction
@@ -50,6 +50,16 @@ class Ledger:
         """What was submitted in a bundle is a call by itself, or a bundle, from now on."""
         self._open[call.id] = call
         self._without_end[call.streaming] += not call.over
+
+    def gathered(self, calls: Iterable[Call], bundle: Call) -> None:
+        """Calls that wait by themselves are one from now on."""
+        for call in calls:
+            del self._open[call.id]
+            self._without_end[call.streaming] -= not call.over
+        self.enter_part(bundle)
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def dissolved(self, call: Call) -> None:
         """Nothing is left of a bundle."""

@@ -39,7 +39,7 @@ class Scheduler:
         # The mutable state.
         self._seats: dict[str, Seat] = {}
         self._free = FreeWorkers()
-        self._ahead = AheadLines(self._room.waits_for, self._ask_seconds)
+        self._ahead = AheadLines(self._room.waits_for, lambda call_id: self.seconds_now(call_id))  # noqa: PLW0108 - it is set later
         self._wanted = Wanted()
         self._running: dict[int, Running] = {}
         self._running_streams = 0
@@ -65,6 +65,11 @@ class Scheduler:
     def streams_at_limit(self) -> list[int] | None:
         """The streams that run, when no further one may; else None."""
         return None if self._streams_may_run else [call_id for call_id, run in self._running.items() if run.streaming]
+
+    @property
+    def is_any_free(self) -> bool:
+        """Could a call begin at once that any worker may run?"""
+        return bool(self._free.loads)
 
     def worker_of(self, call_id: int) -> str | None:
         """Who runs this call, if anybody does."""
@@ -269,9 +274,6 @@ class Scheduler:
         return self._room.bound_to(session) if strict else ""
 
     # Inside -------------------------------------------------------------------------------------------------------------------
-
-    def _ask_seconds(self, call_id: int) -> float | None:
-        return self.seconds_now(call_id)
 
     def _nobody_waits(self) -> bool:
         """Does no call wait for any worker, or for one that is free, and is none to be told that it has begun?"""

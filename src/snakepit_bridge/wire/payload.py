@@ -10,6 +10,7 @@ from .attachments import Encoded
 from .coding import Codec
 from .plain import Unserialisable
 from .typed import Pickled
+from .work import Work
 
 #: What the error frames of such payloads say.
 CODE = "payload_too_large"
@@ -27,6 +28,7 @@ _CURES = {
 }
 
 
+_PICKLES = frozenset((Pickled, Work))
 _CONTAINERS = frozenset((list, tuple, dict, set, frozenset))
 
 
@@ -93,6 +95,6 @@ def _size_of(value: Any) -> int:
         return len(value)
     if kind is memoryview or (kind.__module__ == "numpy" and kind.__name__ == "ndarray" and value.dtype.kind in "biufcmMSU"):
         return int(value.nbytes)
-    if kind is Pickled:
+    if kind in _PICKLES:
         return sum(memoryview(part).nbytes for part in (value.data, *value.buffers))
     return len(value) if kind in _CONTAINERS else 0  # no item takes less than a byte
