@@ -225,6 +225,20 @@ def test_without_descriptors_of_processes(monkeypatch: pytest.MonkeyPatch, tmp_p
     gone_within(pids, WITHIN)
 
 
+@pytest.mark.parametrize("lacks", ["", "CFuncPtr", "dlsym"])
+def test_prctl_is_found(monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
+    """Also where the C half of `ctypes` is not what it was. PR_GET_DUMPABLE (3) is 1; 0 is no request, and changes nothing."""
+    import _ctypes
+
+    if lacks:
+        import ctypes  # noqa: F401 - it needs them itself, as it is imported
+
+        monkeypatch.delattr(_ctypes, lacks)
+    found = guardian_program._prctl()
+    assert found(3, 0, 0, 0, 0) == 1
+    assert found(0, 0, 0, 0, 0) == -1
+
+
 def test_a_worker_that_cannot_be_forked_costs_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """The machine has no process left for a moment: that start has failed, those that serve go on, and the next one succeeds."""
     program = tmp_path / "guardian_program.py"

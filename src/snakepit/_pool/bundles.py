@@ -74,7 +74,8 @@ class Bundles:
         self._owners: dict[int, Call] = {}  # the bundle of each call that is in one
         self._count = 0  # of bundles
         scheduler.beside = lambda: len(self._owners) - self._count  # in each, at most one runs
-        self._never = not config.pipelining or config.circuit_breaker is not None or config.max_calls is not None
+        watched = config.circuit_breaker is not None or config.max_calls is not None  # each call by itself
+        self._never = not config.pipelining or watched or config.profile == "thread"
 
     def size(self, spec: ToolSpec, window: int) -> int:
         """How many calls of a tool are to travel together; 1: none. From any thread."""

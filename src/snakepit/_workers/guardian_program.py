@@ -31,7 +31,8 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any  # not imported when it runs
+    from collections.abc import Callable  # not imported when it runs
+    from typing import Any
 
     from .guardian_templates import Templates
 
@@ -50,11 +51,43 @@ _MOST_DESCRIPTORS = 8
 _QUIET_MS = 200
 
 
+_found: list[Callable[..., int]] = []
+
+
 def prctl(option: int, value: int) -> None:
     """`prctl(2)`, of this process."""
-    import ctypes  # here: the host imports this module too, for its look at /proc
+    if not _found:
+        _found.append(_prctl())
+    _found[0](option, value, 0, 0, 0)
 
-    ctypes.CDLL(None).prctl(option, value)
+
+def _prctl() -> Callable[..., int]:
+    try:
+        return _prctl_in_c()
+    except (AttributeError, TypeError):  # it has changed
+        import ctypes
+
+        function = ctypes.CDLL(None).prctl
+        function.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+        return function
+
+
+def _prctl_in_c() -> Callable[..., int]:
+    """By the C half of `ctypes` alone: to import the rest takes three milliseconds of each start of a pool."""
+    import _ctypes  # here: the host imports this module too, for its look at /proc
+
+    class Int(_ctypes._SimpleCData):  # type: ignore[type-arg]
+        _type_ = "i"
+
+    class Long(_ctypes._SimpleCData):  # type: ignore[type-arg]
+        _type_ = "L"
+
+    class Function(_ctypes.CFuncPtr):
+        _flags_ = _ctypes.FUNCFLAG_CDECL
+        _restype_ = Int
+        _argtypes_ = (Int, Long, Long, Long, Long)
+
+    return Function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"))  # type: ignore[arg-type]  # of this process itself
 
 
 # The guardian -----------------------------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ little; a flood, what other threads send, and the rest of something large are le
 on exec and in forked children: what a tool leaves behind cannot keep a dead worker's channel open.
 """
 
+import _socket  # the C half of `socket`: what that adds, enumerations above all, takes a millisecond of each start
 import errno
 import functools
 import json
 import os
 import queue
 import select
-import socket
 import stat
 import struct
 import sys
@@ -244,8 +244,8 @@ def _end_if_closed(error: OSError) -> None:
 def _look_up_now_and_then(fd: int) -> None:
     """Let a read return when nothing has come for a while: one that waits does not notice that a tool closes its descriptor."""
     if stat.S_ISSOCK(os.fstat(fd).st_mode):
-        handle = socket.socket(fileno=fd)
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", _LOOK_UP_SECONDS, 0))
+        handle = _socket.socket(fileno=fd)
+        handle.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, struct.pack("ll", _LOOK_UP_SECONDS, 0))
         handle.detach()
 
 
