@@ -36,8 +36,7 @@ class Scheduler:
         self.beside: Callable[[], int] = int
         self.seconds_now: Callable[[int], float | None] = lambda _call_id: None
         self._room = WaitingRoom(self._line_changed)
-        # The mutable state.
-        self._seats: dict[str, Seat] = {}
+        self._seats: dict[str, Seat] = {}  # from here on: the mutable state
         self._free = FreeWorkers()
         self._ahead = AheadLines(self._room.waits_for, lambda call_id: self.seconds_now(call_id))  # noqa: PLW0108 - it is set later
         self._wanted = Wanted()
