@@ -123,6 +123,11 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--write takes scenarios that are played beside peers, or those that are not, and no mixture of both")
     if options.write is not None and not options.write.parent.is_dir():
         parser.error(f"--write: there is no folder {options.write.parent}")
+    if options.write is not None:
+        try:  # before half an hour of measuring
+            options.write.open("a", encoding="utf-8").close()
+        except OSError as error:
+            parser.error(f"--write: {options.write} cannot be written to: {error.strerror}")
     return options
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import gc
 import pathlib
 import sys
 import threading
@@ -328,6 +329,41 @@ def test_a_wrong_buffer_is_refused(pool: snakepit.Pool, size: Any, error: type[E
     """At the call, as Python 3.14 does."""
     with pool.as_executor(close_pool=False) as executor, pytest.raises(error, match="buffersize must be"):
         executor.map(functions.add, [1], buffersize=size)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("initargs", [5, "text", None])
+def test_wrong_arguments_of_the_initializer_are_refused(pool: snakepit.Pool, initargs: Any) -> None:
+    """By the name of the setting."""
+    with pytest.raises(snakepit.InvalidParameter, match=r"initargs is .*; allowed is a tuple, such as \(5,\)"):
+        pool.as_executor(initializer=functions.begin_with, initargs=initargs, close_pool=False)
+
+
+def test_a_callback_that_waits_for_its_own_executor_is_told(pool: snakepit.Pool) -> None:
+    """Its thread would wait for itself; for another executor's it may wait."""
+    ends: list[Any] = []
+    with pool.as_executor(close_pool=False) as executor, pool.as_executor(close_pool=False) as other:
+
+        def wait(_future: object) -> None:
+            ends.append(other.submit(functions.add, 1).result(30))
+            try:
+                executor.submit(functions.add, 1).result()
+            except snakepit.PoolError as error:
+                ends.append(error.code)
+
+        executor.submit(functions.add, 0).add_done_callback(wait)
+        wait_until(lambda: len(ends) == 2)
+    assert ends == [2, "would_deadlock"]
+
+
+def test_a_future_does_not_keep_the_executor() -> None:
+    """Nor its pool, once it is done: who drops the executor has no workers any more."""
+    executor = snakepit.Pool("snakepit_bridge.functions", size=1, allow_pickle=True).as_executor()
+    gone = weakref.ref(executor._pool)  # type: ignore[attr-defined]
+    future = executor.submit(functions.add, 1)
+    assert future.result(30) == 2
+    del executor
+    wait_until(lambda: gc.collect() >= 0 and gone() is None)
+    assert future.result() == 2
 
 
 def test_nobody_elses_pickle_is_read(pool: snakepit.Pool) -> None:

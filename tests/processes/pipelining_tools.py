@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import pathlib
 import time
 from collections.abc import Iterator
 
-from snakepit_bridge import BaseAdapter, tool
+from snakepit_bridge import BaseAdapter, Cancelled, tool
 
 
 def wait_for(path: str) -> bool:
@@ -25,8 +26,11 @@ class PipeliningTools(BaseAdapter):
     """See the module."""
 
     @tool
-    def mark(self, folder: str, number: int, wait_for: str = "", hold: bool = False, die: bool = False, size: int = 0) -> str:
-        """Put down that it runs; wait for a file, or with the interpreter to itself, or end the process. Gives a text of that size."""
+    def mark(self, folder: str, number: int, wait_for: str = "", hold: bool = False, die: bool = False, size: int = 0, stubborn: str = "") -> str:  # fmt: skip
+        """Put down that it runs; wait for a file, or with the interpreter to itself, or end the process. Gives a text of that size.
+
+        `stubborn`: wait for a file, whatever the caller wants.
+        """
         with (pathlib.Path(folder) / "marks").open("a") as marks:
             marks.write(f"{number}\n")
         if wait_for:
@@ -34,6 +38,11 @@ class PipeliningTools(BaseAdapter):
             end = time.monotonic() + 30
             while not (pathlib.Path(folder) / wait_for).exists() and time.monotonic() < end:
                 time.sleep(0.005)
+        if stubborn:
+            (pathlib.Path(folder) / f"{stubborn}-waits").touch()
+            while not (pathlib.Path(folder) / stubborn).exists():
+                with contextlib.suppress(Cancelled):
+                    time.sleep(0.005)
         if hold:
             (pathlib.Path(folder) / "held").touch()
             sum(itertools.repeat(1, 200_000_000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import json
 import operator
 import os
 import pathlib
@@ -88,6 +89,11 @@ def burst(marked: Marked, count: int, *, timeout: float | None = 60, **special: 
         marked.pool,
         lambda: [marked.submit(number, timeout=timeout, **special.get(f"n{number}", {})) for number in range(1, count + 1)],
     )
+
+
+async def document(engine: Any) -> Any:
+    """What `snakepit status` is told."""
+    return engine.views.document()
 
 
 def settled(marked: Marked) -> None:
@@ -183,21 +189,104 @@ def test_all_are_cancelled(two: Marked, together: list[int]) -> None:
     assert together
 
 
+def test_unlike_ones_keep_their_order(one: Marked, together: list[int]) -> None:
+    """None passes another, though those between them do not travel with it."""
+    held = one.hold()
+    futures = at_once(one.pool, lambda: [one.submit(number, timeout=50 + (number // 20) % 2) for number in range(1, 201)])
+    one.say()
+    assert set(ends(futures).values()) == {""}
+    assert held.result(30) == ""
+    assert one.ran == list(range(201))
+    assert together
+
+
+def test_those_that_are_kept_wait(tmp_path: pathlib.Path, together: list[int]) -> None:
+    """They are in the figures; these are never less than none, whoever asks in the middle of it."""
+
+    async def main() -> None:
+        async with snakepit.AsyncPool(PipeliningTools, size=1) as pool:
+            for number in range(5):
+                await pool.execute("mark", {"folder": str(tmp_path), "number": number})
+            tasks = [pool.submit("mark", {"folder": str(tmp_path), "number": number}) for number in range(50)]
+            await asyncio.sleep(0)
+            stats = pool.stats()
+            assert (stats.submitted, stats.running, stats.queued) == (55, 1, 49)
+            await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    assert together
+    queued: list[int] = []
+    with snakepit.Pool(PipeliningTools, size=1) as pool:
+        marked = Marked(pool, tmp_path)
+        for _ in range(20):
+            for future in (futures := burst(marked, 39)):
+                future.add_done_callback(lambda _future: queued.append(pool.stats().queued))
+            ends(futures)
+        settled(marked)
+    assert min(queued) == 0
+
+
+def test_one_that_runs_long_is_seen_as_itself(one: Marked, together: list[int]) -> None:
+    """With its own number and correlation id; and one that does not end though it was cancelled is called so."""
+    futures = burst(one, 40, n20={"stubborn": "go"})
+    wait_until((one.folder / "go-waits").exists, "it runs")
+    call: Any = futures[19].call  # type: ignore[attr-defined]
+    engine: Any = one.pool._ready()[0]
+    (worker,) = engine.workers()
+    wait_until(lambda: list(worker.running.values()) == [f"{engine.run_id}-{call.id}"], "what it prints is its own")
+    (told,) = json.loads(one.pool._loop.run(document(engine)))["calls"]  # type: ignore[union-attr]
+    assert (told["id"], told["correlation_id"], told["state"]) == (call.id, call.correlation_id, "running")
+    assert futures[19].cancel()
+    wait_until(lambda: one.pool.health().reasons, "it is told")
+    assert "a cancelled call has not ended yet" in one.pool.health().reasons[0]
+    assert one.pool.drain(timeout=20).cut_off == 0, "its caller has been told"
+    one.say()
+    assert {end for number, end in ends(futures).items() if number != 20} == {""}
+    assert together
+
+
+@pytest.mark.parametrize("wanted", ["*", "numbers"])
+def test_frames_of_each_are_followed(tmp_path: pathlib.Path, together: list[int], caplog: pytest.LogCaptureFixture, wanted: str) -> None:
+    """Where frames are wanted in the log, each call has one of its own."""
+    caplog.set_level("DEBUG", "snakepit.frames")
+    trace = "*" if wanted == "*" else [str(number) for number in range(10_000)]
+    with snakepit.Pool(PipeliningTools, size=1, trace_frames=trace) as pool:
+        marked = Marked(pool, tmp_path)
+        caplog.clear()
+        futures = burst(marked, 40)
+        numbers = [future.call.id for future in futures]  # type: ignore[attr-defined]
+        assert set(ends(futures).values()) == {""}
+    followed = {record.args[3] for record in caplog.records if record.args and record.args[2] == "call"}  # type: ignore[index]
+    assert followed >= set(numbers)
+    assert not any("kind 1" in record.getMessage() for record in caplog.records)
+    assert together == []
+
+
+@pytest.mark.parametrize("settings", [{"profile": "thread", "threads_per_worker": 4}, {"pipelining": False}, {"max_calls": 1000}])
+def test_where_none_travels_together_none_is_kept(tmp_path: pathlib.Path, together: list[int], settings: dict[str, Any]) -> None:
+    """They would be taken apart again, or each is counted."""
+    with snakepit.Pool(PipeliningTools, size=1, **settings) as pool:
+        for _ in range(5):
+            pool.execute("nap", {"seconds": 0.0})
+        futures = at_once(pool, lambda: [pool.submit("nap", {"seconds": 0.0}) for _ in range(100)])
+        assert len({future.result(30) for future in futures}) == 1
+    assert together == []
+
+
 def test_each_has_its_deadline(one: Marked, together: list[int]) -> None:
     """Also those that wait behind one that takes too long; calls with another deadline do not travel with them."""
 
-    def both() -> list[Future]:
-        return [
-            one.submit(number, timeout=60 if number % 2 else 0.6, **({"wait_for": "go"} if number == 30 else {})) for number in range(1, 61)
-        ]
+    def all_of_them() -> list[Future]:
+        soon = range(21, 41)
+        special = {30: {"wait_for": "go"}}
+        return [one.submit(number, timeout=0.6 if number in soon else 60, **special.get(number, {})) for number in range(1, 61)]
 
-    futures = at_once(one.pool, both)
+    futures = at_once(one.pool, all_of_them)
     with pytest.raises(WorkerTimeout):
         futures[29].result(30)
     found = ends(futures)
-    assert {number for number, end in found.items() if end is WorkerTimeout and number % 2} == set()
-    assert {end for number, end in found.items() if number % 2} == {""}
-    assert set(one.ran) >= {number for number in range(1, 61) if number % 2}
+    assert {number for number, end in found.items() if end is WorkerTimeout} <= set(range(30, 41))
+    assert {end for number, end in found.items() if not 30 <= number <= 40} == {""}
     assert together
     settled(one)
 
@@ -254,7 +343,9 @@ def test_they_report(protocol: str, tmp_path: pathlib.Path, together: list[int])
                 ]
                 assert [call.result(30) for call in calls] == list(range(40))
         assert together
-        assert all(found and {report["number"] for report in found} == {number} for number, found in reports.items())
+        assert {number: [report["number"] for report in found] for number, found in reports.items()} == {
+            number: [number] * 20 for number in range(40)
+        }, "one is lost, or is another's"
         settled(marked)
 
 

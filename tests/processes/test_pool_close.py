@@ -288,7 +288,7 @@ def test_a_sync_call_from_the_loops_own_thread() -> None:
     with snakepit.Pool(TOOLS, size=1) as pool:
 
         def call(_future: object) -> None:
-            for attempt in (lambda: pool.execute("pid"), lambda: pool.stream("endless"), lambda: pool.submit("pid")):
+            for attempt in (lambda: pool.execute("pid"), lambda: pool.stream("endless"), lambda: pool.submit("pid").result()):
                 try:
                     attempt()
                 except snakepit.PoolError as error:
@@ -298,6 +298,24 @@ def test_a_sync_call_from_the_loops_own_thread() -> None:
         wait_until(lambda: len(ends) == 3, "the callback")
         assert {error.code for error in ends} == {"would_deadlock"}  # type: ignore[attr-defined]
         assert pool.execute("add", {"a": 1}) == 2
+
+
+def test_a_callback_may_submit() -> None:
+    """The next step of a chain, which waits for nothing there."""
+    over = threading.Event()
+    found: list[int] = []
+    with snakepit.Pool(TOOLS, size=1) as pool:
+
+        def then(future: snakepit.CallFuture) -> None:
+            found.append(future.result())
+            if len(found) < 100:
+                pool.submit("add", {"a": found[-1]}).add_done_callback(then)
+            else:
+                over.set()
+
+        pool.submit("add", {"a": 0}).add_done_callback(then)
+        assert over.wait(30)
+    assert found == list(range(1, 101))
 
 
 def test_a_pool_that_is_started_from_the_loops_own_thread() -> None:

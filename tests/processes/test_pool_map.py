@@ -143,6 +143,53 @@ def test_calls_that_are_made_and_not_submitted_have_ended(pool: snakepit.Pool, m
     idle(pool)
 
 
+def slow_items(count: int, seconds: float, given: list[int]) -> Iterator[int]:
+    """As a log that is followed gives lines. `given`: those that it has."""
+    for number in range(count):
+        time.sleep(seconds)
+        given.append(number)
+        yield number
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_slow_source_holds_no_result_back(pool: snakepit.Pool, ordered: bool) -> None:
+    """Each is there before the next item is waited for."""
+    for number in range(20):
+        pool.execute("double", {"value": number})
+    given: list[int] = []
+    for result in pool.stream_map("double", slow_items(5, 0.3, given), ordered=ordered):
+        assert result.number == given[-1]
+        assert result.value == 2 * given[-1]
+    assert given == list(range(5))
+    given.clear()
+    assert [(value, len(given)) for value in pool.map("double", slow_items(5, 0.3, given))] == [(2 * n, n + 1) for n in range(5)]
+
+
+def test_a_slow_source_keeps_all_workers_busy(pool: snakepit.Pool) -> None:
+    """Where calls take longer than items: more of these are taken meanwhile, as far as the window reaches."""
+    given: list[int] = []
+    items = ({"value": number, "pause": 0.2} for number in slow_items(30, 0.01, given))
+    results = pool.map("double", items, window=12)
+    assert next(results) == 0
+    assert 4 <= len(given) <= 13
+    assert list(results) == [2 * number for number in range(1, 30)]
+
+
+def test_a_slow_source_of_tasks() -> None:
+    """It holds the loop up itself, but no longer than for an item; results come in between."""
+
+    async def main() -> None:
+        async with snakepit.AsyncPool(TOOLS, size=2) as pool:
+            for number in range(20):
+                await pool.execute("double", {"value": number})
+            given: list[int] = []
+            async for result in pool.stream_map("double", slow_items(5, 0.3, given)):
+                assert result.value == 2 * given[-1]
+            assert given == list(range(5))
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("way", ["close", "drop", "with"])
 def test_whoever_leaves_cancels_the_rest(pool: snakepit.Pool, way: str) -> None:
     """An endless source is gone through no further, and what runs ends."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
+import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -77,3 +80,61 @@ def test_a_collector_that_was_off_stays_off(tools: str, tmp_path: pathlib.Path) 
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with snakepit.Pool(tools, size=1, env={"PYTHONPATH": path}) as pool:
         assert pool.execute("collector")[0] is False
+
+
+HOG = """
+import os, sys, threading
+from snakepit_bridge import tool
+
+def take_all():
+    sys.stdin.readline()
+    try:
+        while True:
+            os.open("/dev/null", os.O_RDONLY)
+    except OSError:
+        os.write(1, b"none left\\n")
+
+threading.Thread(target=take_all, daemon=True).start()
+
+@tool
+def nothing() -> None: ...
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("leaves_nothing")
+def test_one_without_descriptors_ends_with_its_host(tmp_path: pathlib.Path) -> None:
+    """Though nothing more can be opened, or imported."""
+    (tmp_path / "hog.py").write_text(HOG)
+    directory = ["--run-directory", str(tmp_path / "gone")]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "snakepit_bridge",
+                "--adapter",
+                str(tmp_path / "hog.py"),
+                "--lifeline-fd",
+                str(theirs.fileno()),
+                *directory,
+            ],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        with worker.stdin, worker.stdout:
+            try:
+                assert b"ready" in ours.recv(4096)
+                worker.stdin.write(b"go\n")
+                worker.stdin.flush()
+                assert worker.stdout.readline() == b"none left\n"
+                ours.close()
+                assert worker.wait(10) != 0
+            finally:
+                worker.kill()
+                worker.wait()

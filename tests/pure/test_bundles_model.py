@@ -31,7 +31,7 @@ _DEATH = Death("killed by SIGKILL", None, "SIGKILL", ())
 class Far:
     """A worker, and the connection to it: what was sent there has come."""
 
-    takes_ahead = True
+    takes_ahead = takes_together = True
     on_look: Callable[[bool], None] | None = None
 
     def __init__(self, name: str, together: bool, started: collections.Counter[int]) -> None:
@@ -105,14 +105,15 @@ class Far:
 
     # What it does
 
-    def goes_on(self, *, well: bool = True) -> None:
-        """It ends what it runs, and begins the next."""
+    def goes_on(self, *, well: bool = True, taints: bool = False) -> None:
+        """It ends what it runs, and begins the next. `taints`: a lock may be held for good."""
         if self.runs is not None:
             number, self.runs = self.runs, None
             if number in self.cancelled:
                 self.results.append(Failure(number, {"code": "cancelled", "message": "", "rung": "exception"}))
             elif well:
-                self.results.append(Result(number, self.come[number]["item"], {"execution_time_ms": 0.05}))
+                facts = {"execution_time_ms": 0.05, **({"tainted": True} if taints else {})}
+                self.results.append(Result(number, self.come[number]["item"], facts))
             else:
                 self.results.append(Failure(number, {"code": "tool_error", "type": "ValueError", "message": "no", "traceback": ""}))
         self.puts_back()
@@ -202,14 +203,13 @@ class World:
             self.dispatcher.submit(call)
 
     def turn_ends(self) -> None:
-        self.dispatcher._gathering._flush()
+        self.dispatcher._gathering.flush()
 
     def withdraw(self, call: Call) -> None:
         """Cancel it if it has not begun, as executors do."""
-        told = call.over
-        if not told and not self.dispatcher.has_begun(call):
-            self.dispatcher.cancel(call, "it has not begun")
-            assert call.over
+        over = call.over
+        if self.dispatcher.withdraw(call, "it has not begun"):
+            assert (over, call.over) == (False, True)
             assert self.started[call.args["item"]] == 0
 
     def dies(self, worker: Any) -> None:
@@ -249,6 +249,8 @@ class World:
     def step_of(self, worker: Any, kind: str) -> None:
         if kind in ("goes on", "fails"):
             worker.goes_on(well=kind == "goes on")
+        elif kind == "taints":
+            worker.goes_on(taints=True)
         elif kind == "reads" and worker.results:
             worker.hears(worker, worker.results.popleft())
         elif kind == "dies":
@@ -282,7 +284,7 @@ def _kind(item: Any) -> type[SnakepitError] | None:
 
 _KINDS = ["submit", "bundle", "bundle", "comes", "goes on", "goes on", "goes on", "goes on", "reads", "reads", "reads", "fails"]
 _KINDS += ["calls", "calls", "turn ends", "turn ends", "cancel call", "withdraw"]
-_KINDS += ["dies", "retires", "held up", "speaks", "swaps", "in hand", "puts back", "cancel one", "leave"]
+_KINDS += ["taints", "dies", "retires", "held up", "speaks", "swaps", "in hand", "puts back", "cancel one", "leave"]
 
 
 @pytest.mark.slow
@@ -297,6 +299,7 @@ def test_each_item_has_one_end(steps: list[tuple[str, int]], workers: int) -> No
             world.comes(together=number < 2)
         for kind, which in steps:
             world.step(kind, which)
+            assert world.scheduler.waiting >= 0
         world.all_ends()
         await asyncio.sleep(0)
         assert [index for index, times in world.started.items() if times > 1] == []

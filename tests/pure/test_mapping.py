@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -108,3 +110,19 @@ def test_a_window_is_a_whole_number(window: Any) -> None:
 def test_the_usual_window(settings: Any, width: int) -> None:
     """Enough for all workers, and no more than may wait."""
     assert window_of(None, pool_config(settings)) == width
+
+
+@pytest.mark.parametrize(("seconds", "many"), [(0.0, 8), (0.002, 1)])
+def test_items_that_come_slowly_are_due_as_they_come(seconds: float, many: int) -> None:
+    """More are taken once there is a moment for what has come of these; fast ones are taken as far as the window reaches."""
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            time.sleep(seconds)
+            yield number
+
+    found = calls(items(), 8, ordered=False)
+    assert (found.has_room, found.wait) == (True, 0.0)
+    assert len(found.due()) == many
+    assert found.has_room is (many < 8)
+    assert (0 < found.wait < 0.01) is (many < 8)

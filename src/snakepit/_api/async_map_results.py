@@ -44,7 +44,9 @@ class AsyncMapResults(MapReader[T]):
                 if self._calls.has_results:
                     continue
                 try:
-                    for news in await self._mailbox.get_all():
+                    if self._calls.has_room and not self._mailbox:
+                        await asyncio.sleep(self._calls.wait)
+                    for news in await self._mailbox.get_all() if self._mailbox or not self._calls.has_room else ():
                         self._calls.ended(news)
                 except BaseException:  # its task was cancelled: the calls would run on
                     self.close()

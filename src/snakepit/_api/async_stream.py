@@ -26,6 +26,9 @@ class AsyncMailbox(Generic[T]):
         self._items: collections.deque[T] = collections.deque()
         self._waiter: asyncio.Future[None] | None = None
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def put(self, item: T) -> None:
         """On the loop's thread: something has come."""
         self._items.append(item)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from snakepit._pool.pickling import dumped
-from snakepit.errors import ConfigurationError
+from snakepit.errors import ConfigurationError, InvalidParameter
 from snakepit_bridge.wire.work import Work
 
 from .function_feed import Feed
@@ -48,6 +48,8 @@ class PoolExecutor(concurrent.futures.Executor):
         if not pool._config.allow_pickle:
             message = "functions and what they give travel as pickles, which this pool does not allow"
             raise ConfigurationError(message, hint="Pool(..., allow_pickle=True)", field="allow_pickle")
+        if isinstance(initargs, (str, bytes)) or not isinstance(initargs, Iterable):
+            raise InvalidParameter(f"initargs is {initargs!r}; allowed is a tuple, such as (5,)", field="initargs")
         start = start_of(initializer, tuple(initargs))
         if TOOL not in {spec.name for spec in pool.tool_specs()}:
             hint = f"Pool({ADAPTER!r}, ...), or with others Pool([..., {ADAPTER!r}], ...)"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakepit._pool.call import Call
 from snakepit._pool.engine import Engine
-from snakepit.errors import CallCancelled, QueueFull
+from snakepit.errors import CallCancelled, PoolError, QueueFull
 from snakepit_bridge.wire.work import Work
 
 from .function_future import TOOL, Broken, FunctionFuture, read
@@ -69,7 +69,7 @@ class Feed:
             else:
                 self._changed.wait_for(lambda: len(self._open) < self._room or self._is_over())
             self._check()
-            future = FunctionFuture(next(self._numbers), work, self.withdraw, self._check_process)
+            future = FunctionFuture(next(self._numbers), work, self.withdraw, self._check_wait)
             self._thread.start()
             if not self._open:
                 ENDING.wait_for(self, self.wait_ended)
@@ -92,7 +92,7 @@ class Feed:
             RuntimeError, concurrent.futures.process.BrokenProcessPool: as `add`.
         """
         self._check()
-        future = FunctionFuture(-1, Work("", b"", []), self.withdraw, self._check_process)
+        future = FunctionFuture(-1, Work("", b"", []), self.withdraw, self._check_wait)
         future.end(None, error)
         return future
 
@@ -250,6 +250,13 @@ class Feed:
             self._thread.end(wait=False)
             self._tell_dropped()
 
+    def _check_wait(self) -> None:
+        self._check_process()
+        if self._thread.is_current:
+            message = "a callback waits for another function of its executor, whose results come on the very thread that it runs on"
+            hint = "let the other future call back, too; or hand the wait to a thread of yours"
+            raise PoolError(message, code="would_deadlock", hint=hint)
+
     def _check_process(self) -> None:
         if os.getpid() != self._pool._pid:
             self._pool._usable()  # says so
@@ -276,10 +283,11 @@ def _withdraw(
 ) -> None:
     """On the loop's thread: cancel calls that have not begun. The last first: those behind it are not to move up in vain."""
     for future, call in reversed(calls):
-        if call is not None and not call.over and not engine._calls.has_begun(call):
-            future.withdrawn = True
-            found.append(future)
-            engine.cancel(call, "its future was cancelled")
+        if call is not None and not call.over:
+            future.withdrawn = True  # first: its end is told on another thread
+            future.withdrawn = engine.withdraw(call, "its future was cancelled")
+            if future.withdrawn:
+                found.append(future)
     if done is not None:
         done.set()
 

@@ -40,19 +40,17 @@ class FunctionFuture(concurrent.futures.Future[Any]):
         number: functions are given to the pool by it.
         work: what is sent.
         withdraw: takes it back, if that can be; told of it by `cancel`.
-        check_process: raises `PoolForked` in a forked child, where nothing arrives.
+        check_wait: raises where the result could never arrive: in a forked child, or on the executor's own thread.
     """
 
-    def __init__(
-        self, number: int, work: Work, withdraw: Callable[[list[FunctionFuture]], None], check_process: Callable[[], None]
-    ) -> None:
+    def __init__(self, number: int, work: Work, withdraw: Callable[[list[FunctionFuture]], None], check_wait: Callable[[], None]) -> None:
         super().__init__()
         self.number = number
         self.work: Work | None = work
         self.call: CallFuture | None = None  # while the pool has it
         self.withdrawn = False  # its call has been cancelled, for no worker had begun with it
         self._withdraw: Callable[[list[FunctionFuture]], None] | None = withdraw
-        self._check_process = check_process
+        self._check_wait = check_wait
         self._first_cancel = threading.Lock()
 
     def __lt__(self, other: FunctionFuture) -> bool:
@@ -61,13 +59,13 @@ class FunctionFuture(concurrent.futures.Future[Any]):
     def result(self, timeout: float | None = None) -> Any:
         """What the function gave; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""
         if not self.done():
-            self._check_process()
+            self._check_wait()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the function raised, or None; `TimeoutError` after `timeout` seconds of waiting."""
         if not self.done():
-            self._check_process()
+            self._check_wait()
         return super().exception(timeout)
 
     def running(self) -> bool:
@@ -103,6 +101,10 @@ class FunctionFuture(concurrent.futures.Future[Any]):
 
     def _let_go(self) -> None:
         self.work = self.call = self._withdraw = None
+        self._check_wait = _nothing  # it belongs to the executor, which is not to be kept
+
+
+def _nothing() -> None: ...
 
 
 def read(raw: list[Any]) -> tuple[Any, BaseException | None]:

@@ -58,6 +58,11 @@ class FunctionThread:
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    @property
+    def is_current(self) -> bool:
+        """Is this it?"""
+        return self._thread is threading.current_thread()
+
     @staticmethod
     def is_here() -> bool:
         """Is this the thread of an executor?"""

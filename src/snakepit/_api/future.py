@@ -10,6 +10,8 @@ from typing import Any
 
 from snakepit._pool.call import Call, Ended, Failed, Item
 
+from .loop_thread import LoopThread
+
 
 class CallFuture(concurrent.futures.Future[Any]):
     """The result of a call to come; its own mailbox.
@@ -68,6 +70,8 @@ class CallFuture(concurrent.futures.Future[Any]):
             return contextlib.nullcontext()
         self.check_process()
         polls = timeout is not None and timeout <= 0
+        if not polls:
+            LoopThread.ensure_elsewhere()  # a callback would wait for what comes on its own thread
         return self._waits.during() if self._waits is not None and not polls else contextlib.nullcontext()
 
     def running(self) -> bool:

@@ -111,6 +111,7 @@ class MapReader(Generic[T]):
         self._current: Iterator[MapResult] = iter(())
         self._closed = False
         self._submit()
+        self._begun = True  # and nothing has been waited for since
 
     def close(self) -> None:
         """Cancel what has not ended. Harmless when all has."""
@@ -151,7 +152,9 @@ class MapReader(Generic[T]):
 
     def _goes_on(self) -> bool:
         """Submit what there is room for now. False: all has been given; raises what the items have raised after the last."""
-        self._submit()
+        if not self._begun:
+            self._submit()
+        self._begun = False
         self._closed = self._closed or self._calls.done
         if self._closed and self._calls.broken is not None:
             error, self._calls.broken = self._calls.broken, None

@@ -66,12 +66,12 @@ class MapResults(MapReader[T]):
             raise closed()
 
     def _receive(self) -> None:
-        """Wait for news, unless some are there, and take all there is."""
+        """Wait for news, unless some are there or there are more items to take, and take all there is."""
         calls, mailbox = self._calls, self._mailbox
         if calls.has_results:
             return
-        calls.ended(mailbox.get())
         with contextlib.suppress(queue.Empty):
+            calls.ended(mailbox.get(timeout=calls.wait) if calls.has_room else mailbox.get())
             while True:
                 calls.ended(mailbox.get_nowait())
         self._current = calls.take()

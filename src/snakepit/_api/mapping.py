@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,10 @@ from snakepit.errors import InvalidParameter, PoolClosed, SnakepitError
 #: Calls of a `map` at once, unless told otherwise: enough that no worker ever waits for this side.
 USUAL_WINDOW = 64
 _PER_WORKER = 4
+#: Items that take longer than this to come (seconds) are submitted before further ones are waited for.
+_PATIENCE = 1e-3
+#: Before a slow source is asked again, results are waited for: by a tenth of what its last items took, and no longer than this (seconds).
+_LONGEST_WAIT = 0.05
 
 
 class MapResult(NamedTuple):
@@ -46,6 +51,9 @@ class Calls:
     Args:
         items: what is to be done; taken one by one, and only as far as the window reaches.
         ordered: outcomes are given in the order of the items.
+
+    Attributes:
+        wait: how long results may be waited for before more items are taken (seconds): the source is slow.
     """
 
     def __init__(self, items: Iterable[Any], spec: ToolSpec, window: int, *, ordered: bool) -> None:
@@ -59,6 +67,7 @@ class Calls:
         self._next = 0  # in order: whose turn it is
         self._ahead = 0  # submitted, and not given to the reader
         self._exhausted = False
+        self.wait = 0.0
         self.broken: Exception | None = None
 
     @property
@@ -76,14 +85,20 @@ class Calls:
         """Has all been given?"""
         return self._exhausted and not self._ahead
 
+    @property
+    def has_room(self) -> bool:
+        """Are more of them to be taken, as far as is known?"""
+        return self._ahead < self._window and not self._exhausted
+
     def due(self) -> list[Due]:
-        """New ones, as many as the window has room for; they are to be submitted.
+        """New ones, as many as the window has room for, if they come fast; else those that have come. They are to be submitted.
 
         What the items raise ends them: it is `broken`, and is to be raised when all before it has been given. An item that is no
         arguments has ended by that.
         """
         due: list[Due] = []
-        while self._ahead < self._window and not self._exhausted:
+        began, took, self.wait = time.monotonic(), 0.0, 0.0
+        while self.has_room and took < _PATIENCE:
             try:
                 found = next(self._items, None)
             except Exception as error:
@@ -91,6 +106,7 @@ class Calls:
             if found is None:
                 self._exhausted = True
                 break
+            took = time.monotonic() - began
             index, item = found
             self._ahead += 1
             try:
@@ -99,6 +115,8 @@ class Calls:
                 self.ended([(index, Failed(error))])
             else:
                 self._open.add(index)
+        if took >= _PATIENCE:
+            self.wait = min(took / 10, _LONGEST_WAIT)
         return due
 
     def ended(self, news: Iterable[tuple[int, Item]]) -> None:

@@ -132,6 +132,7 @@ _OF_OTHERS = {
     ("on_progress", False): f"submit() and map() have no option 'on_progress'; {_IN_A_THREAD}",
     ("on_metadata", False): f"submit() and map() have no option 'on_metadata'; {_IN_A_THREAD}",
     ("chunk_timeout", False): "execute(), submit() and map() have no option 'chunk_timeout'; timeout=... bounds them",
+    ("chunksize", False): "calls have no option 'chunksize'; short ones travel together by themselves, window=... of map() bounds how many",
     ("on_progress", True): "stream() has no option 'on_progress'; a stream's reports are chunks of it, which values() leaves out",
     ("on_metadata", True): "stream() has no option 'on_metadata'; a stream's metadata are in its last chunk, under '_metadata'",
 }

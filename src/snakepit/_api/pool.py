@@ -272,7 +272,7 @@ class Pool(Maps, Executes, PoolBase):
             **options: session_id, affinity, binary_parameters, retry; see `CallOptions`.
         """
         seconds = call_timeout("timeout", timeout)
-        engine, loop = self._ready()
+        engine, loop = self._ready(waits=False)
         self._check_session(options)
         future = CallFuture()
         sent, extra = prepare(engine.tools, self._config, tool, args, options, streaming=False)
@@ -371,9 +371,11 @@ class Pool(Maps, Executes, PoolBase):
         engine, loop = self._ready()
         return loop.run(getattr(engine.sessions, method)(*args))
 
-    def _ready(self) -> tuple[Engine, LoopThread]:
-        LoopThread.ensure_elsewhere()
+    def _ready(self, *, waits: bool = True) -> tuple[Engine, LoopThread]:
+        """`waits`: the caller is going to wait for something that comes on the loop's thread."""
         engine, loop = self._engine, self._loop
+        if waits or engine is None or self._closed:
+            LoopThread.ensure_elsewhere()
         if engine is None or loop is None or self._closed:
             self.start()
             engine, loop = self._engine, self._loop

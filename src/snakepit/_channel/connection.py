@@ -47,6 +47,8 @@ class Connection:
         fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
 
+    _may_together = True
+
     def __init__(self, carrier: Carrier, codec: Codec, on_event: Callable[[HostEvent], None], on_closed: Callable[[str], None]) -> None:
         self._carrier = carrier
         self._mux = HostMultiplexer(codec)
@@ -128,7 +130,7 @@ class Connection:
         """The worker has said what it sees of what is shared."""
         if "tickets" in info:
             self.takes_ahead = info["tickets"] is True and self._tickets is not None
-            self.takes_together = self.takes_ahead and info.get("together") is True
+            self.takes_together = self.takes_ahead and self._may_together and info.get("together") is True
             if self._spool is not None:
                 self._spool.agreed()
             return

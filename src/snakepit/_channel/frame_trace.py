@@ -26,7 +26,7 @@ _KINDS = {
     for name in (
         *("CALL", "CANCEL", "CREDIT", "PING", "DRAIN", "END_SESSION", "LOOK", "TELEMETRY", "MORE_EVENTS"),
         *("HELLO", "CHUNK", "RESULT", "ERROR", "PROGRESS", "HOST_CALL", "PONG", "BYE", "STALLED", "STACKS", "PIECE", "ATTACHED", "PART"),
-        *("EVENTS", "NO_EVENTS"),
+        *("EVENTS", "NO_EVENTS", "CALLS", "SETUP", "RECALL", "SHARED", "RETURNED"),
     )
 }
 #: Of a payload: so much of its text is shown; longer texts in it (characters) and further items are described.
@@ -115,7 +115,9 @@ class FrameTrace:
 
 
 class TracedConnection(Connection):
-    """A connection whose frames are told."""
+    """A connection whose frames are told. Each call is in one of its own, where it can be followed."""
+
+    _may_together = False
 
     def __init__(
         self, trace: FrameTrace, carrier: Carrier, codec: Codec, on_event: Callable[[HostEvent], None], on_closed: Callable[[str], None]
@@ -128,6 +130,11 @@ class TracedConnection(Connection):
         """As `Connection.call`; the only place that knows a large call's correlation id before its pieces leave."""
         self._trace.begins(call_id, str(options.get("cid", "")))
         super().call(call_id, tool, args, options, window)
+
+    def call_ahead(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
+        """As `Connection.call_ahead`."""
+        self._trace.begins(call_id, str(options.get("cid", "")))
+        super().call_ahead(call_id, tool, args, options, window)
 
     def next_message(self) -> bytes | None:
         """What to write next."""

@@ -89,6 +89,11 @@ class Travellers(Job):
         call.began, call.travels_in = owner.began, None
         return call
 
+    def tell(self, index: Any, item: Item) -> None:
+        """Tell its caller."""
+        if isinstance(item, (Ended, Failed)):
+            index.finish(item)
+
     def ended(self, key: Any, end: Ended, worker_id: str) -> None:
         """Tell its caller."""
         call: Call = key

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from snakepit._workers.worker import Worker
@@ -23,7 +23,7 @@ from . import call_log
 from .ahead_lines import TOGETHER_SECONDS
 from .bundle import Bundle, Job, Travellers
 from .call import Call, Ended
-from .early import begins_first
+from .early import begins_first, taken_off
 from .host_tools.context import CURRENT
 from .ledger import Ledger
 from .pace import Pace
@@ -72,8 +72,7 @@ class Bundles:
         self._patience = patience
         self._travellers = Travellers(run_id)
         self._owners: dict[int, Call] = {}  # the bundle of each call that is in one
-        self._count = 0  # of bundles
-        scheduler.beside = lambda: len(self._owners) - self._count  # in each, at most one runs
+        self._count = 0  # of bundles that are not empty
         watched = config.circuit_breaker is not None or config.max_calls is not None  # each call by itself
         self._never = not config.pipelining or watched or config.profile == "thread"
 
@@ -106,6 +105,11 @@ class Bundles:
         self._travellers.enter([owner])
         self._ledger.gathered(calls, owner)
         return owner
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait in bundles, beside these: in each, at most one runs."""
+        return len(self._owners) - self._count
 
     def open_calls(self) -> int:
         """How many calls of the pool have not ended, by themselves or not."""
@@ -145,6 +149,12 @@ class Bundles:
             self._lost(call, part.id)
             self._scheduler.split(call.id, part.id, None)
         self.forget(call)
+
+    def runs_long(self, worker: Worker) -> None:
+        """None has ended there for a while, and what could be taken back has been: one that is left alone is told by its own name."""
+        for owner in map(self._ledger.get, list(worker.running)):
+            if owner is not None and owner.bundle is not None and len(owner.bundle.left) == 1:
+                owner.correlation_id = worker.running[owner.id] = f"{self._run_id}-{next(iter(owner.bundle.left))}"
 
     # What comes of them -------------------------------------------------------------------------------------------------------
 
@@ -190,17 +200,31 @@ class Bundles:
         call.correlation_id, call.worker_id, call.ahead_at = f"{self._run_id}-{number}", worker_id, ""
         self._ledger.enter_part(call)
         self._patience.bound(call)
+        worker = self._workers.get(worker_id)
+        if worker is not None:
+            worker.running[number] = call.correlation_id
+            if all(self._ledger.get(part) is not None for part in _of(owner).left):
+                worker.running.pop(owner.id, None)
+                self._ledger.stands_for_none(owner)
         return call
 
-    def scattered(self, owner: Call, only: int = 0) -> list[Call]:
-        """A bundle, or one call of it, as calls by themselves. What has not begun, waits nowhere; the bundle lasts as long as others do."""
+    def scattered(self, owner: Call) -> list[Call]:
+        """All of a bundle as calls by themselves. What has not begun, waits nowhere; the bundle lasts until the others have ended."""
+        return self._out_of(owner, lambda left: left)
+
+    def taken_out(self, call: Call) -> None:
+        """A call that was submitted by itself is so again. If it has not begun, it waits nowhere."""
+        while call.travels_in is not None:  # what comes meanwhile may put it into another bundle
+            self._out_of(call.travels_in, lambda left: [call.id] if call.id in left else [])
+
+    def _out_of(self, owner: Call, chosen: Callable[[list[int]], list[int]]) -> list[Call]:
         left, worker = _of(owner).left, self._workers.get(owner.worker_id or owner.ahead_at)
-        waits = {only} if only else set(left)
         if worker is not None:
             worker.connection.recover()  # what has ended there, and is on its way
-            waits = set(worker.connection.take_back(waits.intersection))
+        numbers = chosen(list(left))
+        waits = set(numbers) if worker is None else set(worker.connection.take_back(set(numbers).intersection))
         calls = []
-        for number in [only] if only in left else [] if only else list(left):
+        for number in numbers:
             calls.append(self._apart(owner, number, "" if number in waits or worker is None else worker.id))
             if number in waits:
                 self._lost(owner, number)
@@ -210,18 +234,13 @@ class Bundles:
             self.forget(owner)
         return calls
 
-    def taken_out(self, call: Call) -> None:
-        """A call that was submitted by itself is so again. If it has not begun, it waits nowhere."""
-        if call.travels_in is not None:
-            self.scattered(call.travels_in, call.id)
-
     def orphans(self, calls: Iterable[Call]) -> Iterator[Call]:
         """The calls of a worker that has died: of a bundle, those in it that had begun."""
         for owner in calls:
             if owner.bundle is None:
                 yield owner
                 continue
-            parts = [self._apart(owner, number, owner.worker_id) for number in owner.bundle.left]
+            parts = [self._apart(owner, number, "") for number in owner.bundle.left]
             for part in parts:
                 self._lost(owner, part.id)
             self._leave(owner)
@@ -264,8 +283,7 @@ class Bundles:
         """Nothing is left of a bundle: who takes its slot, `next_assignments` tells."""
         worker = self._workers.get(owner.worker_id or owner.ahead_at)
         if worker is not None:
-            worker.running.pop(owner.id, None)
-            worker.secrets.ended(owner.id)
+            taken_off(worker, owner.id)
         self._scheduler.gone(owner.id)
         self._leave(owner)
 
@@ -300,10 +318,10 @@ class Bundles:
         """A call is not of this bundle any more."""
         del self._owners[number]
         del _of(owner).left[number]
+        self._count -= not _of(owner).left
 
     def _leave(self, owner: Call) -> None:
         _of(owner).job.bundles.pop(owner.id, None)
-        self._count -= 1
         self._ledger.dissolved(owner)
 
 

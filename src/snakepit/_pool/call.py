@@ -65,7 +65,7 @@ class Call:
     """One run of a tool, as the engine knows it. Times in seconds on the loop's clock.
 
     Attributes:
-        id: its number, in this run of it.
+        id: its number, in this run of it; another one once it has been taken back from a worker, in a bundle.
         deadline: when it ends at the latest; None: no deadline.
         submitted: when it was submitted, by `time.monotonic()`.
         began: when it was given to a worker, by the same clock; set before `worker_id`.

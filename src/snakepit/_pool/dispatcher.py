@@ -27,6 +27,7 @@ from .call_options import call_options
 from .circuits import Circuits
 from .decisions import Assignment, How, QueueIsFull, SessionBusy
 from .departures import Departures
+from .early import taken_off
 from .gathering import Gathering
 from .ladder import Ladder
 from .ledger import Ledger
@@ -69,7 +70,7 @@ class Dispatcher:
         self._workers = workers
         self._redactor = redactor
         self._call_left = call_left
-        self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, self._end_worker)
+        self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, _end_worker)
         self._reruns = Reruns(config.retry, self.circuits, self.ledger, self._forget_run, self._enqueue_again)
         self._patience = Patience(config.queue_timeout, self.cancel, self.scattered)
         self.bundles = Bundles(config, scheduler, workers, self.ledger, run_id, self._patience)
@@ -136,10 +137,13 @@ class Dispatcher:
         else:
             self._ladder.climb(call, worker)
 
-    def has_begun(self, call: Call) -> bool:
-        """Does a worker run it? Asked by who cancels it otherwise: it waits nowhere then."""
+    def withdraw(self, call: Call, reason: str) -> bool:
+        """`cancel` a call with which no worker has begun; False: one has, or it has ended."""
         self.bundles.taken_out(call)
-        return self._ahead.has_begun(call)
+        if call.over or self._ahead.has_begun(call):
+            return False
+        self.cancel(call, reason)
+        return True
 
     def scattered(self, call: Call) -> list[Call]:
         """The calls that it stands for, each by itself; those of a bundle that have not begun wait nowhere."""
@@ -175,6 +179,7 @@ class Dispatcher:
         """Calls may be sent ahead to it, or may not: that is agreed on now."""
         if worker.connection.takes_ahead:
             worker.connection.on_look = lambda held_up: self._give(self._ahead.looked(worker, held_up=held_up))
+            self._gathering.worthwhile |= worker.connection.takes_together
             self._give(self._scheduler.let_ahead(worker.id))
 
     def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
@@ -258,15 +263,15 @@ class Dispatcher:
 
     def _ended_in_bundle(self, worker: Worker, event: frames.Result | frames.Failure) -> Call | None:
         call, bundle = self.bundles.ended(worker, event)
-        if bundle is not None:
-            self._bundle_gone(bundle, worker)
+        self._bundle_gone(bundle, worker)
         return call
 
-    def _bundle_gone(self, bundle: Call, worker: Worker) -> None:
-        self.bundles.forget(bundle)
-        self.departures.wear(worker)
-        self.departures.leave_if_idle(worker)
-        self._give(self._scheduler.next_assignments())
+    def _bundle_gone(self, bundle: Call | None, worker: Worker) -> None:
+        if bundle is not None:
+            self.bundles.forget(bundle)
+            self.departures.wear(worker)
+            self.departures.leave_if_idle(worker)
+            self._give(self._scheduler.next_assignments())
 
     def stalled(self, worker: Worker, event: frames.Stalled) -> None:
         """A worker says that a call hangs, and where its threads are: the call is cancelled."""
@@ -342,7 +347,7 @@ class Dispatcher:
             else:
                 continue
             self.ledger.tell(call, Failed(failure))
-            self._no_longer_on(worker, call)
+            taken_off(worker, call.id)
             self._scheduler.take_back([call_id])
             self._scheduler.withdraw(call_id)
             pending += self._scheduler.finish(call_id) or self._scheduler.next_assignments()
@@ -368,19 +373,13 @@ class Dispatcher:
 
     def _slot_free(self, call: Call, worker: Worker, then: Callable[[Call], None] | None = None) -> None:
         """`then`: what becomes of the call; by default it leaves."""
-        self._no_longer_on(worker, call)
+        taken_off(worker, call.id)
         bundle = self.bundles.part_left(call)
         self.departures.leave_if_idle(worker)
         assignments = self._scheduler.finish(call.id)
         (then or self._leave)(call)
         self._give(assignments)
-        if bundle is not None:
-            self._bundle_gone(bundle, worker)
-
-    @staticmethod
-    def _no_longer_on(worker: Worker, call: Call) -> None:
-        worker.running.pop(call.id, None)
-        worker.secrets.ended(call.id)
+        self._bundle_gone(bundle, worker)
 
     def _leave(self, call: Call) -> None:
         """The last step of a call. What others make of it comes after our own books: they may ask what is not ours to vouch for."""
@@ -396,5 +395,6 @@ class Dispatcher:
             self.cancel(call, "every worker waits for it", failures.deadlock(call, self._config.size))
             newest = None
 
-    def _end_worker(self, worker: Worker, reason: str, softly: float) -> None:
-        worker.condemn(reason, look=True, softly=softly)
+
+def _end_worker(worker: Worker, reason: str, softly: float) -> None:
+    worker.condemn(reason, look=True, softly=softly)

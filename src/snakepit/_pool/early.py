@@ -1,4 +1,4 @@
-"""Sets the books right when a worker has begun a call before another one. Lives on the engine's loop."""
+"""What the books of a worker say of its calls: that one has left it, or has begun before another one. Lives on the engine's loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from snakepit._workers.worker import Worker
 from .call import Call
 from .ledger import Ledger
 from .scheduler import Scheduler
+
+
+def taken_off(worker: Worker, call_id: int) -> None:
+    """A call is not at a worker any more."""
+    worker.running.pop(call_id, None)
+    worker.secrets.ended(call_id)
 
 
 def begins_first(call: Call, worker: Worker, scheduler: Scheduler, ledger: Ledger) -> None:

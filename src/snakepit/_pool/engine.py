@@ -65,7 +65,7 @@ class Engine:
         access = StoreAccess(store, owned=store is not config.session_store)
         self.sessions = Keeper(access, self._scheduler, config.session_ttl, self._let_go, offers.drop_session, self.cancel)
         self._calls = Dispatcher(config, self._scheduler, self.sessions, self._supervisor.workers, self.run_id, redactor, self._call_left)
-        self._ledger, self.together = self._calls.ledger, self._calls.bundles
+        self._ledger, self.together, self.withdraw = self._calls.ledger, self._calls.bundles, self._calls.withdraw
         self.draining = Draining(self._ledger, self.run_id, self.cancel)
         self._host_tools = HostTools(offers, self.run_id, config.host_tool_threads, redactor)
         self._first_ready: asyncio.Future[None] = self._loop.create_future()

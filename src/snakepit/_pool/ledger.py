@@ -1,6 +1,7 @@
 """The book of calls: which are open, how they ended, the figures. Changed here and nowhere else.
 
-A call is open from its submission until its slot is free again, which may be after its caller has been told the end.
+A call is open from its submission until its slot is free again, which may be after its caller has been told the end. Of calls that travel
+together (see `Bundles`) the bundle is open in their place, until one of them is more than a good end.
 """
 
 from __future__ import annotations
@@ -60,6 +61,12 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def stands_for_none(self, bundle: Call) -> None:
+        """All in a bundle are calls by themselves: it has no end that anybody waits for."""
+        self._without_end[bundle.streaming] -= not bundle.over
+        bundle.over = True
+        self._changed.set()
 
     def dissolved(self, call: Call) -> None:
         """Nothing is left of a bundle."""

@@ -16,7 +16,7 @@ from snakepit_bridge.wire.payload import at_least
 from .bundles import Bundles
 from .call import Call
 from .decisions import Assignment
-from .early import begins_first
+from .early import begins_first, taken_off
 from .ledger import Ledger
 from .scheduler import Scheduler
 
@@ -100,6 +100,7 @@ class SentAhead:
             return []
         self._scheduler.held_up(worker.id)
         self.take_all(worker, together=False)
+        self._bundles.runs_long(worker)
         return self._scheduler.next_assignments()
 
     def relieve(self) -> list[Assignment]:
@@ -136,6 +137,5 @@ class SentAhead:
 
     def _back(self, worker: Worker, call: Call) -> None:
         self._scheduler.take_back([call.id])
-        worker.running.pop(call.id, None)
-        worker.secrets.ended(call.id)
+        taken_off(worker, call.id)
         call.worker_id = call.ahead_at = ""

@@ -114,7 +114,7 @@ def _worker(info: WorkerInfo, health: WorkerHealth) -> dict[str, Any]:
 
 def _call(call: Call, now: float) -> dict[str, Any]:
     return {
-        "id": call.id,
+        "id": call.id if call.bundle is None else next(iter(call.bundle.left), call.id),
         "correlation_id": call.correlation_id,
         "tool": call.tool,
         "worker": call.worker_id,

@@ -36,11 +36,13 @@ class Lifeline:
                 pass
         except OSError:
             pass  # a reset means the same as end of file
-        if self._run_directory:  # the host's, and it can no longer remove it itself; the last of its workers succeeds
-            import shutil  # here: it brings along what unpacks archives
+        try:
+            if self._run_directory:  # the host's, and it can no longer remove it itself; the last of its workers succeeds
+                import shutil  # here: it brings along what unpacks archives
 
-            shutil.rmtree(self._run_directory, ignore_errors=True)
-        end_everything()
+                shutil.rmtree(self._run_directory, ignore_errors=True)
+        finally:  # though nothing can be imported, for want of descriptors, say
+            end_everything()
 
 
 def end_everything() -> None:

@@ -305,7 +305,7 @@ class Link:
         # A large value is encoded and copied outside of the lock; what has streamed is counted in it.
         frame = None if metadata.get("streamed") else self._mux.result_frame(call_id, value, metadata)
         if frame is not None and self.tickets is not None:
-            self._safe.write_down(call_id, frame)
+            self._secure_later(call_id, frame)
         with self._lock:
             if frame is not None and not self._silent:
                 self._mux.end(call_id, frame)
@@ -317,6 +317,11 @@ class Link:
                 if now < self._due:
                     return
         self._tell()
+
+    def _secure_later(self, call_id: int, frame: Encoded) -> None:
+        outflow = self._mux.outflow(call_id)
+        reported = outflow is not None and outflow.reported
+        self._safe.about_to_leave(call_id, frame, first=not reported)  # the host would read it before reports that are on their way
 
     def flush(self) -> None:
         """Have results leave that wait for others."""
@@ -337,7 +342,7 @@ class Link:
         """End a call with an error."""
         frame = self._mux.error_frame(call_id, info)
         if self.tickets is not None:
-            self._safe.write_down(call_id, frame)
+            self._secure_later(call_id, frame)
         with self._lock:
             if not self._silent:
                 self._mux.end(call_id, frame)

@@ -40,9 +40,9 @@ class SafeResults:
         self._over = over
         self._news = threading.Condition(lock)
 
-    def write_down(self, call_id: int, frame: Encoded) -> None:
-        """One is about to leave."""
-        if self.spool is None or not isinstance(frame, bytes) or not self.spool.put(call_id, frame):
+    def about_to_leave(self, call_id: int, frame: Encoded, *, first: bool) -> None:
+        """One is. `first`: it may arrive before what was sent before it; then it is written down, if there is room."""
+        if not first or self.spool is None or not isinstance(frame, bytes) or not self.spool.put(call_id, frame):
             self.pending = True
 
     def secure(self, ask: Optional[Callable[[int], None]]) -> None:

@@ -24,11 +24,13 @@ _OURS = frozenset(("execution_time_ms", "streamed", "chunks", "final_sent"))
 class Outflow:
     """What one open call sends: its lane, the credit left, and the newest report that has not left.
 
-    `held` is a report that is to go as a chunk and lacks credit; `report` one that goes beside a unary call's result.
+    `held` is a report that is to go as a chunk and lacks credit; `report` one that goes beside a unary call's result, of which there was
+    one if it has `reported`.
     """
 
     __slots__ = (
-        "_outbox", "bytes_left", "call_id", "cancelled", "chunks_left", "held", "lane", "limit", "marked", "report", "sent", "window",
+        "_outbox", "bytes_left", "call_id", "cancelled", "chunks_left", "held", "lane", "limit", "marked", "report", "reported", "sent",
+        "window",
     )  # fmt: skip
 
     def __init__(self, call_id: int, window: Window, outbox: Outbox) -> None:
@@ -40,6 +42,7 @@ class Outflow:
         self.marked = 0, 0.0, False  # when the carrier was last woken: chunks sent by then, seconds, was it in a flood?
         self.cancelled = False
         self.report: Optional[Encoded] = None
+        self.reported = False
         self.held: Optional[Encoded] = None
         self.lane = Lane(call_id)
         self.limit = outbox.max_payload
@@ -197,6 +200,7 @@ class Answerer:
         call = self._calls.get(call_id)
         if call is not None and not call.cancelled:
             call.report = self._frame((PROGRESS, call_id, payload))
+            call.reported = True
             self._reporting[call_id] = call
 
     def result(self, call_id: int, value: Any, metadata: Dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ _PATH_VARIABLE = "SNAKEPIT_HOST_PATH"
 #: times, which takes a tenth of the start, and find nothing to collect. What is there then is not looked through later either.
 _PROGRAM = (
     "collects = gc.isenabled(); gc.disable(); from snakepit_bridge._runtime.main import main; gc.freeze(); "
-    "collects and gc.enable(); sys.exit(main(sys.argv[1:]))"
+    "collects and gc.enable(); del collects, gc; sys.exit(main(sys.argv[1:]))"
 )
 #: Finds the SDK where the host has it; after everything else, so that nothing is shadowed.
 _BOOT = "import gc, sys; sys.path.append(sys.argv.pop(1)); " + _PROGRAM
