@@ -82,7 +82,7 @@ def test_a_call_that_meets_the_close_of_its_pool() -> None:
     pool.start()
     engine, loop = pool._ready()
     pool.close()
-    pool._ready = lambda: (engine, loop)  # type: ignore[method-assign]
+    pool._ready = lambda **_waits: (engine, loop)  # type: ignore[method-assign]
     for call in (lambda: pool.execute("ping"), lambda: pool.stream("ping_stream"), lambda: pool.submit("ping")):
         with pytest.raises(snakepit.PoolClosed):
             call()

@@ -226,6 +226,24 @@ def test_those_that_are_kept_wait(tmp_path: pathlib.Path, together: list[int]) -
     assert min(queued) == 0
 
 
+def test_one_that_is_cancelled_at_once_and_goes_on_is_seen(one: Marked, together: list[int]) -> None:
+    """It is told once, as what it is, and a drain does not wait for it: its caller has been told."""
+    futures = burst(one, 16, n3={"stubborn": "go"})
+    wait_until((one.folder / "go-waits").exists, "it runs")
+    number = futures[2].call.id  # type: ignore[attr-defined]
+    for future in futures:
+        future.cancel()
+    engine: Any = one.pool._ready()[0]
+    (worker,) = engine.workers()
+    wait_until(lambda: list(worker.running) == [number], "the others have left")
+    wait_until(lambda: engine._ledger._without_end == {False: 0, True: 0}, "all callers have been told")
+    assert one.pool.drain(timeout=20).cut_off == 0
+    assert one.pool.workers()[0].info().running == 1
+    one.say()
+    wait_until(lambda: worker.running == {}, "it ends")
+    assert together
+
+
 def test_one_that_runs_long_is_seen_as_itself(one: Marked, together: list[int]) -> None:
     """With its own number and correlation id; and one that does not end though it was cancelled is called so."""
     futures = burst(one, 40, n20={"stubborn": "go"})

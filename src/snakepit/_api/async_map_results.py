@@ -44,9 +44,7 @@ class AsyncMapResults(MapReader[T]):
                 if self._calls.has_results:
                     continue
                 try:
-                    if self._calls.has_room and not self._mailbox:
-                        await asyncio.sleep(self._calls.wait)
-                    for news in await self._mailbox.get_all() if self._mailbox or not self._calls.has_room else ():
+                    for news in await self._mailbox.get_all(self._calls.wait if self._calls.has_room else None):
                         self._calls.ended(news)
                 except BaseException:  # its task was cancelled: the calls would run on
                     self.close()

@@ -26,9 +26,6 @@ class AsyncMailbox(Generic[T]):
         self._items: collections.deque[T] = collections.deque()
         self._waiter: asyncio.Future[None] | None = None
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def put(self, item: T) -> None:
         """On the loop's thread: something has come."""
         self._items.append(item)
@@ -42,11 +39,25 @@ class AsyncMailbox(Generic[T]):
             await self._waiter
         return self._items.popleft()
 
-    async def get_all(self) -> list[T]:
-        """All items that are there, waiting for one if need be."""
-        found = [await self.get(), *self._items]
+    async def get_all(self, wait: float | None = None) -> list[T]:
+        """All items that are there, waiting for one if need be; with `wait` no longer than that (seconds): then there may be none."""
+        if wait is None:
+            found = [await self.get(), *self._items]
+        else:
+            if not self._items:
+                await self._some_come(wait)
+            found = list(self._items)
         self._items.clear()
         return found
+
+    async def _some_come(self, wait: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = loop.call_later(wait, lambda: None if waiter.done() else waiter.set_result(None))
+        try:
+            await waiter
+        finally:
+            timer.cancel()
 
 
 class AsyncStream:

@@ -250,9 +250,9 @@ class Feed:
             self._thread.end(wait=False)
             self._tell_dropped()
 
-    def _check_wait(self) -> None:
+    def _check_wait(self, timeout: float | None) -> None:
         self._check_process()
-        if self._thread.is_current:
+        if self._thread.is_current and (timeout is None or timeout > 0):
             message = "a callback waits for another function of its executor, whose results come on the very thread that it runs on"
             hint = "let the other future call back, too; or hand the wait to a thread of yours"
             raise PoolError(message, code="would_deadlock", hint=hint)

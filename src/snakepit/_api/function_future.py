@@ -40,10 +40,13 @@ class FunctionFuture(concurrent.futures.Future[Any]):
         number: functions are given to the pool by it.
         work: what is sent.
         withdraw: takes it back, if that can be; told of it by `cancel`.
-        check_wait: raises where the result could never arrive: in a forked child, or on the executor's own thread.
+        check_wait: told for how long a result is to be waited for (seconds); raises where it could never arrive: in a forked child, or on
+            the executor's own thread.
     """
 
-    def __init__(self, number: int, work: Work, withdraw: Callable[[list[FunctionFuture]], None], check_wait: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, work: Work, withdraw: Callable[[list[FunctionFuture]], None], check_wait: Callable[[float | None], None]
+    ) -> None:
         super().__init__()
         self.number = number
         self.work: Work | None = work
@@ -59,13 +62,13 @@ class FunctionFuture(concurrent.futures.Future[Any]):
     def result(self, timeout: float | None = None) -> Any:
         """What the function gave; raises what it raised, or `TimeoutError` after `timeout` seconds of waiting."""
         if not self.done():
-            self._check_wait()
+            self._check_wait(timeout)
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the function raised, or None; `TimeoutError` after `timeout` seconds of waiting."""
         if not self.done():
-            self._check_wait()
+            self._check_wait(timeout)
         return super().exception(timeout)
 
     def running(self) -> bool:
@@ -104,7 +107,7 @@ class FunctionFuture(concurrent.futures.Future[Any]):
         self._check_wait = _nothing  # it belongs to the executor, which is not to be kept
 
 
-def _nothing() -> None: ...
+def _nothing(_timeout: float | None) -> None: ...
 
 
 def read(raw: list[Any]) -> tuple[Any, BaseException | None]:

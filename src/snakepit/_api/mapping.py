@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from snakepit._pool.call import Ended, Failed, Item
@@ -15,7 +15,8 @@ from snakepit.errors import InvalidParameter, PoolClosed, SnakepitError
 #: Calls of a `map` at once, unless told otherwise: enough that no worker ever waits for this side.
 USUAL_WINDOW = 64
 _PER_WORKER = 4
-#: Items that take longer than this to come (seconds) are submitted before further ones are waited for.
+#: Once items have taken longer than this to come (seconds), those so far are submitted before further ones are asked for. What comes right
+#: before a source blocks for the first time waits for it: without a thread, a source that blocks cannot be left.
 _PATIENCE = 1e-3
 #: Before a slow source is asked again, results are waited for: by a tenth of what its last items took, and no longer than this (seconds).
 _LONGEST_WAIT = 0.05
@@ -51,16 +52,20 @@ class Calls:
     Args:
         items: what is to be done; taken one by one, and only as far as the window reaches.
         ordered: outcomes are given in the order of the items.
+        clock: seconds, as `time.monotonic` gives them.
 
     Attributes:
         wait: how long results may be waited for before more items are taken (seconds): the source is slow.
     """
 
-    def __init__(self, items: Iterable[Any], spec: ToolSpec, window: int, *, ordered: bool) -> None:
+    def __init__(
+        self, items: Iterable[Any], spec: ToolSpec, window: int, *, ordered: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._items = enumerate(items)
         self._spec = spec
         self._window = window
         self._ordered = ordered
+        self._clock = clock
         self._open: set[int] = set()
         self._ended: dict[int, MapResult] = {}  # in order: those that have to wait for one before them
         self._ready: collections.deque[MapResult] = collections.deque()
@@ -97,7 +102,7 @@ class Calls:
         arguments has ended by that.
         """
         due: list[Due] = []
-        began, took, self.wait = time.monotonic(), 0.0, 0.0
+        began, took, self.wait = self._clock(), 0.0, 0.0
         while self.has_room and took < _PATIENCE:
             try:
                 found = next(self._items, None)
@@ -106,7 +111,7 @@ class Calls:
             if found is None:
                 self._exhausted = True
                 break
-            took = time.monotonic() - began
+            took = self._clock() - began
             index, item = found
             self._ahead += 1
             try:

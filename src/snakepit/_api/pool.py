@@ -371,11 +371,12 @@ class Pool(Maps, Executes, PoolBase):
         engine, loop = self._ready()
         return loop.run(getattr(engine.sessions, method)(*args))
 
-    def _ready(self, *, waits: bool = True) -> tuple[Engine, LoopThread]:
-        """`waits`: the caller is going to wait for something that comes on the loop's thread."""
+    def _ready(self, *, waits: bool = True) -> tuple[Engine, LoopThread]:  # waits: for what comes on the loop's thread
         engine, loop = self._engine, self._loop
-        if waits or engine is None or self._closed:
+        if waits or engine is None:
             LoopThread.ensure_elsewhere()
+        elif self._closed:
+            self._usable()  # says so
         if engine is None or loop is None or self._closed:
             self.start()
             engine, loop = self._engine, self._loop

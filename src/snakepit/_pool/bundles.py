@@ -187,6 +187,7 @@ class Bundles:
         if owner is None:
             return None
         self._lost(owner, call.id)
+        self._see_if_none(owner)
         return None if _of(owner).left else owner
 
     # Taken apart --------------------------------------------------------------------------------------------------------------
@@ -200,13 +201,17 @@ class Bundles:
         call.correlation_id, call.worker_id, call.ahead_at = f"{self._run_id}-{number}", worker_id, ""
         self._ledger.enter_part(call)
         self._patience.bound(call)
-        worker = self._workers.get(worker_id)
-        if worker is not None:
-            worker.running[number] = call.correlation_id
-            if all(self._ledger.get(part) is not None for part in _of(owner).left):
-                worker.running.pop(owner.id, None)
-                self._ledger.stands_for_none(owner)
+        if worker_id in self._workers:
+            self._workers[worker_id].running[number] = call.correlation_id
+            self._see_if_none(owner)
         return call
+
+    def _see_if_none(self, owner: Call) -> None:
+        """Are all that are left in a bundle calls by themselves? Then it is nothing that runs, or that anybody waits for."""
+        left, worker = _of(owner).left, self._workers.get(owner.worker_id or owner.ahead_at)
+        if left and worker is not None and all(self._ledger.get(part) is not None for part in left):
+            worker.running.pop(owner.id, None)
+            self._ledger.stands_for_none(owner)
 
     def scattered(self, owner: Call) -> list[Call]:
         """All of a bundle as calls by themselves. What has not begun, waits nowhere; the bundle lasts until the others have ended."""
@@ -230,6 +235,7 @@ class Bundles:
                 self._lost(owner, number)
                 if worker is not None:
                     worker.secrets.ended(number)
+        self._see_if_none(owner)
         if not left and self._ledger.get(owner.id) is owner:
             self.forget(owner)
         return calls
@@ -265,6 +271,7 @@ class Bundles:
                 worker.secrets.ended(number)
             for call in again:
                 self._scheduler.split(owner.id, call.id, self.seconds(call) if together else None)
+            self._see_if_none(owner)
             if not _of(owner).left:
                 self.forget(owner)
 
