@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import os
 import pathlib
-from collections.abc import Iterable
+import random
+import signal
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import snakepit
@@ -55,3 +60,35 @@ class Marked:
     def say(self, name: str = "go") -> None:
         """Let such calls go on."""
         (self.folder / name).touch()
+
+
+def settled(marked: Marked) -> None:
+    """All has ended, and the books say so."""
+    wait_until(lambda: marked.pool.stats().running == 0 and marked.pool.stats().queued == 0, "nothing runs or waits")
+    stats, engine = marked.pool.stats(), marked.pool._ready()[0]
+    assert stats.submitted == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.crashed
+    assert engine.together._owners == {}
+    assert engine._ledger.open_calls() == []
+    assert engine._ledger._without_end == {False: 0, True: 0}
+
+
+@contextlib.contextmanager
+def workers_killed(pool: snakepit.Pool, chance: random.Random, most: int) -> Iterator[list[int]]:
+    """Workers get SIGKILL now and then, so many at most. Gives the list of those that have got it."""
+    stop, killed = threading.Event(), list[int]()
+
+    def kill() -> None:
+        while not stop.wait(chance.uniform(0.02, 0.15)) and len(killed) < most:
+            pids = [worker.pid for worker in pool.workers() if worker.pid and worker.info().state == "ready"]
+            with contextlib.suppress(ProcessLookupError):
+                if pids:
+                    os.kill(pid := chance.choice(pids), signal.SIGKILL)
+                    killed.append(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        killer.join()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import pathlib
 import random
 import re
-import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +13,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from marked_calls import Marked
+from marked_calls import Marked, settled, workers_killed
 from pipelining_tools import AsyncTools, PipeliningTools
 from pool_helpers import wait_until
 from snakepit.errors import SerializationError, ToolError, WorkerCrashed, WorkerTimeout
@@ -41,16 +38,6 @@ def two(protocol: str, tmp_path: pathlib.Path) -> Iterator[Marked]:
     """Two."""
     with snakepit.Pool(PipeliningTools, size=2, protocol=protocol) as pool:
         yield Marked(pool, tmp_path)
-
-
-def settled(marked: Marked) -> None:
-    """All has ended, and the books say so."""
-    wait_until(lambda: marked.pool.stats().running == 0 and marked.pool.stats().queued == 0, "nothing runs or waits")
-    stats, engine = marked.pool.stats(), marked.pool._ready()[0]
-    assert stats.submitted == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.crashed
-    assert engine.together._owners == {}
-    assert engine._ledger.open_calls() == []
-    assert engine._ledger._without_end == {False: 0, True: 0}
 
 
 def outcomes(marked: Marked, items: list[dict[str, Any]], **settings: Any) -> dict[int, Any]:
@@ -239,28 +226,12 @@ def test_workers_that_are_killed_cost_what_they_ran(protocol: str, tmp_path: pat
     chance = random.Random(8)
     with snakepit.Pool(PipeliningTools, size=3, protocol=protocol, max_restarts=1000) as pool:
         marked = Marked(pool, tmp_path)
-        stop, killed = threading.Event(), 0
-
-        def kill() -> None:
-            nonlocal killed
-            while not stop.wait(chance.uniform(0.02, 0.15)) and killed < 12:
-                pids = [worker.pid for worker in pool.workers() if worker.pid and worker.info().state == "ready"]
-                with contextlib.suppress(ProcessLookupError):
-                    if pids:
-                        os.kill(chance.choice(pids), signal.SIGKILL)
-                        killed += 1
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
+        with workers_killed(pool, chance, 12) as killed:
             found = outcomes(marked, marked.items(range(8000)))
-        finally:
-            stop.set()
-            killer.join()
         crashed = {number for number, value in found.items() if value is WorkerCrashed}
         assert len(found) == 8000
         assert set(found.values()) <= {"", WorkerCrashed}
-        assert len(crashed) <= killed
+        assert len(crashed) <= len(killed)
         ran = marked.ran
         assert len(ran) == len(set(ran))
         assert set(range(8000)) - set(ran) <= crashed

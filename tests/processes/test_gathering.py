@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import json
 import operator
 import os
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 
 import snakepit
-from marked_calls import Marked
+from marked_calls import Marked, settled, workers_killed
 from pipelining_tools import PipeliningTools, wait_for
 from pool_helpers import wait_until
 from snakepit._pool.bundles import Bundles
@@ -94,16 +93,6 @@ def burst(marked: Marked, count: int, *, timeout: float | None = 60, **special: 
 async def document(engine: Any) -> Any:
     """What `snakepit status` is told."""
     return engine.views.document()
-
-
-def settled(marked: Marked) -> None:
-    """All has ended, and the books say so."""
-    wait_until(lambda: marked.pool.stats().running == 0 and marked.pool.stats().queued == 0, "nothing runs or waits")
-    stats, engine = marked.pool.stats(), marked.pool._ready()[0]
-    assert stats.submitted == stats.succeeded + stats.failed + stats.cancelled + stats.timed_out + stats.crashed
-    assert engine.together._owners == {}
-    assert engine._ledger.open_calls() == []
-    assert engine._ledger._without_end == {False: 0, True: 0}
 
 
 def ends(futures: list[Future]) -> dict[int, Any]:
@@ -463,20 +452,7 @@ def test_workers_that_are_killed_cost_what_they_ran(protocol: str, tmp_path: pat
     chance = random.Random(9)
     with snakepit.Pool(PipeliningTools, size=3, protocol=protocol, max_restarts=1000) as pool:
         marked = Marked(pool, tmp_path)
-        stop, killed = threading.Event(), 0
-
-        def kill() -> None:
-            nonlocal killed
-            while not stop.wait(chance.uniform(0.02, 0.15)) and killed < 12:
-                pids = [worker.pid for worker in pool.workers() if worker.pid and worker.info().state == "ready"]
-                with contextlib.suppress(ProcessLookupError):
-                    if pids:
-                        os.kill(chance.choice(pids), signal.SIGKILL)
-                        killed += 1
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
+        with workers_killed(pool, chance, 12) as killed:
             room = threading.Semaphore(200)
             futures: list[Future] = []
             for number in range(8000):
@@ -484,12 +460,9 @@ def test_workers_that_are_killed_cost_what_they_ran(protocol: str, tmp_path: pat
                 futures.append(marked.submit(number))
                 futures[-1].add_done_callback(lambda _future: room.release())
             found = ends(futures)
-        finally:
-            stop.set()
-            killer.join()
         crashed = {number - 1 for number, end in found.items() if end is WorkerCrashed}
         assert set(found.values()) <= {"", WorkerCrashed}
-        assert len(crashed) <= killed
+        assert len(crashed) <= len(killed)
         ran = marked.ran
         assert len(ran) == len(set(ran))
         assert set(range(8000)) - set(ran) <= crashed
