@@ -92,6 +92,8 @@ class SessionsAheadMachine(AheadMachine):
                 self._back(call)
                 assert self.scheduler.withdraw(call)
                 self._given_up(call)
+            elif call in self.waiting:  # it has begun, and another session of that name has nothing to do with it
+                self.session[call] = ""
         self._follow(self.scheduler.next_assignments())
         self.scheduler.unbind(session)
         self._follow(self.scheduler.next_assignments())
@@ -112,6 +114,11 @@ class SessionsAheadMachine(AheadMachine):
             del self.at[call]
         self._move(removal.stranded)
         self._follow(removal.assignments)
+
+    @rule(worker=workers)
+    def the_worker_retires(self, worker: str) -> None:
+        super().the_worker_retires(worker)
+        self._leave_if_idle(worker)
 
     @rule(worker=workers)
     def the_host_reads_a_result(self, worker: str) -> None:

@@ -105,15 +105,17 @@ class AheadLines:
 
         No call passes an older one that waits for the same workers: while the first for any worker has to wait, so do younger ones.
         """
-        while self._wanted.workers or self._open.loads:
-            general, own = self._room.anybody.first(streams_too=streams_too), self._wanted.first(streams_too=streams_too)
+        wanted = self._wanted
+        while wanted.workers or self._open.loads:
+            general = self._room.anybody.first(streams_too=streams_too)
+            own = wanted.first(streams_too=streams_too) if wanted.workers else None
             if own is None or (general is not None and general[1] < own[1]):
                 worker_id = None if general is None else self._place_for(general[0])
                 return None if general is None or worker_id is None else Place(*general, worker_id, "")
             first = self._room.first_for(own[0], streams_too=streams_too)
             if first is not None and self._fits(first[0], own[0]):
                 return Place(*first, own[0], own[0])
-            self._wanted.changed(own[0], None)  # until something changes there
+            wanted.changed(own[0], None)  # until something changes there
         return None
 
     def _place_for(self, call_id: int) -> str | None:
@@ -187,17 +189,17 @@ class AheadLines:
 
     def changed(self, worker_id: str, seat: Seat | None) -> None:
         """What a worker runs, what waits at it, or for it alone, is not what it was."""
-        takes = seat is not None and self._takes(seat)
         line = self._room.line_of(worker_id)
-        if seat is not None and takes and line is None:
-            self._open.put(worker_id, len(seat.ahead))
+        waiting = len(seat.ahead) if seat is not None else 0
+        takes = seat is not None and waiting < MOST and self._takes(seat)
+        if takes and line is None:
+            self._open.put(worker_id, waiting)
         else:
             self._open.discard(worker_id)
         if line is not None or worker_id in self._wanted.workers:
             self._wanted.changed(worker_id, line if seat is not None and takes and seat.for_sessions else None)
-        others = len(seat.ahead) - len(seat.own) if seat is not None else 0
-        if seat is not None and others and seat.slots and not seat.bare:
-            self._laden.put(worker_id, others)
+        if seat is not None and waiting > len(seat.own) and seat.slots and not seat.bare:
+            self._laden.put(worker_id, waiting - len(seat.own))
         elif self._laden.loads:
             self._laden.discard(worker_id)
 
@@ -206,6 +208,4 @@ class AheadLines:
         return self._laden.most_loaded() if self._laden else None
 
     def _takes(self, seat: Seat) -> bool:
-        if not (seat.pipelined and seat.slots and seat.running and len(seat.ahead) < MOST):
-            return False
-        return all(call_id in self._seconds for call_id in seat.running)
+        return seat.pipelined and seat.slots > 0 and bool(seat.running) and self._seconds.keys() >= seat.running
