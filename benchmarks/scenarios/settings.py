@@ -98,7 +98,7 @@ def mapped(by: str = "map", **settings: Any) -> Iterator[Play]:
 
 
 @contextlib.contextmanager
-def in_sessions(affinity: str = "strict_queue", **settings: Any) -> Iterator[Play]:
+def in_sessions(affinity: Any = "strict_queue", **settings: Any) -> Iterator[Play]:
     """So many calls of 16 sessions by turns, 64 of them in flight: calls per second."""
     with snakepit.Pool(TOOLS, size=2, **settings) as pool:
 
