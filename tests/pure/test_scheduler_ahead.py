@@ -84,7 +84,7 @@ class AheadMachine(RuleBasedStateMachine):
         if far.given:
             far.running = far.given.popleft()
         elif far.tickets:
-            far.running = self._ticket(far)
+            far.running = far.tickets.popleft()
         if far.running is not None:
             self.started[far.running] += 1
 
@@ -170,8 +170,7 @@ class AheadMachine(RuleBasedStateMachine):
     def no_call_waits_at_a_worker_while_another_is_idle(self) -> None:
         idle = [name for name, seat in self.scheduler.seats.items() if seat.slots and not seat.running]
         if idle:
-            may_go = [worker for worker, far in self.far.items() if self._others(far) and self.scheduler.seats[worker].slots]
-            assert not may_go
+            assert not [worker for worker, far in self.far.items() if far.tickets and self.scheduler.seats[worker].slots]
 
     @precondition(lambda self: self.far)
     @rule()
@@ -196,7 +195,8 @@ class AheadMachine(RuleBasedStateMachine):
                     assert self.at[call] == worker
                     self.waiting.remove(call)
                     continue
-                self._check_turn(call, worker, how)
+                here = [item for item in self.waiting if item not in self.at]
+                assert call == here[0], "a younger call was served before an older one"
                 self.at[call] = worker
                 if how is How.AHEAD:
                     self.far[worker].tickets.append(call)
@@ -207,23 +207,11 @@ class AheadMachine(RuleBasedStateMachine):
             if laden is None:
                 return
             made = []
-            if others := self._others(self.far[laden]):
-                self.far[laden].tickets.remove(others[0])
-                self._back(others[0])
+            if self.far[laden].tickets:
+                self._back(self.far[laden].tickets.popleft())
                 made = self.scheduler.next_assignments()
             else:
                 self.scheduler.relieved(laden)
-
-    def _check_turn(self, call: int, worker: str, how: How) -> None:
-        here = [item for item in self.waiting if item not in self.at]
-        assert call == here[0], "a younger call was served before an older one"
-
-    def _ticket(self, far: FarWorker) -> int | None:
-        return far.tickets.popleft()
-
-    def _others(self, far: FarWorker) -> list[int]:
-        """The tickets that are not of its sessions' calls."""
-        return list(far.tickets)
 
     def _back(self, call: int) -> None:
         """Its ticket is the host's."""

@@ -180,7 +180,7 @@ class Dispatcher:
         if worker.connection.takes_ahead:
             worker.connection.on_look = lambda held_up: self._give(self._ahead.looked(worker, held_up=held_up))
             self._gathering.worthwhile |= worker.connection.takes_together
-            self._give(self._scheduler.let_ahead(worker.id, for_sessions=worker.connection.takes_sessions))
+            self._give(self._scheduler.let_ahead(worker.id))
 
     def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
         """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere.
@@ -357,7 +357,7 @@ class Dispatcher:
         """False: it is a bundle, and has to be taken apart for this worker."""
         options = call_options(call, self._config, self._loop.time())
         if call.session_id:
-            telling = self._sessions.options(call, worker.id, moved_from)
+            telling = self._sessions.options(call, moved_from)
             if telling is None:
                 raise ended(call.session_id)
             options["session"] = telling

@@ -3,8 +3,8 @@
 Calls wait, in the WaitingRoom, in the order they came. The least loaded worker gets the next one, of several the one that has been
 so longest; calls of a session go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed,
 further streams wait while other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as
-later calls go. Short calls are sent ahead to busy workers, those of sessions to their own, see `AheadLines`: they wait as all others do
-until they begin. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
+later calls go. Short calls are sent ahead to workers that are busy with short ones, see `AheadLines`: they wait as all others do until
+they begin. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Scheduler:
         self._room = WaitingRoom(self._line_changed)
         self._seats: dict[str, Seat] = {}  # from here on: the mutable state
         self._free = FreeWorkers()
-        self._ahead = AheadLines(self._room, self._seats, lambda call_id: self.seconds_now(call_id))  # noqa: PLW0108 - it is set later
+        self._ahead = AheadLines(self._room.waits_for, lambda call_id: self.seconds_now(call_id))  # noqa: PLW0108 - it is set later
         self._wanted = Wanted()
         self._running: dict[int, Running] = {}
         self._running_streams = 0
@@ -92,11 +92,11 @@ class Scheduler:
             self._free.discard(worker_id)
             self._line_changed(worker_id)
 
-    def let_ahead(self, worker_id: str, *, for_sessions: bool = False) -> list[Assignment]:
-        """Calls may be sent ahead to a worker from now on, if it runs one at a time. `for_sessions`: those of its sessions, too."""
+    def let_ahead(self, worker_id: str) -> list[Assignment]:
+        """Calls may be sent ahead to a worker from now on, if it runs one at a time."""
         seat = self._seats.get(worker_id)
         if seat is not None and seat.slots == 1 and not seat.threaded:
-            seat.pipelined, seat.for_sessions = True, for_sessions
+            seat.pipelined = True
             self._ahead.changed(worker_id, seat)
         return self._assign()
 
@@ -118,7 +118,6 @@ class Scheduler:
             self._forget(call_id)
         while seat is not None and (begun := self._ahead.next_of(seat)) is not None:
             orphans.append(begun)
-            self._room.ended_there(begun, begun=False)
             self._ahead.forget(begun)
             self._blocking.discard(begun)
         self._ahead.changed(worker_id, None)
@@ -201,10 +200,10 @@ class Scheduler:
             worker_id = self._ahead.where(call_id)
             if worker_id is None:
                 continue
-            seat, begun = self._seats[worker_id], self._running.pop(call_id, None) is not None  # as was thought
-            self._room.taken_back(call_id, self._ahead.taken_back(call_id, seat), begun=begun)
+            seat = self._seats[worker_id]
+            self._room.anybody.put(call_id, self._ahead.taken_back(call_id, seat), streaming=False)
             self._ahead.is_long(call_id)
-            if begun:
+            if self._running.pop(call_id, None) is not None:  # it was thought to have begun
                 self._released(call_id, worker_id)
             else:
                 self._ahead.changed(worker_id, seat)
@@ -219,8 +218,8 @@ class Scheduler:
         if other is not None:
             seat.release(other)
             del self._running[other]
-            self._room.not_begun_there(other)
-        self._begins_there(call_id, worker_id, seat)
+        seat.take(call_id, blocking=call_id in self._blocking)
+        self._running[call_id] = Running(worker_id, streaming=False, strict="")
         self._ahead.changed(worker_id, seat)
         return other
 
@@ -245,9 +244,7 @@ class Scheduler:
         self._ahead.changed(worker_id, seat)
 
     def withdraw(self, call_id: int) -> bool:
-        """A waiting or stranded call is given up. False if it does not wait here. Others may run now: `next_assignments`."""
-        if self._ahead.where(call_id) is not None:
-            return False
+        """A waiting or stranded call is given up. False if it does not wait. Others may run now: `next_assignments`."""
         self._blocking.discard(call_id)
         self._ahead.forget(call_id)
         return self._room.leave(call_id)
@@ -261,6 +258,10 @@ class Scheduler:
     def bound_to(self, session: str) -> str:
         """The worker that a session sticks to; empty if none."""
         return self._room.bound_to(session)
+
+    def sessions_of(self, worker_id: str) -> list[str]:
+        """The sessions that stick to a worker."""
+        return self._room.sessions_of(worker_id)
 
     def unbind(self, session: str) -> None:
         """A session is over, or may go elsewhere. Its calls that wait for its worker wait for any; see `next_assignments`."""
@@ -309,7 +310,6 @@ class Scheduler:
         if worker_id is None:
             return False
         seat = self._seats[worker_id]
-        self._room.ended_there(call_id, begun=False)
         self._ahead.taken_back(call_id, seat)
         self._ahead.forget(call_id)
         self._blocking.discard(call_id)
@@ -332,7 +332,8 @@ class Scheduler:
         seat.release(call_id)
         following = None if seat.running else self._ahead.next_of(seat)
         if following is not None:
-            self._begins_there(following, worker_id, seat)
+            seat.take(following, blocking=following in self._blocking)
+            self._running[following] = Running(worker_id, streaming=False, strict="")
             self._begun.append(Assignment(following, worker_id, how=How.NEXT))
         elif not seat.is_full:
             self._free.put(worker_id, len(seat.running))
@@ -340,14 +341,8 @@ class Scheduler:
                 self._want(worker_id)
         self._ahead.changed(worker_id, seat)
 
-    def _begins_there(self, call_id: int, worker_id: str, seat: Seat) -> None:
-        """A call runs that was sent ahead."""
-        seat.take(call_id, blocking=call_id in self._blocking)
-        self._running[call_id] = Running(worker_id, streaming=False, strict=self._room.begun_there(call_id))
-
     def _forget(self, call_id: int) -> None:
         run = self._running.pop(call_id)
-        self._room.ended_there(call_id, begun=True)
         self._ahead.forget(call_id)
         self._running_streams -= run.streaming
         self._blocking.discard(call_id)
@@ -358,10 +353,15 @@ class Scheduler:
         return self._send_ahead(self._assign_free())
 
     def _send_ahead(self, made: list[Assignment]) -> list[Assignment]:
-        """To `made`, those that go to workers which are busy with short calls."""
-        while (place := self._ahead.next_place(streams_too=self._streams_may_run)) is not None:
-            self._ahead.sent(place, own=self._room.send_ahead(place.call_id, place.line))
-            made.append(Assignment(place.call_id, place.worker_id, how=How.AHEAD))
+        """To `made`, those that go to workers which are busy with short calls: the first in line, as long as it is short too."""
+        while self._ahead.has_room and not self._free:
+            first = self._room.anybody.first(streams_too=self._streams_may_run)
+            worker_id = None if first is None else self._ahead.place_for(first[0])
+            if first is None or worker_id is None:
+                break
+            self._room.take(first[0], "")
+            self._ahead.sent(first[0], first[1], worker_id, self._seats[worker_id])
+            made.append(Assignment(first[0], worker_id, how=How.AHEAD))
         return made
 
     def _assign_free(self) -> list[Assignment]:

@@ -47,12 +47,12 @@ class SentAhead:
     def seconds(self, call: Call) -> float | None:
         """How short a call is that may be sent ahead; None: it may not.
 
-        Streams have the worker longer than they run, and what a host tool calls may be waited for by the very call behind which it would
-        wait.
+        Streams have the worker longer than they run, a session's calls have a worker of their own, and what a host tool calls may be waited
+        for by the very call behind which it would wait.
         """
         if call.bundle is not None:
             return self._bundles.seconds(call)
-        if call.streaming or call.ancestors or call.binary or not call.blocking:
+        if call.streaming or call.session_id or call.ancestors or call.binary or not call.blocking:
             return None
         seconds = self.pace.short(call.tool)
         return seconds if seconds is not None and at_least(call.args.values()) < _LARGE else None
@@ -116,13 +116,11 @@ class SentAhead:
         return []
 
     def _oldest(self, there: list[int]) -> list[int]:
-        """Of what has not begun and other workers may run, the oldest call, or bundle that has not begun either."""
+        """Of what has not begun, the oldest call, or bundle that has not begun either."""
         for number in there:
-            call = self._ledger.get(number)
-            if call is None and (found := self._bundles.whole(number, there)):
+            found = [number] if self._ledger.get(number) is not None else self._bundles.whole(number, there)
+            if found:
                 return found
-            if call is not None and not call.session_id:
-                return [number]
         return []
 
     def _took(self, worker: Worker, numbers: Iterable[int], *, together: bool) -> None:

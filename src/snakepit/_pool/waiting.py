@@ -1,8 +1,5 @@
 """Where calls wait: in the line for any worker, in the line of one worker, or behind the call that finds their session a worker.
 
-Those of sessions that were sent ahead wait at their session's worker. Until they have begun, their session stays there: a later call of it
-that would take any worker must not begin before them.
-
 Plain state, owned by the Scheduler, who decides whose turn it is. A call keeps its turn wherever it is moved to. Which worker a
 session sticks to is known here, because that says where its calls wait.
 """
@@ -87,9 +84,7 @@ class WaitingRoom:
         self._followers: dict[str, Turns[int]] = {}  # and those that then want the same worker
         self._in_line: dict[str, set[int]] = {}  # session -> its calls in the line of its worker
         self._strict: dict[str, int] = {}  # session -> how many strict calls of it wait or run
-        self._away: dict[int, Wish] = {}  # of calls that were sent ahead, until they have ended
-        self._kept: dict[str, int] = {}  # session -> how many of those, that would take any worker, have not begun
-        self._pinned: set[str] = set()  # sessions whose hint calls may wait in their worker's line, because of strict or kept ones
+        self._pinned: set[str] = set()  # sessions whose hint calls may wait in their worker's line, because of those
         self._elsewhere = 0  # calls that wait for one worker, or for their leader
 
     def __len__(self) -> int:
@@ -155,14 +150,12 @@ class WaitingRoom:
         return worker_id in self._lines
 
     def pin(self, call_id: int) -> bool:
-        """Let a call that would take any worker wait for its session's own: while others need that to stay, it must not move it.
+        """Let a call that would take any worker wait for its session's own: while strict calls need that, it must not move it.
 
         It is asked when its turn has come, not when it enters: most calls are served at once. False: it may go anywhere.
         """
         wish = self._wishes.get(call_id)
-        if wish is None or wish.strict or wish.session not in self._bound:
-            return False
-        if wish.session not in self._strict and wish.session not in self._kept:
+        if wish is None or wish.strict or wish.session not in self._strict or wish.session not in self._bound:
             return False
         found = self.anybody.take(call_id)
         assert found is not None, "only calls that would take any worker are pinned"
@@ -171,65 +164,23 @@ class WaitingRoom:
         return True
 
     def strict_ended(self, session: str) -> None:
-        """One strict call fewer."""
-        self._one_fewer(self._strict, session)
-
-    # Calls that are sent ahead to their session's worker --------------------------------------------------------------------------
-
-    def wish_of(self, call_id: int) -> Wish | None:
-        """What a waiting call of a session wants; None: it is of none."""
-        return self._wishes.get(call_id)
-
-    def send_ahead(self, call_id: int, line: str) -> bool:
-        """A call is sent ahead, from the line of its worker or (empty) that for any. Is it of a session, which stays there for it?"""
-        wish, _ = self.take(call_id, line)
-        if wish is not None:
-            self._away[call_id] = wish
-            self._keep(wish)
-        return wish is not None
-
-    def is_away(self, call_id: int) -> bool:
-        """Is it one of these?"""
-        return call_id in self._away
-
-    def begun_there(self, call_id: int) -> str:
-        """It has begun: its session, if that must not move while it runs; else empty."""
-        wish = self._away.get(call_id)
-        if wish is None:
-            return ""
-        self._keep_no_more(wish)
-        return wish.session if wish.strict else ""
-
-    def not_begun_there(self, call_id: int) -> None:
-        """It was thought to have begun, and has not."""
-        if call_id in self._away:
-            self._keep(self._away[call_id])
-
-    def taken_back(self, call_id: int, turn: int, *, begun: bool) -> None:
-        """It does not run there, and waits here, in its turn. `begun`: it was thought to have."""
-        wish = self._away.pop(call_id, None)
-        if wish is None:
-            self.anybody.put(call_id, turn, streaming=False)
-            return
-        self._wishes[call_id] = wish
-        self._place(call_id, turn)
-        if not begun:
-            self._keep_no_more(wish)
-
-    def ended_there(self, call_id: int, *, begun: bool) -> None:
-        """It has ended, or is lost. `begun`: that was known."""
-        wish = self._away.pop(call_id, None)
-        if wish is None or begun:
-            return
-        self._keep_no_more(wish)
-        if wish.strict:
-            self.strict_ended(wish.session)
+        """One strict call fewer. After the last, hint calls that waited with them may go anywhere."""
+        self._strict[session] -= 1
+        if not self._strict[session]:
+            del self._strict[session]
+            if session in self._pinned:
+                self._pinned.remove(session)
+                self._spread(session, self._bound.get(session, ""))
 
     # Sessions and their workers -------------------------------------------------------------------------------------------------
 
     def bound_to(self, session: str) -> str:
         """The worker that a session sticks to; empty if none."""
         return self._bound.get(session, "")
+
+    def sessions_of(self, worker_id: str) -> list[str]:
+        """The sessions that stick to a worker."""
+        return list(self._sessions.get(worker_id, ()))
 
     def is_led(self, session: str) -> bool:
         """Is a strict call about to find this session a worker?"""
@@ -281,24 +232,6 @@ class WaitingRoom:
         return [call_id for call_id, _ in stranded], lost
 
     # Inside -------------------------------------------------------------------------------------------------------------------
-
-    def _keep(self, wish: Wish) -> None:
-        if not wish.strict:
-            self._kept[wish.session] = self._kept.get(wish.session, 0) + 1
-
-    def _keep_no_more(self, wish: Wish) -> None:
-        if not wish.strict:
-            self._one_fewer(self._kept, wish.session)
-
-    def _one_fewer(self, counts: dict[str, int], session: str) -> None:
-        """Of the calls for which a session stays. After the last, hint calls that waited with them may go anywhere."""
-        counts[session] -= 1
-        if counts[session]:
-            return
-        del counts[session]
-        if session in self._pinned and session not in self._strict and session not in self._kept:
-            self._pinned.remove(session)
-            self._spread(session, self._bound.get(session, ""))
 
     def _place(self, call_id: int, turn: int) -> None:
         """Put a session's call where it has to wait."""

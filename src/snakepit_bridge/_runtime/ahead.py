@@ -3,9 +3,6 @@
 The main thread takes a turn for each call that has come. Turns are counted, so that none is left over when the host has had a call run
 elsewhere: with that, a later call would overtake one that was sent without a ticket. In a turn in which nothing can be run, since the
 oldest ticket is of a call that is still on its way, or there is none, it is missed, and taken again when something has changed.
-
-Calls of a session run in the order in which they came. While the host has the tickets for a moment, to take others back, that of a later
-one may be all that is there: then too the turn is missed.
 """
 
 import threading
@@ -72,21 +69,13 @@ class Ahead:
                 self._void -= 1
                 return None, 0
             ticket = tickets.take()
-            call = None if ticket is None else self._calls.get(ticket)
-            if ticket is not None and call is not None and not self._is_early(call):
-                del self._calls[ticket]
+            call = None if ticket is None else self._calls.pop(ticket, None)
+            if ticket is not None and call is not None:
                 return call.call(ticket) if isinstance(call, Together) else call, self._anew()
             if ticket is not None:  # it is not begun: it must not be missing, should the call that runs next end this process
                 tickets.put(ticket)
             self._missed += 1
             return None, 0
-
-    def _is_early(self, call: Union[RunningCall, Together]) -> bool:
-        """Is another call of its session to run before it?"""
-        if isinstance(call, Together) or call.session is None:
-            return False
-        first = next(other for other in self._calls.values() if isinstance(other, RunningCall) and other.session is call.session)
-        return first is not call
 
     def _anew(self) -> int:
         turns, self._missed = self._missed, 0

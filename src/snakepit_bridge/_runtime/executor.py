@@ -98,7 +98,6 @@ class Executor:
         self._link = link
         # Hooks that may be async make a task of each call: several that were sent ahead would run at once.
         link.takes_ahead = self._threads is None and (self._instances.lifelong or not self._adapter.has_async)
-        link.takes_sessions = not (self._adapter.has_async and self._sessions.has_hooks)
         parts = self._main, self._interrupter, self._instances, self._sessions, self._threads
         self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
@@ -166,8 +165,6 @@ class Executor:
         if event.options.get("ahead") and link is not None and link.tickets is not None:
             self._take_turns(self._ahead.came(call))
             return
-        if call.session is not None:
-            self._sessions.learn(call.session, call.told)
         self._watch_hangs(call)
         self._hand_over(call)
 
@@ -175,7 +172,7 @@ class Executor:
         call = RunningCall(event, self._worker_id, self._sessions.of(event.options))
         self._calls[call.call_id] = call
         call.context.listener = self._events.emit
-        self._sessions.call_came(call)
+        self._sessions.call_begun(call)
         call.hang_timeout = event.options.get("hang_timeout")
         call.visit_by = self._interrupter.visit_by
         call.context.raise_through(raises_by_itself)
@@ -191,7 +188,6 @@ class Executor:
         for call in gone:
             call.ended = True  # nothing of it is to be interrupted
             self._calls.pop(call.call_id, None)
-            self._sessions.call_ended(call)
         self._take_turns(turns)
 
     def _take_turns(self, count: int) -> None:
@@ -278,8 +274,6 @@ class Executor:
             call = self._made(call)
             if not link.is_wanted(call.call_id):  # cancelled since its ticket was taken
                 call.context.mark_cancelled()
-        elif call.session is not None:
-            self._sessions.learn(call.session, call.told)
         call.began = time.perf_counter()
         self._watch_hangs(call)
         self._run(call)

@@ -32,7 +32,7 @@ class RunningCall:
             empty: nothing but the flag.
         forced: it was raised where a lock may have been held.
         ended: True once its code has left the stack for good; set by the thread that ran it.
-        session: the session it belongs to, as this worker holds it; None without one. told: what it tells of it.
+        session: the session it belongs to, as this worker holds it; None without one.
         facts: what is told beside its end, well or not: the session's snapshot, a warning.
         trace: the trace that its caller sent along; None without one.
         span: its span, once it has been entered; None without a trace.
@@ -65,7 +65,6 @@ class RunningCall:
         "streaming",
         "task",
         "together",
-        "told",
         "tool",
         "trace",
         "turn",
@@ -81,7 +80,6 @@ class RunningCall:
         self.binary: Optional[Dict[str, bytes]] = call.options.get("binary")
         self.pickles: List[str] = call.options.get("pickles") or []
         self.session = session
-        self.told: Dict[str, Any] = call.options["session"] if session is not None else {}
         self.facts: Dict[str, Any] = {}
         self.streaming = bool(call.options.get("stream"))
         self.context = CallContext(call.call_id, call.tool, worker_id, timeout, str(call.options.get("cid", "")))

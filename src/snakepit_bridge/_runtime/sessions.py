@@ -113,7 +113,7 @@ class Sessions:
         told = options.get("session")
         if not isinstance(told, dict) or not isinstance(told.get("id"), str):
             return None
-        session_id, visit = told["id"], int(told.get("visit", 0))
+        session_id, visit, version = told["id"], int(told.get("visit", 0)), int(told.get("version", 0))
         held = self._held.get(session_id)
         if held is not None and visit > held.visit:  # it comes back from another worker: what it left here is out of date
             self.end(session_id, busy=True)
@@ -122,6 +122,10 @@ class Sessions:
             held = self._held[session_id] = HeldSession(SessionContext(session_id), visit)
             held.restore = told["restore"] if isinstance(told.get("restore"), dict) else None
         held.patience = float(options.get("kill_after") or _PATIENCE_SECONDS)
+        # A large call is overtaken by smaller ones: what it tells may be told already, and out of date.
+        if isinstance(told.get("metadata"), dict) and version >= held.version:
+            held.version = version
+            set_metadata(held.context, told["metadata"])
         return held
 
     def end(self, session_id: str, busy: bool) -> None:
@@ -140,23 +144,11 @@ class Sessions:
             # Posted, not dropped here: what the state holds may insist on being destroyed where it was made.
             self._main.post(lambda: self._end_hooks(held))
 
-    def call_came(self, call: Any) -> None:
-        """A call has come, and is to run somewhere."""
+    def call_begun(self, call: Any) -> None:
+        """A call has come, and is about to run somewhere."""
         if call.session is not None:
             with self._counting:
                 call.session.calls.add(call.call_id)
-
-    def learn(self, held: HeldSession, told: Dict[str, Any]) -> None:
-        """A call is about to run: take in what it tells of the session's metadata.
-
-        One that has been sent ahead does that on the main thread, when those before it have ended: each sees what was when it was sent.
-        """
-        version = int(told.get("version", 0))
-        with self._counting:
-            # A large call is overtaken by smaller ones: what it tells may be told already, and out of date.
-            if isinstance(told.get("metadata"), dict) and version >= held.version:
-                held.version = version
-                set_metadata(held.context, told["metadata"])
 
     # Where tools run -------------------------------------------------------------------------------------------------------
 
@@ -182,11 +174,6 @@ class Sessions:
                 held.ending = False
         if last:
             self._main.post(lambda: self._end_hooks(held))
-
-    @property
-    def has_hooks(self) -> bool:
-        """Does the adapter have hooks that run around calls of sessions?"""
-        return bool(self.snapshots.keepers or self._starts)
 
     def needs_hooks(self, held: HeldSession) -> bool:
         """Must something run before a call of this session, or after it?"""

@@ -109,16 +109,16 @@ class Entry:
     moved: dict[str, Any] | None = None
     unrestored: bool = False
 
-    def tell(self, call: Call, worker_id: str, moved_from: str) -> dict[str, Any]:
-        """What a call that goes to a worker tells there, and note that it goes there; the call notes how the session has moved."""
+    def tell(self, call: Call, moved_from: str) -> dict[str, Any]:
+        """What a call that goes to its worker tells there, and note that it goes there; the call notes how the session has moved."""
         if moved_from and (self.moved is None or self.moved["reason"] == _BUSY):
             self.moved = {"from": moved_from, "reason": _BUSY, "restored": self.snapshot is not None}
         call.moved = self.moved
-        holder = self.holders.setdefault(worker_id, Holder())
-        if self.home != worker_id and self.snapshot is not None:
+        holder = self.holders.setdefault(call.worker_id, Holder())
+        if self.home != call.worker_id and self.snapshot is not None:
             self.visits += 1
             holder.visit, holder.restore = self.visits, self.snapshot
-        self.home = worker_id
+        self.home = call.worker_id
         self.told[call.id] = Told(holder, self.version, holder.visit, self.moved)
         telling: dict[str, Any] = {"id": self.id}
         if holder.version < self.version:

@@ -113,16 +113,16 @@ class Keeper:
         except Exception:  # the sweep tries again, and says what is wrong
             self._sweeper.used(entry.id)
 
-    def options(self, call: Call, worker_id: str, moved_from: str) -> dict[str, Any] | None:
-        """What a call that goes to a worker tells of its session; the call notes where the session came from, if it moved.
+    def options(self, call: Call, moved_from: str) -> dict[str, Any] | None:
+        """What a call that goes to its worker tells of its session; the call notes where the session came from, if it moved.
 
         None: the session is over, and the call with it.
         """
         entry = self._entries.get(call.session_id)
         if entry is None or call.id not in entry.calls:
             return None
-        telling = entry.tell(call, worker_id, moved_from)
-        self._held.setdefault(worker_id, set()).add(entry)
+        telling = entry.tell(call, moved_from)
+        self._held.setdefault(call.worker_id, set()).add(entry)
         if call.affinity != "hint":  # its state is the conversation itself: what it left elsewhere must not come back
             self._drop_copies(entry, "it went on elsewhere")
         return telling
