@@ -1,7 +1,8 @@
 """The gRPC carrier at the host: one channel with one connection, one bidirectional stream of raw messages.
 
 grpc.aio ends the whole stream if a read or write of it is cancelled, or if two writes overlap: so exactly one task reads and
-one writes, from start to close, never under a timeout, and `close` ends them by cancelling the call itself.
+one writes, from start to close, never under a timeout, and `close` ends them by cancelling the call itself, and then the writer:
+a write that waits for the stream to begin is not woken by the end of a stream that never began.
 """
 
 from __future__ import annotations
@@ -76,10 +77,13 @@ class GrpcCarrier:
         self._waiting.set()
 
     async def close(self) -> None:
-        """Cancel the stream and close the connection. The tasks end by themselves, because the stream has ended."""
+        """Cancel the stream and close the connection. The reader ends by itself, because the stream has ended, and says so."""
         self._closed = True
         self._waiting.set()
         self._call.cancel()
+        if self._tasks:
+            _, writer = self._tasks
+            writer.cancel()
         await self._channel.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
