@@ -47,7 +47,7 @@ class Far:
         self.come: dict[int, dict[str, Any]] = {}
         self.given: collections.deque[int] = collections.deque()  # without a ticket
         self.runs: int | None = None
-        self.hand: int | None = None  # a ticket of a call that is still on its way: it is put back
+        self.hand: int | None = None  # the oldest ticket: its call is still on its way, and nothing else is begun
         self.cancelled: set[int] = set()
         self.results: collections.deque[Result | Failure] = collections.deque()
         self.without_ticket: set[int] = set()
@@ -62,9 +62,10 @@ class Far:
         self.given.append(call_id)
         self.without_ticket.add(args["item"])
 
-    def call_ahead(self, call_id: int, _tool: str, args: dict[str, Any], _options: Any, _window: Any) -> None:
+    def call_ahead(self, call_id: int, _tool: str, args: dict[str, Any], _options: Any, _window: Any) -> bool:
         self.come[call_id] = args
         self.tickets.append(call_id)
+        return True
 
     def call_together(self, _tool: str, numbers: list[int], args: list[dict[str, Any]], _options: Any, _window: Any) -> bool:
         if self._together:
@@ -116,9 +117,10 @@ class Far:
                 self.results.append(Result(number, self.come[number]["item"], facts))
             else:
                 self.results.append(Failure(number, {"code": "tool_error", "type": "ValueError", "message": "no", "traceback": ""}))
-        self.puts_back()
         if self.given:
             self.runs = self.given.popleft()
+        elif self.hand is not None:
+            self.runs, self.hand = self.hand, None
         elif self.tickets:
             self.runs = self.tickets.pop(0)
         if self.runs is not None:
@@ -129,11 +131,6 @@ class Far:
     def takes_in_hand(self) -> None:
         if self.tickets and self.hand is None and self.runs is None:
             self.hand = self.tickets.pop(0)
-
-    def puts_back(self) -> None:
-        if self.hand is not None:
-            self.tickets.append(self.hand)
-            self.hand = None
 
 
 class Mailbox:
@@ -213,8 +210,9 @@ class World:
             assert self.started[call.args["item"]] == 0
 
     def dies(self, worker: Any) -> None:
-        worker.puts_back()
         worker.recover()  # what was written down
+        if worker.hand is not None:  # it counts as begun
+            self.without_ticket.add(worker.come[worker.hand]["item"])
         self.dispatcher.worker_lost(worker, _DEATH, retry=True)
         del self.workers[worker.id]
 
@@ -263,10 +261,6 @@ class World:
             assert self.dispatcher.spoken_of(worker, worker.runs) is not None
         elif kind == "in hand":
             worker.takes_in_hand()
-        elif kind == "puts back":
-            worker.puts_back()
-        elif kind == "swaps" and len(worker.tickets) > 1:
-            worker.tickets.append(worker.tickets.pop(0))
 
     def all_ends(self) -> None:
         self.turn_ends()
@@ -284,7 +278,7 @@ def _kind(item: Any) -> type[SnakepitError] | None:
 
 _KINDS = ["submit", "bundle", "bundle", "comes", "goes on", "goes on", "goes on", "goes on", "reads", "reads", "reads", "fails"]
 _KINDS += ["calls", "calls", "turn ends", "turn ends", "cancel call", "withdraw"]
-_KINDS += ["taints", "dies", "retires", "held up", "speaks", "swaps", "in hand", "puts back", "cancel one", "leave"]
+_KINDS += ["taints", "dies", "retires", "held up", "speaks", "in hand", "cancel one", "leave"]
 
 
 @pytest.mark.slow

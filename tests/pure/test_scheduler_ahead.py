@@ -21,6 +21,7 @@ class FarWorker:
     def __init__(self) -> None:
         self.tickets: collections.deque[int] = collections.deque()
         self.running: int | None = None
+        self.hand: int | None = None  # the oldest ticket: its call is still on its way, and nothing else is begun
         self.given: collections.deque[int] = collections.deque()  # calls that were sent without a ticket
         self.results: collections.deque[int] = collections.deque()  # on their way to the host
 
@@ -83,16 +84,19 @@ class AheadMachine(RuleBasedStateMachine):
             far.running = None
         if far.given:
             far.running = far.given.popleft()
+        elif far.hand is not None:
+            far.running, far.hand = far.hand, None
         elif far.tickets:
             far.running = far.tickets.popleft()
         if far.running is not None:
             self.started[far.running] += 1
 
     @rule(worker=workers)
-    def the_worker_puts_a_ticket_back(self, worker: str) -> None:
-        """It has taken one of a call that is still on its way: others are before it now."""
-        if worker in self.far:
-            self.far[worker].tickets.rotate(-1)
+    def the_worker_has_a_ticket_in_its_hand(self, worker: str) -> None:
+        """Of a call that is still on its way."""
+        far = self.far.get(worker)
+        if far is not None and far.tickets and far.hand is None and far.running is None:
+            far.hand = far.tickets.popleft()
 
     @rule(worker=workers)
     def the_host_reads_a_result(self, worker: str) -> None:
@@ -127,7 +131,7 @@ class AheadMachine(RuleBasedStateMachine):
         for call in list(far.tickets):
             self._back(call)
         removal = self.scheduler.remove_worker(worker)
-        begun = [*far.results, *far.given, *([] if far.running is None else [far.running])]
+        begun = [*far.results, *far.given, *(call for call in (far.running, far.hand) if call is not None)]
         assert sorted(removal.orphans) == sorted(begun)
         for call in removal.orphans:
             self.ended.add(call)

@@ -103,6 +103,25 @@ def test_what_is_large_does_not_come_together(pair: Pair):
     assert pair.host.open_calls == []
 
 
+def test_a_call_in_order_is_sent_only_where_none_overtakes_another(pair: Pair):
+    """Not one that is large itself, however deep that lies in it; nor any behind one of which something has not left yet."""
+
+    def ask(call_id: int, **args: Any) -> bool:
+        return pair.host.call_in_order(call_id, "tool", args, {}, WIDE)
+
+    assert not ask(1, x=[{"y": ["a" * (PIECE_BYTES // 2)] * 3}])
+    assert pair.host_to_worker() == []
+    assert ask(2, x="a" * 1000)
+    pair.host.call(3, "tool", {"x": "a" * 3 * PIECE_BYTES}, {}, WIDE)
+    assert not ask(4)
+    pair.host_to_worker(most=1)
+    assert not ask(5)
+    assert pair.host.open_calls == [2, 3]
+    assert [event.call_id for event in pair.host_to_worker()] == [3]
+    assert ask(6)
+    assert [event.call_id for event in pair.host_to_worker()] == [6]
+
+
 # ---- who goes first ----
 
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from snakepit.telemetry.logs import library_logger
 from snakepit_bridge.shared.spool import Spool
@@ -29,6 +29,7 @@ from snakepit_bridge.wire.plain import Unserialisable
 from .carrier import Carrier
 
 _log = library_logger("snakepit.channel")
+_Asked = TypeVar("_Asked")
 
 #: How often is looked for ends that are written down and do not come (seconds).
 _LOOK_SECONDS = 0.02
@@ -60,7 +61,6 @@ class Connection:
         self._tickets: Tickets | None = None
         self._spool: Spool | None = None
         self._ahead: set[int] = set()  # calls that were sent ahead, and perhaps some that have ended since the last look
-        self._void: set[int] = set()  # calls that never left, and whose tickets were not there
         self._to_wake = self._looking = False
         self._ends = self._ends_seen = 0  # of calls; and when was looked last
         self.takes_ahead = self.takes_together = False
@@ -154,30 +154,37 @@ class Connection:
         Raises:
             Unserialisable: an argument cannot travel; nothing was sent.
         """
-        self._asked(call_id, tool, args, options, window)
+        self._asked(self._mux.call, call_id, tool, args, options, window)
         self._carrier.wake()
 
-    def _asked(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
+    @staticmethod
+    def _asked(
+        ask: Callable[..., _Asked], call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window
+    ) -> _Asked:
         try:
-            self._mux.call(call_id, tool, args, options, window)
+            return ask(call_id, tool, args, options, window)
         except BaseException as error:
             if isinstance(error, Exception) or threading.current_thread() is threading.main_thread():  # Ctrl-C is for that thread
                 raise
             # An argument's own code, which runs here, is not to end the loop of all calls.
             raise Unserialisable("", "dict", f"the code of one of them raised {type(error).__name__}") from error
 
-    def call_ahead(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
+    def call_ahead(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> bool:
         """Ask for a run after those that the worker was asked for before, unless its ticket is taken back until then.
+
+        False: it would not arrive after them, or others before it, and nothing was sent: something large is on its way.
 
         Raises:
             Unserialisable: as `call`.
         """
-        self._asked(call_id, tool, args, {**options, "ahead": True}, window)
+        if not self._asked(self._mux.call_in_order, call_id, tool, args, {**options, "ahead": True}, window):
+            return False
         if self._tickets is not None:  # else the channel is closed, and word of the worker's end is on its way
             self._tickets.put(call_id)  # before the worker can see the call; there is always room for so few
             self._ahead.add(call_id)
             self._look_later()
         self._wake_later()
+        return True
 
     def call_together(self, tool: str, numbers: list[int], args: list[dict[str, Any]], options: dict[str, Any], window: Window) -> bool:
         """`call_ahead` for several short calls, in one frame. False: they have to be asked for one by one, and nothing was sent."""
@@ -199,9 +206,6 @@ class Connection:
     def _look(self) -> None:
         self._looking = False
         self._ahead.intersection_update(self._mux.open_calls)
-        self._void = {number for number in self._void if self._tickets is not None and not self.take_back_one(number)}
-        if self._void:
-            self._look_later()
         if self._ahead:
             self.recover()
             held_up, self._ends_seen = self._ends == self._ends_seen, self._ends
@@ -248,9 +252,6 @@ class Connection:
     def cancel(self, call_id: int, reason: str) -> bool:
         """Cancel a call in the worker. True if it had not reached it: no end of it will be reported."""
         unsent = self._mux.cancel(call_id, reason)
-        if unsent and call_id in self._ahead and not self.take_back_one(call_id):
-            self._void.add(call_id)  # the worker has its ticket in hand, and puts it back: left there, it would stop all behind it
-            self._look_later()
         self._carrier.wake()
         return unsent
 

@@ -131,10 +131,10 @@ class TracedConnection(Connection):
         self._trace.begins(call_id, str(options.get("cid", "")))
         super().call(call_id, tool, args, options, window)
 
-    def call_ahead(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> None:
+    def call_ahead(self, call_id: int, tool: str, args: dict[str, Any], options: dict[str, Any], window: Window) -> bool:
         """As `Connection.call_ahead`."""
         self._trace.begins(call_id, str(options.get("cid", "")))
-        super().call_ahead(call_id, tool, args, options, window)
+        return super().call_ahead(call_id, tool, args, options, window)
 
     def next_message(self) -> bytes | None:
         """What to write next."""

@@ -70,7 +70,7 @@ class Dispatcher:
         self._workers = workers
         self._redactor = redactor
         self._call_left = call_left
-        self._ladder = Ladder(self.ledger.counters, config.cancel_timeout, _end_worker)
+        self._ladder = Ladder(self.ledger.counters, config.cancel_timeout)
         self._reruns = Reruns(config.retry, self.circuits, self.ledger, self._forget_run, self._enqueue_again)
         self._patience = Patience(config.queue_timeout, self.cancel, self.scattered)
         self.bundles = Bundles(config, scheduler, workers, self.ledger, run_id, self._patience)
@@ -338,7 +338,7 @@ class Dispatcher:
                 worker.running[call_id] = call.correlation_id
             try:
                 if how is not How.NEXT and not self._send(call, worker, moved_from):
-                    self.bundles.unsent(call)
+                    self._ahead.unsent(call, worker)
                     pending += self._scheduler.next_assignments()
             except Unserialisable as error:
                 failure: SnakepitError = failures.unsendable(call, error)
@@ -354,7 +354,7 @@ class Dispatcher:
             self._leave(call)
 
     def _send(self, call: Call, worker: Worker, moved_from: str) -> bool:
-        """False: it is a bundle, and has to be taken apart for this worker."""
+        """False: it cannot go there as was decided, see `SentAhead.unsent`."""
         options = call_options(call, self._config, self._loop.time())
         if call.session_id:
             telling = self._sessions.options(call, moved_from)
@@ -367,8 +367,9 @@ class Dispatcher:
         call_log.given(call, self._redactor)
         if call.bundle is not None:
             return self.bundles.send(call, worker, options)
-        send = worker.connection.call_ahead if call.ahead_at else worker.connection.call
-        send(call.id, call.tool, call.args, options, call.window)
+        if call.ahead_at:
+            return worker.connection.call_ahead(call.id, call.tool, call.args, options, call.window)
+        worker.connection.call(call.id, call.tool, call.args, options, call.window)
         return True
 
     def _slot_free(self, call: Call, worker: Worker, then: Callable[[Call], None] | None = None) -> None:
@@ -394,7 +395,3 @@ class Dispatcher:
         while (call := self._nesting.doomed(newest)) is not None:
             self.cancel(call, "every worker waits for it", failures.deadlock(call, self._config.size))
             newest = None
-
-
-def _end_worker(worker: Worker, reason: str, softly: float) -> None:
-    worker.condemn(reason, look=True, softly=softly)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from snakepit._workers.ends import Death
 from snakepit._workers.worker import Worker
@@ -31,13 +30,11 @@ class Ladder:
 
     Args:
         patience: seconds that a call may take to end in its worker.
-        end_worker: ends a worker for a call that does not: (worker, why, seconds after SIGTERM; 0: by SIGKILL at once).
     """
 
-    def __init__(self, counters: Counters, patience: float, end_worker: Callable[[Worker, str, float], None]) -> None:
+    def __init__(self, counters: Counters, patience: float) -> None:
         self._counters = counters
         self._patience = patience
-        self._end_worker = end_worker
         self._loop = asyncio.get_running_loop()
 
     def begin(self, call: Call, error: SnakepitError) -> None:
@@ -80,4 +77,4 @@ class Ladder:
         call.worker_asked = worker.says.ends_softly
         how, softly = ("ended", SOFT_END_SECONDS) if worker.says.ends_softly else ("killed", 0.0)
         within = f"did not stop within {self._patience:g} s of being cancelled"
-        self._end_worker(worker, f"{how} because {call.tool!r} ({call.correlation_id}) {within}", softly)
+        worker.condemn(f"{how} because {call.tool!r} ({call.correlation_id}) {within}", look=True, softly=softly)

@@ -20,7 +20,7 @@ from .early import begins_first, taken_off
 from .ledger import Ledger
 from .scheduler import Scheduler
 
-#: Arguments that are so large (bytes) come in pieces, which small calls overtake.
+#: Arguments that are so large (bytes) may come in pieces, which small calls overtake: it is not tried, see `Connection.call_ahead`.
 _LARGE = 64 * 1024
 
 
@@ -67,13 +67,20 @@ class SentAhead:
     def spoken_of(self, worker: Worker, call_id: int) -> Call | None:
         """An open call of which a worker speaks; None: it does not run there.
 
-        While tickets were put back, the worker may have taken one out of turn: the books are set right.
+        The end of the one before it may be on its way still: the books are set right.
         """
         call = self._ledger.get(call_id)
         if call is None:
             return self._bundles.spoken_of(worker, call_id)
         begins_first(call, worker, self._scheduler, self._ledger)
         return call if call.worker_id == worker.id else None
+
+    def unsent(self, call: Call, worker: Worker) -> None:
+        """One could not be sent there: a bundle to this worker, or a call ahead while something large is on its way, or is it itself."""
+        if call.bundle is not None:
+            self._bundles.unsent(call)
+        else:
+            self._back(worker, call)
 
     def has_begun(self, call: Call) -> bool:
         """Does a call that nobody wants any more run already? If it was sent ahead and does not, it waits for any worker again."""

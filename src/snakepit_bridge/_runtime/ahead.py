@@ -3,10 +3,13 @@
 The main thread takes a turn for each call that has come. Turns are counted, so that none is left over when the host has had a call run
 elsewhere: with that, a later call would overtake one that was sent without a ticket. In a turn in which nothing can be run, since the
 oldest ticket is of a call that is still on its way, or there is none, it is missed, and taken again when something has changed.
+
+A ticket that has been taken is never put back, where it would lie behind others: its call has begun. One that is still on its way is waited
+for, and nothing else is begun meanwhile: so calls run in the order in which the host has put their tickets there.
 """
 
 import threading
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from ..shared.tickets import Tickets
 from ..wire.frames import Call, Calls
@@ -40,6 +43,7 @@ class Ahead:
         # Turns that are posted, and these that were missed, are as many as the calls that are here, and these that are void.
         self._missed = 0
         self._void = 0
+        self._next: Optional[int] = None  # the oldest ticket, whose call is still on its way
 
     def came(self, call: RunningCall) -> int:
         """A call has come: how many turns are to be posted."""
@@ -68,14 +72,14 @@ class Ahead:
             if self._void:
                 self._void -= 1
                 return None, 0
-            ticket = tickets.take()
+            ticket = self._next if self._next is not None else tickets.take()
             call = None if ticket is None else self._calls.pop(ticket, None)
-            if ticket is not None and call is not None:
-                return call.call(ticket) if isinstance(call, Together) else call, self._anew()
-            if ticket is not None:  # it is not begun: it must not be missing, should the call that runs next end this process
-                tickets.put(ticket)
-            self._missed += 1
-            return None, 0
+            if ticket is None or call is None:
+                self._next = ticket
+                self._missed += 1
+                return None, 0
+            self._next = None
+            return call.call(ticket) if isinstance(call, Together) else call, self._anew()
 
     def _anew(self) -> int:
         turns, self._missed = self._missed, 0

@@ -48,6 +48,7 @@ from .frames import (
     Stacks,
     Stalled,
     Unknown,
+    Window,
 )
 from .inbox import Inbox, Violation
 from .outbox import Outbox
@@ -102,6 +103,20 @@ class HostMultiplexer(Asker):
         if unsent:
             self._inbox.forget(call_id)
         return unsent
+
+    def call_in_order(self, call_id: int, name: str, args: Dict[str, Any], options: Dict[str, Any], window: Window) -> bool:
+        """`call`, if this one arrives behind all others; False: it would overtake one, or others overtake it, and nothing was sent.
+
+        Raises:
+            Unserialisable: as `call`.
+        """
+        if self._outbox.is_leaving:
+            return False
+        self.call(call_id, name, args, options, window)
+        if self._outbox.is_leaving:  # a part of it; none of that has left
+            self.take_back([call_id])
+            return False
+        return True
 
     def take_back(self, numbers: List[int], *, others: bool = False) -> None:
         """Calls that were sent ahead do not run there; see `shared.tickets`. `others`: tickets of others were taken, and put back."""

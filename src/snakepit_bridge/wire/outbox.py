@@ -78,6 +78,11 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(self._control or self._turn or self._last)
 
+    @property
+    def is_leaving(self) -> bool:
+        """Is something on its way out that what is small overtakes?"""
+        return bool(self._turn)
+
     def own(self, data: Encoded) -> Encoded:
         """With bytes of its own; see `Parcel.own`."""
         return data.own(self._lender) if isinstance(data, Parcel) else data
