@@ -35,6 +35,11 @@ def run(plan: Plan) -> Iterator[Row]:
         'protocol="grpc"': {"protocol": "grpc"},
         "by Pool.submit": {"by": "submit"},
     })  # fmt: skip
+    yield from _beside_default(plan, in_sessions, "16 sessions, strict, 64 in flight", "calls/s", (many // 2,), {
+        "pipelining=False": {"pipelining": False},
+        'affinity="hint"': {"affinity": "hint"},
+        'affinity="hint", pipelining=False': {"affinity": "hint", "pipelining": False},
+    })  # fmt: skip
     yield from _beside_default(plan, faces.sync_chunks, "small chunks", "chunks/s", (plan.size(5_000, 1_000),), {
         'protocol="grpc"': {"protocol": "grpc"},
         "window_chunks=64": {"window_chunks": 64},
@@ -88,6 +93,27 @@ def mapped(by: str = "map", **settings: Any) -> Iterator[Play]:
             results = pool.map("echo", ({"value": _VALUE} for _ in range(count)), window=64) if by == "map" else submitted(count)
             seen = sum(1 for _ in results)
             return seen / (time.perf_counter() - began)
+
+        yield play
+
+
+@contextlib.contextmanager
+def in_sessions(affinity: Any = "strict_queue", **settings: Any) -> Iterator[Play]:
+    """So many calls of 16 sessions by turns, 64 of them in flight: calls per second."""
+    with snakepit.Pool(TOOLS, size=2, **settings) as pool:
+
+        def submit(number: int) -> Any:
+            return pool.submit("echo", {"value": _VALUE}, session_id=f"session-{number % 16}", affinity=affinity)
+
+        def play(count: int) -> float:
+            began = time.perf_counter()
+            waiting = [submit(number) for number in range(64)]
+            for number in range(64, count):
+                waiting[number % 64].result()
+                waiting[number % 64] = submit(number)
+            for future in waiting:
+                future.result()
+            return count / (time.perf_counter() - began)
 
         yield play
 

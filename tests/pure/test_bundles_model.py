@@ -31,7 +31,7 @@ _DEATH = Death("killed by SIGKILL", None, "SIGKILL", ())
 class Far:
     """A worker, and the connection to it: what was sent there has come."""
 
-    takes_ahead = takes_together = True
+    takes_ahead = takes_together = takes_sessions = True
     on_look: Callable[[bool], None] | None = None
 
     def __init__(self, name: str, together: bool, started: collections.Counter[int]) -> None:

@@ -7,12 +7,14 @@ import collections
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
 from snakepit._pool.ahead_lines import MOST, TOGETHER_SECONDS, depth
 from snakepit._pool.decisions import Assignment, How, QueueIsFull
 from snakepit._pool.pace import Pace
 from snakepit._pool.scheduler import Scheduler
+
+KINDS = st.sampled_from(["short", "short", "short", "middle", "long", "stream"])
 
 
 class FarWorker:
@@ -55,8 +57,11 @@ class AheadMachine(RuleBasedStateMachine):
             self._follow(self.scheduler.let_ahead(name))
         return name
 
-    @rule(target=calls, kind=st.sampled_from(["short", "short", "short", "middle", "long", "stream"]))
-    def submit(self, kind: str) -> object:
+    @rule(target=calls, kinds=st.lists(KINDS, min_size=1, max_size=6))
+    def submit(self, kinds: list[str]) -> object:
+        return multiple(*(call for kind in kinds for call in self._submit(kind)))
+
+    def _submit(self, kind: str) -> list[int]:
         self.names += 1
         call = self.names
         seconds = {"short": 1e-4, "middle": TOGETHER_SECONDS / 2}.get(kind)
@@ -69,12 +74,16 @@ class AheadMachine(RuleBasedStateMachine):
             assert len(self.waiting) > 12
             self.waiting.remove(call)
             self._follow(full.assignments)
-            return multiple()
+            return []
         self._follow(made)
-        return call
+        return [call]
 
-    @rule(worker=workers)
-    def the_worker_goes_on(self, worker: str) -> None:
+    @rule(worker=workers, times=st.integers(1, 4))
+    def the_worker_goes_on(self, worker: str, times: int) -> None:
+        for _ in range(times):
+            self._goes_on(worker)
+
+    def _goes_on(self, worker: str) -> None:
         """It ends what it runs, and takes the next ticket."""
         far = self.far.get(worker)
         if far is None:
@@ -98,11 +107,11 @@ class AheadMachine(RuleBasedStateMachine):
         if far is not None and far.tickets and far.hand is None and far.running is None:
             far.hand = far.tickets.popleft()
 
-    @rule(worker=workers)
-    def the_host_reads_a_result(self, worker: str) -> None:
-        far = self.far.get(worker)
-        if far is not None and far.results:
+    @rule(worker=workers, most=st.integers(1, 4))
+    def the_host_reads_results(self, worker: str, most: int) -> None:
+        while most and worker in self.far and self.far[worker].results:
             self._read(worker)
+            most -= 1
 
     @rule(call=calls)
     def nobody_wants_it_any_more(self, call: int) -> None:
@@ -121,9 +130,13 @@ class AheadMachine(RuleBasedStateMachine):
         self.ended.add(call)
         self._follow(self.scheduler.next_assignments())
 
-    @rule(worker=consumes(workers), heard=st.booleans())
-    def the_worker_dies(self, worker: str, heard: bool) -> None:
+    @rule(worker=workers, heard=st.booleans(), spared=st.integers(0, 3))
+    def the_worker_dies(self, worker: str, heard: bool, spared: int) -> None:
         """What has begun is lost, and only that; results that were on their way may have come before."""
+        if not spared and worker in self.far:
+            self._dies(worker, heard)
+
+    def _dies(self, worker: str, heard: bool) -> None:
         while heard and self.far[worker].results:
             self._read(worker)
         far = self.far.pop(worker)
@@ -140,10 +153,10 @@ class AheadMachine(RuleBasedStateMachine):
             del self.at[call]
         self._follow(removal.assignments)
 
-    @rule(worker=workers)
-    def the_worker_retires(self, worker: str) -> None:
+    @rule(worker=workers, spared=st.integers(0, 3))
+    def the_worker_retires(self, worker: str, spared: int) -> None:
         """As `Dispatcher.retire` does it: nothing more begins there."""
-        if worker not in self.far:
+        if worker not in self.far or spared:
             return
         self.scheduler.close_worker(worker)
         tickets = self.far[worker].tickets
@@ -174,7 +187,8 @@ class AheadMachine(RuleBasedStateMachine):
     def no_call_waits_at_a_worker_while_another_is_idle(self) -> None:
         idle = [name for name, seat in self.scheduler.seats.items() if seat.slots and not seat.running]
         if idle:
-            assert not [worker for worker, far in self.far.items() if far.tickets and self.scheduler.seats[worker].slots]
+            may_go = [worker for worker, far in self.far.items() if self._others(far) and self.scheduler.seats[worker].slots]
+            assert not may_go
 
     @precondition(lambda self: self.far)
     @rule()
@@ -182,8 +196,8 @@ class AheadMachine(RuleBasedStateMachine):
         """When every worker goes on until nothing is left to do, all calls have ended."""
         for _ in range(400):
             for worker in list(self.far):
-                self.the_worker_goes_on(worker)
-                while self.far[worker].results:
+                self._goes_on(worker)
+                while worker in self.far and self.far[worker].results:
                     self._read(worker)
         if any(seat.slots for seat in self.scheduler.seats.values()):
             assert self.waiting == []
@@ -199,8 +213,7 @@ class AheadMachine(RuleBasedStateMachine):
                     assert self.at[call] == worker
                     self.waiting.remove(call)
                     continue
-                here = [item for item in self.waiting if item not in self.at]
-                assert call == here[0], "a younger call was served before an older one"
+                self._check_turn(call, worker, how)
                 self.at[call] = worker
                 if how is How.AHEAD:
                     self.far[worker].tickets.append(call)
@@ -211,11 +224,20 @@ class AheadMachine(RuleBasedStateMachine):
             if laden is None:
                 return
             made = []
-            if self.far[laden].tickets:
-                self._back(self.far[laden].tickets.popleft())
+            if others := self._others(self.far[laden]):
+                self.far[laden].tickets.remove(others[0])
+                self._back(others[0])
                 made = self.scheduler.next_assignments()
             else:
                 self.scheduler.relieved(laden)
+
+    def _check_turn(self, call: int, worker: str, how: How) -> None:
+        here = [item for item in self.waiting if item not in self.at]
+        assert call == here[0], "a younger call was served before an older one"
+
+    def _others(self, far: FarWorker) -> list[int]:
+        """The tickets that are not of its sessions' calls."""
+        return list(far.tickets)
 
     def _back(self, call: int) -> None:
         """Its ticket is the host's."""

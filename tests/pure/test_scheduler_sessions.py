@@ -149,7 +149,9 @@ class SchedulerWithSessions(RuleBasedStateMachine):
             session: self.bound.get(session, "") for session in SESSIONS[1:]
         }
         for worker in self.slots:
-            assert sorted(self.scheduler.sessions_of(worker)) == sorted(name for name, where in self.bound.items() if where == worker)
+            assert sorted(self.scheduler._room._sessions.get(worker, ())) == sorted(
+                name for name, where in self.bound.items() if where == worker
+            )
 
     @invariant()
     def capacity_is_kept(self) -> None:

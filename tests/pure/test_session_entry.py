@@ -23,7 +23,7 @@ class Told:
         self.entry = entry
         self.call = Call(number, "tool", {}, False, None, Window(), queue.SimpleQueue(), worker_id=worker_id, session_id=entry.id)
         entry.calls[number] = self.call
-        self.options = entry.tell(self.call, moved_from)
+        self.options = entry.tell(self.call, worker_id, moved_from)
 
     def answered(self) -> None:
         self.entry.answered(self.call.id)

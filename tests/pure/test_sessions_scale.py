@@ -50,7 +50,7 @@ class Sessions:
         call = call_of(self.number, session_id)
         self.keeper.admit(call, self.go, self.refuse)
         call.worker_id = worker_id
-        self.keeper.options(call, "")
+        self.keeper.options(call, worker_id, "")
         return call
 
     def go(self, call: Call) -> None:

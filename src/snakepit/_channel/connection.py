@@ -43,7 +43,7 @@ class Connection:
         on_closed: called once, with the reason, when nothing more will come.
 
     Attributes:
-        takes_ahead: calls may be sent ahead: see `call_ahead`. takes_together: and several in one frame.
+        takes_ahead: calls may be sent ahead: see `call_ahead`. takes_together: several in one frame; takes_sessions: those of sessions.
         on_look: called now and then while calls are there that were sent ahead, with whether none has ended since the last time.
         fault: what was wrong with what came, after which nothing more is read; empty: nothing.
     """
@@ -63,7 +63,7 @@ class Connection:
         self._ahead: set[int] = set()  # calls that were sent ahead, and perhaps some that have ended since the last look
         self._to_wake = self._looking = False
         self._ends = self._ends_seen = 0  # of calls; and when was looked last
-        self.takes_ahead = self.takes_together = False
+        self.takes_ahead = self.takes_together = self.takes_sessions = False
         self.on_look: Callable[[bool], None] | None = None
         self.fault = ""
 
@@ -131,6 +131,7 @@ class Connection:
         if "tickets" in info:
             self.takes_ahead = info["tickets"] is True and self._tickets is not None
             self.takes_together = self.takes_ahead and self._may_together and info.get("together") is True
+            self.takes_sessions = self.takes_ahead and info.get("sessions") is True
             if self._spool is not None:
                 self._spool.agreed()
             return

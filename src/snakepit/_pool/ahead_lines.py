@@ -3,14 +3,20 @@
 A round trip between host and worker takes longer than a short call runs: without any to go on with, a worker waits most of its time.
 As many are sent ahead as fit into a few milliseconds, so that whoever comes next does not wait longer than that; long calls are
 not, and nothing is sent behind them. What waits at a worker counts as waiting, and can be taken back until it begins.
+
+A session's calls go to its own worker only, in their order, and stay there: from it they are not taken for a worker that is idle. Those
+that may run anywhere (`affinity="hint"`) are not sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from .free_workers import FreeWorkers
 from .seat import Seat
+from .waiting import WaitingRoom
+from .wanted import Wanted
 
 #: So many calls may wait at one worker.
 MOST = 32
@@ -25,22 +31,38 @@ def depth(seconds: float) -> int:
     return min(MOST, int(TOGETHER_SECONDS / max(seconds, _SHORTEST)))
 
 
+class Place(NamedTuple):
+    """A call that may be sent ahead to a worker. `line`: that worker, if it waits for it alone; else empty."""
+
+    call_id: int
+    turn: int
+    worker_id: str
+    line: str
+
+
 class AheadLines:
     """Who has how many calls waiting at it.
 
     Args:
-        is_wanted: does a call wait for this worker alone? Nothing is sent ahead of that.
-        seconds_now: how short a call is of which nothing was known when it came.
+        room: where calls wait.
+        seats: the workers.
+
+    Attributes:
+        seconds_now: how short a call is of which nothing was known when it came; None: it may not be sent ahead.
+        may_follow: may a session's call go to its worker before the one that runs there has ended?
     """
 
-    def __init__(self, is_wanted: Callable[[str], bool], seconds_now: Callable[[int], float | None] = lambda _call_id: None) -> None:
-        self._is_wanted = is_wanted
-        self._seconds_now = seconds_now
+    def __init__(self, room: WaitingRoom, seats: Mapping[str, Seat]) -> None:
+        self._room = room
+        self._seats = seats
+        self.seconds_now: Callable[[int], float | None] = lambda _call_id: None
+        self.may_follow: Callable[[int, str], bool] = lambda _call_id, _worker_id: True
         self._never: set[int] = set()  # of those calls, those that may not, whatever is known later
         self._seconds: dict[int, float] = {}  # of all calls known to the Scheduler, those that may be sent ahead
         self._sent: dict[int, tuple[str, int]] = {}  # where those are that were, and their turns, until they have ended
         self._waiting = 0  # of those, so many have not begun
-        self._open = FreeWorkers()  # who may be sent another, by how many wait there
+        self._open = FreeWorkers()  # who may be sent another, by how many wait there; for them alone no call waits
+        self._wanted = Wanted()  # who else may be, for whom alone calls of their sessions wait
         self._laden = FreeWorkers()  # from whom some may be taken back
 
     def __len__(self) -> int:
@@ -50,11 +72,6 @@ class AheadLines:
     def laden(self) -> dict[str, int]:
         """From whom some may be taken back."""
         return self._laden.loads
-
-    @property
-    def has_room(self) -> bool:
-        """May a call be sent ahead to anybody?"""
-        return bool(self._open)
 
     # Calls --------------------------------------------------------------------------------------------------------------------
 
@@ -77,7 +94,7 @@ class AheadLines:
     def _short(self, call_id: int) -> float | None:
         seconds = self._seconds.get(call_id)
         if seconds is None and call_id not in self._never:
-            seconds = self._seconds_now(call_id)
+            seconds = self.seconds_now(call_id)
             if seconds is not None:
                 self._seconds[call_id] = seconds
         return seconds
@@ -88,35 +105,64 @@ class AheadLines:
         self._never.discard(call_id)
         self._sent.pop(call_id, None)
 
-    def place_for(self, call_id: int) -> str | None:
-        """The worker to which a call may be sent ahead, while `has_room`; None: it has to wait here."""
-        seconds = self._short(call_id)
-        worker_id = self._open.least_loaded()
-        return worker_id if seconds is not None and self._open.load_of(worker_id) < depth(seconds) else None
+    def next_place(self, *, streams_too: bool) -> Place | None:
+        """Who may be sent ahead now that no worker is free for it: the first in line, as long as it is short; None: nobody.
 
-    def sent(self, call_id: int, turn: int, worker_id: str, seat: Seat) -> None:
-        """A call is sent ahead."""
-        seat.ahead[call_id] = turn
-        seat.bare = False
-        self._sent[call_id] = worker_id, turn
+        No call passes an older one that waits for the same workers: while the first for any worker has to wait, so do younger ones.
+        """
+        wanted = self._wanted
+        while wanted.workers or self._open.loads:
+            general = self._room.anybody.first(streams_too=streams_too)
+            own = wanted.first(streams_too=streams_too) if wanted.workers else None
+            if own is None or (general is not None and general[1] < own[1]):
+                worker_id = None if general is None else self._place_for(general[0])
+                return None if general is None or worker_id is None else Place(*general, worker_id, "")
+            first = self._room.first_for(own[0], streams_too=streams_too)
+            if first is not None and self._fits(first[0], own[0]) and self.may_follow(first[0], own[0]):
+                return Place(*first, own[0], own[0])
+            wanted.changed(own[0], None)  # until something changes there
+        return None
+
+    def _place_for(self, call_id: int) -> str | None:
+        if self._room.is_of_session(call_id):  # its worker is found when its turn has come
+            return None
+        # Of those, what waits for one of them alone is younger.
+        worker_id = self._open.least_loaded() if self._open.loads else next(iter(self._wanted.workers))
+        return worker_id if self._fits(call_id, worker_id) else None
+
+    def _fits(self, call_id: int, worker_id: str) -> bool:
+        seconds = self._short(call_id)
+        return seconds is not None and len(self._seats[worker_id].ahead) < depth(seconds)
+
+    def sent(self, place: Place, *, own: bool) -> None:
+        """A call is sent ahead. `own`: it is of a session of that worker."""
+        seat = self._seats[place.worker_id]
+        seat.ahead[place.call_id] = place.turn
+        if own:
+            seat.own.add(place.call_id)
+        else:
+            seat.bare = False
+        self._sent[place.call_id] = place.worker_id, place.turn
         self._waiting += 1
-        self.changed(worker_id, seat)
+        self.changed(place.worker_id, seat)
 
     def next_of(self, seat: Seat) -> int | None:
         """The call that a worker runs next of those that were sent ahead to it: it begins. None: there is none."""
         call_id = next(iter(seat.ahead), None)
         if call_id is not None:
             del seat.ahead[call_id]
+            seat.own.discard(call_id)
             self._waiting -= 1
         return call_id
 
     def swapped(self, call_id: int, seat: Seat) -> int | None:
         """A call has begun before the one that was thought to run there, and that waits in its place: which; None: there is none such."""
-        if seat.ahead.pop(call_id, None) is not None:
-            self._waiting -= 1
+        self._not_ahead(call_id, seat)
         other = next((number for number in seat.running if number in self._sent), None)
         if other is not None:
             seat.ahead = {other: self._sent[other][1], **seat.ahead}
+            if self._room.session_away(other):
+                seat.own.add(other)
             self._waiting += 1
         return other
 
@@ -131,21 +177,29 @@ class AheadLines:
 
     def taken_back(self, call_id: int, seat: Seat) -> int:
         """A call that was sent ahead has not begun, and does not run there: its turn."""
-        if seat.ahead.pop(call_id, None) is not None:
-            self._waiting -= 1
+        self._not_ahead(call_id, seat)
         return self._sent.pop(call_id)[1]
+
+    def _not_ahead(self, call_id: int, seat: Seat) -> None:
+        if seat.ahead.pop(call_id, None) is not None:
+            seat.own.discard(call_id)
+            self._waiting -= 1
 
     # Workers ------------------------------------------------------------------------------------------------------------------
 
     def changed(self, worker_id: str, seat: Seat | None) -> None:
-        """What a worker runs, or what waits at it, is not what it was."""
+        """What a worker runs, what waits at it, or for it alone, is not what it was."""
+        line = self._room.line_of(worker_id)
         waiting = len(seat.ahead) if seat is not None else 0
-        if seat is not None and self._may_take(worker_id, seat):
+        takes = seat is not None and waiting < MOST and self._takes(seat)
+        if takes and line is None:
             self._open.put(worker_id, waiting)
         else:
             self._open.discard(worker_id)
-        if seat is not None and waiting and seat.slots and not seat.bare:
-            self._laden.put(worker_id, waiting)
+        if line is not None or worker_id in self._wanted.workers:
+            self._wanted.changed(worker_id, line if seat is not None and takes and seat.for_sessions else None)
+        if seat is not None and waiting > len(seat.own) and seat.slots and not seat.bare:
+            self._laden.put(worker_id, waiting - len(seat.own))
         elif self._laden.loads:
             self._laden.discard(worker_id)
 
@@ -153,7 +207,5 @@ class AheadLines:
         """From whom a call is taken back first; None: there is nobody."""
         return self._laden.most_loaded() if self._laden else None
 
-    def _may_take(self, worker_id: str, seat: Seat) -> bool:
-        if not (seat.pipelined and seat.slots and seat.running and len(seat.ahead) < MOST):
-            return False
-        return all(call_id in self._seconds for call_id in seat.running) and not self._is_wanted(worker_id)
+    def _takes(self, seat: Seat) -> bool:
+        return seat.pipelined and seat.slots > 0 and bool(seat.running) and self._seconds.keys() >= seat.running

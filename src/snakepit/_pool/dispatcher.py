@@ -77,7 +77,8 @@ class Dispatcher:
         self._ahead = SentAhead(scheduler, workers, self.ledger, self.bundles, self._withdrawn)
         self._gathering = Gathering(config.queue_size, scheduler, self.ledger, self.bundles, self._take_in)
         self._nesting = Nesting(scheduler, run_id, config.size, self.bundles.runs_as)
-        scheduler.seconds_now = self._seconds_now
+        scheduler.ask(self._ahead.seconds_now, self._may_follow)
+        sessions.changed = lambda calls: self._give(self._ahead.take_those(calls))
         self.spoken_of = self._ahead.spoken_of
         self.departures = Departures(config, scheduler, sessions, self._ahead, self.ledger, self._give, self._refuse)
 
@@ -180,7 +181,7 @@ class Dispatcher:
         if worker.connection.takes_ahead:
             worker.connection.on_look = lambda held_up: self._give(self._ahead.looked(worker, held_up=held_up))
             self._gathering.worthwhile |= worker.connection.takes_together
-            self._give(self._scheduler.let_ahead(worker.id))
+            self._give(self._scheduler.let_ahead(worker.id, for_sessions=worker.connection.takes_sessions))
 
     def worker_lost(self, worker: Worker, death: Death, *, retry: bool) -> None:
         """A worker is gone: its calls fail, and only they; so do the sessions that cannot go on elsewhere.
@@ -310,9 +311,9 @@ class Dispatcher:
             if not call.worker_id:
                 self._end_deadlocks(call)
 
-    def _seconds_now(self, call_id: int) -> float | None:
+    def _may_follow(self, call_id: int, worker_id: str) -> bool:
         call = self.ledger.get(call_id)
-        return None if call is None else self._ahead.seconds(call)
+        return call is not None and self._sessions.is_settled(call, worker_id)
 
     def _refuse(self, call: Call, error: Exception) -> None:
         """It goes to no worker."""
@@ -338,8 +339,7 @@ class Dispatcher:
                 worker.running[call_id] = call.correlation_id
             try:
                 if how is not How.NEXT and not self._send(call, worker, moved_from):
-                    self._ahead.unsent(call, worker)
-                    pending += self._scheduler.next_assignments()
+                    pending = self._ahead.unsent(call, worker, pending) + self._scheduler.next_assignments()
             except Unserialisable as error:
                 failure: SnakepitError = failures.unsendable(call, error)
             except SessionEnded as error:
@@ -357,7 +357,7 @@ class Dispatcher:
         """False: it cannot go there as was decided, see `SentAhead.unsent`."""
         options = call_options(call, self._config, self._loop.time())
         if call.session_id:
-            telling = self._sessions.options(call, moved_from)
+            telling = self._sessions.options(call, worker.id, moved_from)
             if telling is None:
                 raise ended(call.session_id)
             options["session"] = telling

@@ -3,8 +3,8 @@
 Calls wait, in the WaitingRoom, in the order they came. The least loaded worker gets the next one, of several the one that has been
 so longest; calls of a session go to the worker that the session is bound to, or prefer it. When as many streams run as are allowed,
 further streams wait while other calls pass them. A call that blocks its worker's main thread has the worker to itself, as far as
-later calls go. Short calls are sent ahead to workers that are busy with short ones, see `AheadLines`: they wait as all others do until
-they begin. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
+later calls go. Short calls are sent ahead to busy workers, those of sessions to their own, see `AheadLines`: they wait as all others do
+until they begin. Each decision costs the same whatever the numbers, but where one session mixes strict calls with others.
 """
 
 from __future__ import annotations
@@ -27,23 +27,26 @@ class Scheduler:
         max_streams: how many streams may run at once; None: as many as there are slots.
 
     Attributes:
-        beside: how many more calls wait than are known here, since one stands for several. seconds_now: as `seconds` of `submit`, later.
+        beside: how many more calls wait than are known here, since one stands for several.
     """
 
     def __init__(self, max_queue: int, max_streams: int | None = None) -> None:
         self._max_queue = max_queue
         self._max_streams = max_streams
         self.beside: Callable[[], int] = int
-        self.seconds_now: Callable[[int], float | None] = lambda _call_id: None
         self._room = WaitingRoom(self._line_changed)
         self._seats: dict[str, Seat] = {}  # from here on: the mutable state
         self._free = FreeWorkers()
-        self._ahead = AheadLines(self._room.waits_for, lambda call_id: self.seconds_now(call_id))  # noqa: PLW0108 - it is set later
+        self._ahead = AheadLines(self._room, self._seats)
         self._wanted = Wanted()
         self._running: dict[int, Running] = {}
         self._running_streams = 0
         self._begun: list[Assignment] = []  # not told yet: they were sent ahead, and are run
         self._blocking: set[int] = set()  # of all calls known here, those that block a main thread
+
+    def ask(self, seconds_now: Callable[[int], float | None], may_follow: Callable[[int, str], bool]) -> None:
+        """Whom to ask for what is not known here: see `AheadLines`."""
+        self._ahead.seconds_now, self._ahead.may_follow = seconds_now, may_follow
 
     @property
     def waiting(self) -> int:
@@ -92,18 +95,17 @@ class Scheduler:
             self._free.discard(worker_id)
             self._line_changed(worker_id)
 
-    def let_ahead(self, worker_id: str) -> list[Assignment]:
-        """Calls may be sent ahead to a worker from now on, if it runs one at a time."""
+    def let_ahead(self, worker_id: str, *, for_sessions: bool = False) -> list[Assignment]:
+        """Calls may be sent ahead to a worker from now on, if it runs one at a time. `for_sessions`: those of its sessions, too."""
         seat = self._seats.get(worker_id)
         if seat is not None and seat.slots == 1 and not seat.threaded:
-            seat.pipelined = True
+            seat.pipelined, seat.for_sessions = True, for_sessions
             self._ahead.changed(worker_id, seat)
         return self._assign()
 
     def retire_worker(self, worker_id: str) -> Removal:
         """A worker is about to end: it gets no more calls, and keeps what it runs until it is removed."""
-        seat = self._seats.get(worker_id)
-        if seat is None:
+        if worker_id not in self._seats:
             return Removal([], [], [], [])
         self.close_worker(worker_id)
         stranded, lost = self._room.strand(worker_id)
@@ -118,8 +120,7 @@ class Scheduler:
             self._forget(call_id)
         while seat is not None and (begun := self._ahead.next_of(seat)) is not None:
             orphans.append(begun)
-            self._ahead.forget(begun)
-            self._blocking.discard(begun)
+            self._ended(begun)
         self._ahead.changed(worker_id, None)
         return Removal(orphans, stranded, lost, self._assign())
 
@@ -153,8 +154,9 @@ class Scheduler:
             raise SessionBusy(bound, self._assign())
         if blocking:
             self._blocking.add(call_id)
-        if seconds is not None:
-            self._ahead.know(call_id, seconds)
+        anywhere = bool(session) and affinity == "hint"  # rather on the session's worker: where it runs is decided when its turn has come
+        if seconds is not None or anywhere:
+            self._ahead.know(call_id, None if anywhere else seconds)
         if not (session or streaming) and self._free.loads and self._nobody_waits():  # as nearly always, in a pool that is not full
             worker_id = self._free.least_loaded()
             self._occupy(call_id, worker_id)
@@ -200,13 +202,12 @@ class Scheduler:
             worker_id = self._ahead.where(call_id)
             if worker_id is None:
                 continue
-            seat = self._seats[worker_id]
-            self._room.anybody.put(call_id, self._ahead.taken_back(call_id, seat), streaming=False)
+            seat, begun = self._seats[worker_id], self._running.pop(call_id, None) is not None  # as was thought
+            self._room.taken_back(call_id, self._ahead.taken_back(call_id, seat))
             self._ahead.is_long(call_id)
-            if self._running.pop(call_id, None) is not None:  # it was thought to have begun
+            if begun:
                 self._released(call_id, worker_id)
-            else:
-                self._ahead.changed(worker_id, seat)
+            self._ahead.changed(worker_id, seat)
 
     def began_first(self, call_id: int) -> int | None:
         """A call runs that was thought to wait at its worker behind another one: that one, which waits there; None: it has ended."""
@@ -218,8 +219,7 @@ class Scheduler:
         if other is not None:
             seat.release(other)
             del self._running[other]
-        seat.take(call_id, blocking=call_id in self._blocking)
-        self._running[call_id] = Running(worker_id, streaming=False, strict="")
+        self._begins_there(call_id, worker_id, seat)
         self._ahead.changed(worker_id, seat)
         return other
 
@@ -244,7 +244,9 @@ class Scheduler:
         self._ahead.changed(worker_id, seat)
 
     def withdraw(self, call_id: int) -> bool:
-        """A waiting or stranded call is given up. False if it does not wait. Others may run now: `next_assignments`."""
+        """A waiting or stranded call is given up. False if it does not wait here. Others may run now: `next_assignments`."""
+        if self._ahead.where(call_id) is not None:
+            return False
         self._blocking.discard(call_id)
         self._ahead.forget(call_id)
         return self._room.leave(call_id)
@@ -258,10 +260,6 @@ class Scheduler:
     def bound_to(self, session: str) -> str:
         """The worker that a session sticks to; empty if none."""
         return self._room.bound_to(session)
-
-    def sessions_of(self, worker_id: str) -> list[str]:
-        """The sessions that stick to a worker."""
-        return self._room.sessions_of(worker_id)
 
     def unbind(self, session: str) -> None:
         """A session is over, or may go elsewhere. Its calls that wait for its worker wait for any; see `next_assignments`."""
@@ -311,16 +309,13 @@ class Scheduler:
             return False
         seat = self._seats[worker_id]
         self._ahead.taken_back(call_id, seat)
-        self._ahead.forget(call_id)
-        self._blocking.discard(call_id)
+        self._ended(call_id)
         self._ahead.changed(worker_id, seat)
         return True
 
     def _left(self, call_id: int) -> bool:
         if call_id in self._running:
-            worker_id = self._running[call_id].worker_id
-            self._forget(call_id)
-            self._released(call_id, worker_id)
+            self._released(call_id, self._forget(call_id))
             return True
         return self._ended_early(call_id)
 
@@ -332,8 +327,7 @@ class Scheduler:
         seat.release(call_id)
         following = None if seat.running else self._ahead.next_of(seat)
         if following is not None:
-            seat.take(following, blocking=following in self._blocking)
-            self._running[following] = Running(worker_id, streaming=False, strict="")
+            self._begins_there(following, worker_id, seat)
             self._begun.append(Assignment(following, worker_id, how=How.NEXT))
         elif not seat.is_full:
             self._free.put(worker_id, len(seat.running))
@@ -341,36 +335,42 @@ class Scheduler:
                 self._want(worker_id)
         self._ahead.changed(worker_id, seat)
 
-    def _forget(self, call_id: int) -> None:
+    def _begins_there(self, call_id: int, worker_id: str, seat: Seat) -> None:
+        """A call runs that was sent ahead."""
+        seat.take(call_id, blocking=call_id in self._blocking)
+        self._running[call_id] = Running(worker_id, streaming=False, strict=self._room.session_away(call_id))
+
+    def _forget(self, call_id: int) -> str:
+        """A call that ran has ended: who ran it."""
         run = self._running.pop(call_id)
-        self._ahead.forget(call_id)
         self._running_streams -= run.streaming
+        self._ended(call_id, run.strict)
+        return run.worker_id
+
+    def _ended(self, call_id: int, strict: str = "") -> None:
+        """Nothing more is to be known of a call. `strict`: the session that it kept from moving, if that is known already."""
+        strict = self._room.ended_there(call_id) or strict
+        self._ahead.forget(call_id)
         self._blocking.discard(call_id)
-        if run.strict:
-            self._room.strict_ended(run.strict)
+        if strict:
+            self._room.strict_ended(strict)
 
     def _assign(self) -> list[Assignment]:
         return self._send_ahead(self._assign_free())
 
     def _send_ahead(self, made: list[Assignment]) -> list[Assignment]:
-        """To `made`, those that go to workers which are busy with short calls: the first in line, as long as it is short too."""
-        while self._ahead.has_room and not self._free:
-            first = self._room.anybody.first(streams_too=self._streams_may_run)
-            worker_id = None if first is None else self._ahead.place_for(first[0])
-            if first is None or worker_id is None:
-                break
-            self._room.take(first[0], "")
-            self._ahead.sent(first[0], first[1], worker_id, self._seats[worker_id])
-            made.append(Assignment(first[0], worker_id, how=How.AHEAD))
+        """To `made`, those that go to workers which are busy with short calls."""
+        while (place := self._ahead.next_place(streams_too=self._streams_may_run)) is not None:
+            self._ahead.sent(place, own=self._room.send_ahead(place.call_id, place.line))
+            made.append(Assignment(place.call_id, place.worker_id, how=How.AHEAD))
         return made
 
     def _assign_free(self) -> list[Assignment]:
         made, self._begun = self._begun, []
-        room = self._room
         while self._free:
             streams_too = self._streams_may_run
-            first = room.anybody.first(streams_too=streams_too)
-            if first is not None and room.pin(first[0]):
+            first = self._room.anybody.first(streams_too=streams_too)
+            if first is not None and self._room.pin(first[0]):
                 continue
             worker_id, served = self._wanted_first(first, streams_too=streams_too) if self._wanted.workers else ("", first)
             if served is None:

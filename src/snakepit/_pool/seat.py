@@ -13,18 +13,21 @@ class Seat:
     Attributes:
         slots: how many calls it runs at once; 0: it is about to end.
         threaded: it runs blocking calls beside others, on threads.
-        pipelined: short calls are sent ahead to it. ahead: those that have not begun, with their turns, oldest first.
-        bare: none of those can be taken back any more: the worker has all their tickets.
+        pipelined: short calls are sent ahead to it; for_sessions: those of its sessions, too.
+        ahead: those that have not begun, with their turns, oldest first. own: of these, those of its sessions, which no other may run.
+        bare: none of the others can be taken back any more: the worker has all their tickets.
         holder: the call that blocks its main thread, where it is not threaded: until that ends, nothing else goes on in it.
     """
 
     slots: int
     threaded: bool = False
     pipelined: bool = False
+    for_sessions: bool = False
     bare: bool = False
     holder: int | None = None
     running: set[int] = dataclasses.field(default_factory=set)
     ahead: dict[int, int] = dataclasses.field(default_factory=dict)
+    own: set[int] = dataclasses.field(default_factory=set)
 
     @property
     def is_full(self) -> bool:

@@ -15,7 +15,7 @@ from snakepit_bridge.wire.payload import at_least
 
 from .bundles import Bundles
 from .call import Call
-from .decisions import Assignment
+from .decisions import Assignment, How
 from .early import begins_first, taken_off
 from .ledger import Ledger
 from .scheduler import Scheduler
@@ -47,15 +47,20 @@ class SentAhead:
     def seconds(self, call: Call) -> float | None:
         """How short a call is that may be sent ahead; None: it may not.
 
-        Streams have the worker longer than they run, a session's calls have a worker of their own, and what a host tool calls may be waited
-        for by the very call behind which it would wait.
+        Streams have the worker longer than they run, and what a host tool calls may be waited for by the very call behind which it would
+        wait.
         """
         if call.bundle is not None:
             return self._bundles.seconds(call)
-        if call.streaming or call.session_id or call.ancestors or call.binary or not call.blocking:
+        if call.streaming or call.ancestors or call.binary or not call.blocking:
             return None
         seconds = self.pace.short(call.tool)
         return seconds if seconds is not None and at_least(call.args.values()) < _LARGE else None
+
+    def seconds_now(self, call_id: int) -> float | None:
+        """`seconds` of an open call."""
+        call = self._ledger.get(call_id)
+        return None if call is None else self.seconds(call)
 
     def ended(self, call: Call, worker: Worker, event: frames.Result | frames.Failure) -> None:
         """A worker says how a call ended: of one that ended well, how long it took is noted."""
@@ -75,12 +80,24 @@ class SentAhead:
         begins_first(call, worker, self._scheduler, self._ledger)
         return call if call.worker_id == worker.id else None
 
-    def unsent(self, call: Call, worker: Worker) -> None:
-        """One could not be sent there: a bundle to this worker, or a call ahead while something large is on its way, or is it itself."""
+    def unsent(self, call: Call, worker: Worker, made: list[Assignment]) -> list[Assignment]:
+        """One could not be sent there: a bundle to this worker, or a call ahead while something large is on its way, or is it itself.
+
+        Args:
+            made: what was to be given next. What is left of it is the answer: no call is sent ahead there that would pass the first.
+        """
         if call.bundle is not None:
             self._bundles.unsent(call)
-        else:
-            self._back(worker, call)
+            return made
+        self._back(worker, call)
+        left = []
+        for item in made:
+            other = self._ledger.get(item.call_id) if item.how is How.AHEAD and item.worker_id == worker.id else None
+            if other is None or other.bundle is not None:
+                left.append(item)
+            else:
+                self._back(worker, other)
+        return left
 
     def has_begun(self, call: Call) -> bool:
         """Does a call that nobody wants any more run already? If it was sent ahead and does not, it waits for any worker again."""
@@ -96,6 +113,13 @@ class SentAhead:
         """Nothing more is to begin there: what was sent ahead waits for any worker again."""
         if worker.id in self._scheduler.seats:  # it has been ready, and has a channel
             self._took(worker, worker.connection.take_back(lambda there: there), together=together)
+
+    def take_those(self, calls: Iterable[Call]) -> list[Assignment]:
+        """Of these, those that have not begun where they were sent wait here again, in their turn. Who is served now."""
+        numbers = {call.id: call.ahead_at for call in calls if call.ahead_at}
+        for worker in [self._workers[worker_id] for worker_id in set(numbers.values()) if worker_id in self._workers]:
+            self._took(worker, worker.connection.take_back(lambda _there: numbers), together=True)
+        return self._scheduler.next_assignments() if numbers else []
 
     def looked(self, worker: Worker, *, held_up: bool) -> list[Assignment]:
         """Where what runs takes long, what was sent ahead waits for any worker again, in its turn, lest younger calls pass it elsewhere.
@@ -123,11 +147,13 @@ class SentAhead:
         return []
 
     def _oldest(self, there: list[int]) -> list[int]:
-        """Of what has not begun, the oldest call, or bundle that has not begun either."""
+        """Of what has not begun and other workers may run, the oldest call, or bundle that has not begun either."""
         for number in there:
-            found = [number] if self._ledger.get(number) is not None else self._bundles.whole(number, there)
-            if found:
+            call = self._ledger.get(number)
+            if call is None and (found := self._bundles.whole(number, there)):
                 return found
+            if call is not None and not call.session_id:
+                return [number]
         return []
 
     def _took(self, worker: Worker, numbers: Iterable[int], *, together: bool) -> None:

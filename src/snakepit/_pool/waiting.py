@@ -84,6 +84,7 @@ class WaitingRoom:
         self._followers: dict[str, Turns[int]] = {}  # and those that then want the same worker
         self._in_line: dict[str, set[int]] = {}  # session -> its calls in the line of its worker
         self._strict: dict[str, int] = {}  # session -> how many strict calls of it wait or run
+        self._away: dict[int, Wish] = {}  # of strict calls that were sent ahead to their session's worker, until they have ended
         self._pinned: set[str] = set()  # sessions whose hint calls may wait in their worker's line, because of those
         self._elsewhere = 0  # calls that wait for one worker, or for their leader
 
@@ -172,15 +173,42 @@ class WaitingRoom:
                 self._pinned.remove(session)
                 self._spread(session, self._bound.get(session, ""))
 
+    # Strict calls that are sent ahead to their session's worker --------------------------------------------------------------------
+
+    def is_of_session(self, call_id: int) -> bool:
+        """Is a call that waits here of a session?"""
+        return call_id in self._wishes
+
+    def send_ahead(self, call_id: int, line: str) -> bool:
+        """A call is sent ahead, from the line of its worker or (empty) that for any. Is it of a session?"""
+        wish, _ = self.take(call_id, line)
+        if wish is not None:
+            self._away[call_id] = wish
+        return wish is not None
+
+    def session_away(self, call_id: int) -> str:
+        """The session of one that was; empty: it is of none."""
+        return self._away[call_id].session if call_id in self._away else ""
+
+    def taken_back(self, call_id: int, turn: int) -> None:
+        """It does not run there, and waits here, in its turn."""
+        wish = self._away.pop(call_id, None)
+        if wish is None:
+            self.anybody.put(call_id, turn, streaming=False)
+        else:
+            self._wishes[call_id] = wish
+            self._place(call_id, turn)
+
+    def ended_there(self, call_id: int) -> str:
+        """It has ended, or is lost: its session, of which it was a strict call; empty: it is of none."""
+        wish = self._away.pop(call_id, None)
+        return wish.session if wish is not None else ""
+
     # Sessions and their workers -------------------------------------------------------------------------------------------------
 
     def bound_to(self, session: str) -> str:
         """The worker that a session sticks to; empty if none."""
         return self._bound.get(session, "")
-
-    def sessions_of(self, worker_id: str) -> list[str]:
-        """The sessions that stick to a worker."""
-        return list(self._sessions.get(worker_id, ()))
 
     def is_led(self, session: str) -> bool:
         """Is a strict call about to find this session a worker?"""

@@ -98,6 +98,7 @@ class Executor:
         self._link = link
         # Hooks that may be async make a task of each call: several that were sent ahead would run at once.
         link.takes_ahead = self._threads is None and (self._instances.lifelong or not self._adapter.has_async)
+        link.takes_sessions = not (self._adapter.has_async and self._sessions.has_hooks)
         parts = self._main, self._interrupter, self._instances, self._sessions, self._threads
         self._runner = CallRunner(self._adapter, link, *parts)
         self._host_calls = HostCalls(link)
@@ -188,6 +189,7 @@ class Executor:
         for call in gone:
             call.ended = True  # nothing of it is to be interrupted
             self._calls.pop(call.call_id, None)
+            self._sessions.call_ended(call)
         self._take_turns(turns)
 
     def _take_turns(self, count: int) -> None:

@@ -39,7 +39,7 @@ class Link:
         writer: who takes the messages.
 
     Attributes:
-        takes_ahead: calls may be sent ahead to this worker: its main thread runs them one by one.
+        takes_ahead: calls may be sent ahead to this worker: its main thread runs them one by one. takes_sessions: those of sessions, too.
         tickets: theirs; None: none are sent ahead.
     """
 
@@ -61,7 +61,7 @@ class Link:
         self._silent = False
         self._over = False  # the channel has ended
         self._store: Optional[Store] = None
-        self.takes_ahead = False
+        self.takes_ahead = self.takes_sessions = False
         self.tickets: Optional[Tickets] = None
         self._safe = SafeResults(self._lock, lambda: not self._told, lambda: self._silent or self._over)
         self.asks = Asks()
@@ -119,7 +119,7 @@ class Link:
             spool = self._safe.spool = Spool.found(settings.get("spool")) if self.takes_ahead else None
             self.tickets = Tickets.found(settings["tickets"]) if spool is not None else None
             with self._lock:
-                self._mux.shared({"tickets": self.tickets is not None, "together": True})
+                self._mux.shared({"tickets": self.tickets is not None, "together": True, "sessions": self.takes_sessions})
             return True
         return False
 

@@ -175,6 +175,11 @@ class Sessions:
         if last:
             self._main.post(lambda: self._end_hooks(held))
 
+    @property
+    def has_hooks(self) -> bool:
+        """Does the adapter have hooks that run around calls of sessions?"""
+        return bool(self.snapshots.keepers or self._starts)
+
     def needs_hooks(self, held: HeldSession) -> bool:
         """Must something run before a call of this session, or after it?"""
         return bool(self.snapshots.keepers) or (bool(self._starts) and not held.started)

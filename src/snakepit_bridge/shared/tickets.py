@@ -5,7 +5,8 @@ idle, when nobody wants the call any more, or when the worker has died. The kern
 once, or not at all, whatever either side knows of the other at that moment: also while a tool holds the interpreter, and after a crash.
 
 host:   SETUP {"tickets": [pid, descriptor, inode]}
-worker: SHARED {"tickets": True, "together": it knows CALLS}, or {"tickets": False}: it cannot read them, and nothing is sent ahead
+worker: SHARED {"tickets": True, "together": it knows CALLS, "sessions": it runs those of a session one by one}, or {"tickets": False}:
+        it cannot read them, and nothing is sent ahead
 """
 
 import contextlib

@@ -109,16 +109,16 @@ class Entry:
     moved: dict[str, Any] | None = None
     unrestored: bool = False
 
-    def tell(self, call: Call, moved_from: str) -> dict[str, Any]:
-        """What a call that goes to its worker tells there, and note that it goes there; the call notes how the session has moved."""
+    def tell(self, call: Call, worker_id: str, moved_from: str) -> dict[str, Any]:
+        """What a call that goes to a worker tells there, and note that it goes there; the call notes how the session has moved."""
         if moved_from and (self.moved is None or self.moved["reason"] == _BUSY):
             self.moved = {"from": moved_from, "reason": _BUSY, "restored": self.snapshot is not None}
         call.moved = self.moved
-        holder = self.holders.setdefault(call.worker_id, Holder())
-        if self.home != call.worker_id and self.snapshot is not None:
+        holder = self.holders.setdefault(worker_id, Holder())
+        if self.home != worker_id and self.snapshot is not None:
             self.visits += 1
             holder.visit, holder.restore = self.visits, self.snapshot
-        self.home = call.worker_id
+        self.home = worker_id
         self.told[call.id] = Told(holder, self.version, holder.visit, self.moved)
         telling: dict[str, Any] = {"id": self.id}
         if holder.version < self.version:
@@ -128,6 +128,16 @@ class Entry:
         if holder.restore is not None:
             telling["restore"] = holder.restore
         return telling
+
+    def is_settled(self, worker_id: str) -> bool:
+        """Does a worker know, for certain, all that a call would tell it, and is the session's state there and nowhere else?
+
+        Then nothing of the session changes with its next call but what that does itself: it may go there before others have ended.
+        """
+        holder = self.holders.get(worker_id)
+        if holder is None or len(self.holders) > 1 or self.home != worker_id or self.unrestored:
+            return False
+        return holder.version == self.version and holder.restore is None and self.loss is None and self.moved is None
 
     def answered(self, call_id: int) -> Told | None:
         """A call's worker has answered: it knows what the call told. None if this session did not send it there."""
@@ -172,10 +182,12 @@ class Entry:
         if self.home == worker_id:
             self.home = ""
 
-    def renew(self, metadata: Mapping[str, Any], ttl: float, now: float) -> None:
-        """It has been read from the store."""
+    def renew(self, metadata: Mapping[str, Any], ttl: float, now: float) -> bool:
+        """It has been read from the store. Was its metadata changed?"""
         self.read = self.confirmed = now
         self.ttl = ttl
-        if metadata != self.metadata:
+        changed = metadata != self.metadata
+        if changed:
             self.metadata = metadata
             self.version += 1
+        return changed

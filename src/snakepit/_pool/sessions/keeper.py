@@ -44,6 +44,9 @@ class Keeper:
         let_go: called with (session id, ids of workers that hold state of it, reason) when that state is of no more use.
         over: called with the id of a session that is over, also of one that this pool has made no use of.
         cancel: called with (call, reason, error) for each open call of a session that ends.
+
+    Attributes:
+        changed: called with the open calls of a session whose metadata has changed: those that have not begun are to see that.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Keeper:
         self._let_go = let_go
         self._told_over = over
         self._cancel = cancel
+        self.changed: Callable[[Iterable[Call]], None] = lambda _calls: None
         self._loop = asyncio.get_running_loop()
         self._entries: dict[str, Entry] = {}
         self._held: dict[str, set[Entry]] = {}  # by worker, those of which it holds state
@@ -113,19 +117,24 @@ class Keeper:
         except Exception:  # the sweep tries again, and says what is wrong
             self._sweeper.used(entry.id)
 
-    def options(self, call: Call, moved_from: str) -> dict[str, Any] | None:
-        """What a call that goes to its worker tells of its session; the call notes where the session came from, if it moved.
+    def options(self, call: Call, worker_id: str, moved_from: str) -> dict[str, Any] | None:
+        """What a call that goes to a worker tells of its session; the call notes where the session came from, if it moved.
 
         None: the session is over, and the call with it.
         """
         entry = self._entries.get(call.session_id)
         if entry is None or call.id not in entry.calls:
             return None
-        telling = entry.tell(call, moved_from)
-        self._held.setdefault(call.worker_id, set()).add(entry)
+        telling = entry.tell(call, worker_id, moved_from)
+        self._held.setdefault(worker_id, set()).add(entry)
         if call.affinity != "hint":  # its state is the conversation itself: what it left elsewhere must not come back
             self._drop_copies(entry, "it went on elsewhere")
         return telling
+
+    def is_settled(self, call: Call, worker_id: str) -> bool:
+        """May a call go to its session's worker before others have ended there? See `Entry.is_settled`."""
+        entry = self._entries.get(call.session_id)
+        return entry is not None and call.id in entry.calls and entry.is_settled(worker_id)
 
     def answered(self, call: Call, facts: dict[str, Any]) -> None:
         """A call's worker has answered, and says among the facts what became of the session's state; takes what is for us alone."""
@@ -228,7 +237,7 @@ class Keeper:
             newest = info if self._access.blocking else store.get(session_id)  # memory is changed on the loop too, meanwhile
             entry = self._entries.get(session_id)
             if entry is not None and newest is not None and newest.created == entry.created:
-                entry.renew(newest.metadata, newest.ttl, self._loop.time())
+                self._renew(entry, newest)
             return self._seen(info)
 
         return await changes.update(self._access, session_id, change, note)
@@ -300,11 +309,15 @@ class Keeper:
             entry = self._entries[info.id] = Entry(info.id, info.created, info.metadata, info.ttl, now, now, now)
             self._sweeper.watch()
         else:
-            entry.renew(info.metadata, info.ttl, now)
+            self._renew(entry, info)
             entry.touched = now
             if entry.calls:
                 self._sweeper.begin(entry)  # its lifetime may be another
         return entry
+
+    def _renew(self, entry: Entry, info: SessionInfo) -> None:
+        if entry.renew(info.metadata, info.ttl, self._loop.time()):
+            self.changed(tuple(entry.calls.values()))
 
     def _seen(self, info: SessionInfo) -> SessionInfo:
         entry = self._entries.get(info.id)
