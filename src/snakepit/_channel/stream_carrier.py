@@ -76,7 +76,13 @@ class StreamCarrier(asyncio.BufferedProtocol):
         self._writer.set_write_buffer_limits(high=_BUFFERED)
 
     def begin(self, codec: str) -> None:
-        """Tell the worker the codec; frames may follow."""
+        """Tell the worker the codec; frames may follow.
+
+        Raises:
+            ChannelError: the worker has left meanwhile, or is being ended.
+        """
+        if self._is_closing:
+            raise ChannelError(self._reason or "the channel was closed before it was used")
         self._write(json.dumps({"protocol": PROTOCOL_VERSION, "codec": codec}).encode())
 
     def start(self, ends: Ends, create_task: Callable[..., asyncio.Task[None]], name: str) -> None:
@@ -174,13 +180,18 @@ class StreamCarrier(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         ends = self._ends
-        if ends is None or self._lost.done():
+        if ends is None:
             return
-        while not self._paused and (message := ends.next_message()) is not None:
+        while not (self._paused or self._is_closing) and (message := ends.next_message()) is not None:
             if not message:  # others have their turn first
                 self._loop.call_soon(self._flush)
                 return
             self._write(message)
+
+    @property
+    def _is_closing(self) -> bool:
+        """Is there nobody to write to any more? uvloop raises if it is done all the same, asyncio is silent."""
+        return self._lost.done() or self._writer is None or self._writer.is_closing()
 
     def _write(self, message: bytes) -> None:
         assert self._writer is not None, "a carrier is opened before it is written to"
