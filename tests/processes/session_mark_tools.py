@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import time
@@ -14,18 +15,32 @@ class SessionMarkTools(BaseAdapter):
     """See the module."""
 
     @tool
-    def step(self, folder: str, number: int, wait_for: str = "", die: bool = False, load: Any = None, ask: str = "") -> dict[str, Any]:
+    def step(
+        self,
+        folder: str,
+        number: int,
+        wait_for: str = "",
+        die: bool = False,
+        load: Any = None,
+        ask: str = "",
+        take: float = 0.0,
+        give: int = 0,
+        reports: bool = False,
+    ) -> dict[str, Any]:
         """Add a number to those of the session; gives all of them, and the metadata at the beginning and at the end.
 
         Args:
             wait_for: go on when there is a file of this name. die: end the process. ask: a host tool to ask.
-            load: to be carried, and no more.
+            load: to be carried, and no more. take: so many seconds. give: so many bytes more. reports: how far it is.
         """
         before = dict(self.session.metadata)
         numbers = self.session.state.setdefault("numbers", [])
         numbers.append(number)
         with (pathlib.Path(folder) / "marks").open("a") as marks:
             marks.write(f"{self.session.id} {number}\n")
+        time.sleep(take)
+        if reports:
+            self.progress(1)
         if wait_for:
             (pathlib.Path(folder) / f"{wait_for}-waits").touch()
             end = time.monotonic() + 30
@@ -35,7 +50,19 @@ class SessionMarkTools(BaseAdapter):
             self.host_tools[ask]()
         if die:
             os._exit(3)
-        return {"numbers": list(numbers), "before": before, "after": dict(self.session.metadata), "pid": os.getpid()}
+        more = {"before": before, "after": dict(self.session.metadata), "pid": os.getpid(), "more": "m" * give}
+        return {"numbers": list(numbers), **more}
+
+    @tool
+    def hold_a_lock(self, folder: str, name: str) -> None:
+        """Take the lock of a handler of `logging`, and never give it back."""
+        handler = logging.StreamHandler()
+        logging.getLogger("held").addHandler(handler)
+        handler.acquire()
+        (pathlib.Path(folder) / name).touch()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            time.sleep(0.001)
 
 
 class SnapshotMarkTools(SessionMarkTools):

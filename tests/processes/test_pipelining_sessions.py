@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import logging
 import os
 import pathlib
 import random
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +19,7 @@ import snakepit
 from marked_calls import workers_killed
 from pool_helpers import wait_until
 from session_mark_tools import AsyncHookMarkTools, SessionMarkTools, SnapshotMarkTools
+from snakepit._pool.departures import Departures
 from snakepit._pool.pace import Pace
 from snakepit.errors import SessionEnded, SessionLost, SnakepitError, WorkerCrashed
 
@@ -338,3 +341,74 @@ def test_none_are_sent_where_hooks_may_be_tasks(protocol: str, tmp_path: pathlib
         for future in [held, *futures]:
             future.result(20)
         assert steps.ran("red") == list(range(6))
+
+
+def test_a_worker_that_leaves_ends_what_it_has_begun(protocol: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has taken tickets of which the host has not heard yet: its sessions move when all of that has ended, and not before."""
+    retire = Departures.retire
+
+    def late(departures: Departures, worker: Any, reason: str) -> None:
+        time.sleep(0.03)  # the host is busy with other things, and the worker goes on
+        retire(departures, worker, reason)
+
+    monkeypatch.setattr(Departures, "retire", late)
+    with snakepit.Pool(SnapshotMarkTools, size=1, protocol=protocol, max_age=0.3) as pool:
+        steps = Steps(pool, tmp_path)
+        numbers = iter(range(10_000))
+        expected: list[int] = []
+        while pool.stats().recycled < 4:
+            futures = [steps.submit(number, "red", take=0.002) for number in itertools.islice(numbers, 30)]
+            for future in futures:
+                answer = future.result(20)["numbers"]
+                expected.append(len(expected))
+                assert answer == expected
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_ends_are_taken_in_their_order(protocol: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
+    """One that is not written down, since it is large or its call has reported, lies unread while the next one has been written down."""
+    monkeypatch.setenv("SNAKEPIT_LOOP", "asyncio")  # which looks for what is written down before it reads
+    with snakepit.Pool(SnapshotMarkTools, size=1, protocol=protocol) as pool:
+        steps = Steps(pool, tmp_path)
+        engine: Any = pool._ready()[0]
+        loop, busy = engine._loop, True
+
+        def hold_up() -> None:
+            if busy:
+                time.sleep(0.03)
+                loop.call_soon(hold_up)
+
+        number = 0
+        for _ in range(5):
+            steps.submit(number, "red").result(20)
+            first = steps.submit(number + 1, "red", take=0.05, give=20_000 if large else 0, reports=not large)
+            second = steps.submit(number + 2, "red")
+            wait_until(lambda: pool.stats().queued == 1, "it was sent behind the other")
+            busy = True
+            loop.call_soon_threadsafe(hold_up)
+            first.result(20)
+            second.result(20)
+            busy = False
+            number += 3
+            wait_until(lambda: pool.stats().running == 0)
+            (snapshot,) = engine.sessions._entries["red"].snapshot.values()
+            assert snapshot["numbers"] == list(range(number)), "an older state has replaced a newer one"
+
+
+@pytest.mark.parametrize("session", ["red", ""])
+def test_a_worker_that_is_to_be_replaced_begins_nothing_more(protocol: Any, tmp_path: pathlib.Path, session: str) -> None:
+    """A lock may be held there for good: calls that were sent ahead go on elsewhere, and none dies with the worker."""
+    with snakepit.Pool(SnapshotMarkTools, size=1, protocol=protocol, max_restarts=100) as pool:
+        steps = Steps(pool, tmp_path)
+        for turn in range(4):
+            steps.submit(10 * turn, "red").result(20)
+            where = {"session_id": session, "affinity": STRICT} if session else {}
+            stuck = pool.submit("hold_a_lock", {"folder": str(tmp_path), "name": f"turn-{turn}"}, timeout=30, **where)
+            wait_until((tmp_path / f"turn-{turn}").exists, "it has the lock")
+            args = {"folder": str(tmp_path), "take": 0.1}
+            futures = [pool.submit("step", {**args, "number": 10 * turn + number}, timeout=30, **where) for number in range(1, 4)]
+            wait_until(lambda: pool.stats().queued == 3)
+            assert stuck.cancel()
+            for future in futures:
+                future.result(20)
+        assert pool.stats().crashed == 0

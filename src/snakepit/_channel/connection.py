@@ -101,12 +101,17 @@ class Connection:
         if tickets is not None and spool is not None:
             self._mux.setup({"tickets": tickets.where, "spool": spool.where, "arrived": 0})
 
-    def recover(self) -> None:
-        """Take what the worker has written down of calls whose end has not arrived: it is dead, or a tool holds its interpreter."""
+    def recover(self, *, dead: bool = False) -> None:
+        """Take what the worker has written down of calls whose end has not arrived: it is dead, or a tool holds its interpreter.
+
+        They are taken in their order, as they arrive. What is not written down is on its way, unless the worker is dead: it is first.
+        """
         written = self._spool.written() if self._spool is not None and not self.fault else {}
-        for call_id in self._mux.open_calls:
+        for call_id in self._mux.open_calls if written else ():
             if call_id in written:
                 self.receive(self._codec.array([written[call_id]]))
+            elif not dead:
+                return
 
     def _share(self, limit: int) -> None:
         store = self._store = Store(limit, self._wake_soon)

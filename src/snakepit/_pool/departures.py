@@ -80,10 +80,13 @@ class Departures:
             worker.wear(f"it had grown beyond {config.max_memory} bytes of memory")
 
     def leave_if_idle(self, worker: Worker) -> None:
-        """A call has ended there: if it was the last one, and the worker is to leave, it does."""
-        if worker.tainted and not worker.running:
+        """A call has ended there: if it was the last one, and the worker is to leave, it does. One that was sent ahead may have begun."""
+        seat = self._scheduler.seats.get(worker.id)
+        if worker.running or (seat is not None and (seat.running or seat.ahead)):
+            return
+        if worker.tainted:
             worker.condemn("a cancelled call was interrupted where it may have held a lock, which nobody would get any more")
-        elif worker.retiring and not worker.running:
+        elif worker.retiring:
             removal = self._scheduler.retire_worker(worker.id)
             self._sessions.worker_lost(worker.id, removal.lost_sessions, f"the worker was recycled: {worker.retiring}")
             worker.drain()

@@ -376,10 +376,10 @@ class Dispatcher:
         """`then`: what becomes of the call; by default it leaves."""
         taken_off(worker, call.id)
         bundle = self.bundles.part_left(call)
-        self.departures.leave_if_idle(worker)
         assignments = self._scheduler.finish(call.id)
         (then or self._leave)(call)
         self._give(assignments)
+        self.departures.leave_if_idle(worker)
         self._bundle_gone(bundle, worker)
 
     def _leave(self, call: Call) -> None:

@@ -291,7 +291,7 @@ class Worker:
             self._on_condemned(self, "")
             await asyncio.wait([self._closed], timeout=_STATUS_WITHIN)
             if self._connection is not None:
-                self._connection.recover()
+                self._connection.recover(dead=True)
         if exited.done() and not (fault and exited.result() == 0):  # it may have left by now because what it sent was refused
             return self._death_of(exited.result())
         self._stacks = self._stacks or await self.stacks()

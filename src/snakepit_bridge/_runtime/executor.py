@@ -265,6 +265,9 @@ class Executor:
         if link is None or link.tickets is None:
             return
         link.secure()  # should the call end the process, nobody else is to lose by that
+        if self._interrupter.tainted:  # nothing more begins here: the host takes back what it has sent, and replaces this worker
+            link.flush()
+            return
         call, turns = self._ahead.take(link.tickets)
         self._take_turns(turns)
         if call is None:
