@@ -21,6 +21,9 @@ from .access import StoreAccess
 from .entry import Entry, Loss
 from .sweeper import Sweeper
 
+_Go = Callable[[Call], None]
+_Refuse = Callable[[Call, Exception], None]
+
 #: A store that does I/O is asked again for a session after this long (seconds).
 CHECK_SECONDS = 1.0
 
@@ -68,12 +71,19 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self._entries: dict[str, Entry] = {}
         self._held: dict[str, set[Entry]] = {}  # by worker, those of which it holds state
+        self._behind: dict[str, list[tuple[Call, _Go, _Refuse]]] = {}  # by session for which the store is asked, who came since
         self._sweeper = Sweeper(access, self._entries, self._over)
 
     # Calls ------------------------------------------------------------------------------------------------------------------
 
-    def admit(self, call: Call, go: Callable[[Call], None], refuse: Callable[[Call, Exception], None]) -> None:
-        """Find or open the session of a call, then `go`; or `refuse` with the reason. At once, unless the store does I/O."""
+    def admit(self, call: Call, go: _Go, refuse: _Refuse) -> None:
+        """Find or open the session of a call, then `go`; or `refuse` with the reason. At once, unless the store does I/O.
+
+        Calls of a session are let in in the order in which they came: while the store is asked for one, later ones wait behind it.
+        """
+        if (behind := self._behind.get(call.session_id)) is not None:
+            behind.append((call, go, refuse))
+            return
         entry = self._entries.get(call.session_id)
         if entry is not None and call.opening is None:
             try:
@@ -84,6 +94,10 @@ class Keeper:
             if known:
                 self._enter(entry, call, go, refuse)
                 return
+        self._ask_for(call, go, refuse)
+
+    def _ask_for(self, call: Call, go: _Go, refuse: _Refuse) -> None:
+        behind: list[tuple[Call, _Go, _Refuse]] = []
 
         def opened(answer: tuple[SessionInfo, bool] | None, error: Exception | None) -> None:
             if error is not None:
@@ -97,7 +111,13 @@ class Keeper:
                     call.opening.opened(answer[1])
                 if not call.over:
                     self._enter(found, call, go, refuse)
+            if self._behind.get(call.session_id) is behind:
+                del self._behind[call.session_id]
+            for other in behind:
+                if not other[0].over:  # an error may be of this call alone
+                    self.admit(*other) if error is None else self._ask_for(*other)
 
+        self._behind[call.session_id] = behind
         busy = self._is_busy(call.session_id)
         self._access.ask(functools.partial(self._open_for, call, busy), opened)
 
@@ -202,6 +222,12 @@ class Keeper:
         entry = self._entries.get(session_id)
         if entry is not None:
             entry.read = float("-inf")  # calls that come from here on ask the store, behind this
+        waiting = self._behind.get(session_id, [])
+        before = waiting.copy()
+        waiting.clear()
+        for other in before:  # and those that have come ask it before
+            self._ask_for(*other)
+        self._behind.pop(session_id, None)
 
         def note(there: bool) -> bool:
             self._over(session_id, "ended")
@@ -290,7 +316,7 @@ class Keeper:
         ttl, metadata, _ = call.opening
         return store.open(call.session_id, ttl=self._ttl if ttl is None else ttl, metadata=metadata, set_ttl=ttl is not None)
 
-    def _enter(self, entry: Entry, call: Call, go: Callable[[Call], None], refuse: Callable[[Call, Exception], None]) -> None:
+    def _enter(self, entry: Entry, call: Call, go: _Go, refuse: _Refuse) -> None:
         if entry.loss is not None and call.affinity != "hint":
             refuse(call, entry.loss.error(entry.id))
             return
