@@ -75,6 +75,13 @@ class SnapshotMarkTools(SessionMarkTools):
         session.state.update(data)
 
 
+class UnrestorableMarkTools(SnapshotMarkTools):
+    """What is kept of a session is of no use."""
+
+    def restore(self, session: Any, data: Any) -> None:
+        raise ValueError("it cannot be restored")
+
+
 class AsyncHookMarkTools(SessionMarkTools):
     """A hook that is `async def` makes a task of each session's first call."""
 

@@ -18,10 +18,10 @@ import pytest
 import snakepit
 from marked_calls import workers_killed
 from pool_helpers import wait_until
-from session_mark_tools import AsyncHookMarkTools, SessionMarkTools, SnapshotMarkTools
+from session_mark_tools import AsyncHookMarkTools, SessionMarkTools, SnapshotMarkTools, UnrestorableMarkTools
 from snakepit._pool.departures import Departures
 from snakepit._pool.pace import Pace
-from snakepit.errors import SessionEnded, SessionLost, SnakepitError, WorkerCrashed
+from snakepit.errors import SessionEnded, SessionLost, ToolError, WorkerCrashed
 
 pytestmark = [pytest.mark.usefixtures("leaves_nothing"), pytest.mark.slow]
 
@@ -66,6 +66,14 @@ class Steps:
         """Which have run of it, in their order."""
         lines = [line.rsplit(" ", 1) for line in (self.folder / "marks").read_text().splitlines()]
         return [int(number) for name, number in lines if name == session]
+
+
+def error_of(future: concurrent.futures.Future[Any]) -> BaseException | None:
+    """How it has failed; None: it has not."""
+    try:
+        return future.exception(60)
+    except concurrent.futures.CancelledError as cancelled:
+        return cancelled
 
 
 def sent_ahead(caplog: pytest.LogCaptureFixture) -> int:
@@ -140,19 +148,19 @@ def test_several_sessions_and_others_beside_each_other(two: Steps) -> None:
         assert two.ran(name) == list(range(60))
 
 
-@pytest.mark.parametrize("large", ["deep", "flat", "none"])
+@pytest.mark.parametrize("large", ["deep", "flat", "told"])
 def test_one_that_is_large_is_not_overtaken(one: Steps, large: str) -> None:
     """Nor one that tells much of its session: it travels in pieces, and what is small waits until it has gone."""
-    with one.pool.session("red", metadata={"much": "m" * 3_000_000} if large == "none" else {}) as session:
+    with one.pool.session("red", metadata={"much": "m" * 3_000_000} if large == "told" else {}) as session:
         numbers = iter(range(1000))
         for turn in range(4):
             futures = [one.submit(next(numbers), "red") for _ in range(5)]
-            load = {"deep": {"k": ["A" * 700_000] * 4}, "flat": "A" * 3_000_000, "none": None}[large]
+            load = {"deep": {"k": ["A" * 700_000] * 4}, "flat": "A" * 3_000_000, "told": None}[large]
             futures.append(one.submit(next(numbers), "red", load=load))
             futures += [one.submit(next(numbers), "red") for _ in range(5)]
             for future in futures:
                 future.result(20)
-            if large == "none":
+            if large == "told":
                 session.update(lambda old, turn=turn: {**old, "turn": turn})  # and all of it is told again
         assert one.ran("red") == list(range(44))
 
@@ -244,6 +252,27 @@ def test_one_that_runs_sees_the_metadata_as_they_were(one: Steps) -> None:
     assert second["before"] == second["after"] == {"version": 2}
 
 
+def test_a_session_that_begins_anew_does_so_for_all_of_its_calls(
+    protocol: Any, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While its state cannot be restored none is sent ahead: each fails by itself, and after `rebind` each finds the new state."""
+    with snakepit.Pool(UnrestorableMarkTools, size=1, protocol=protocol) as pool:
+        steps = Steps(pool, tmp_path)
+        steps.submit(0, "red").result(20)
+        pid = pool.workers()[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pool.stats().restarts == 1 and pool.stats().workers_ready == 1)
+        caplog.set_level(logging.DEBUG, "snakepit.pool")
+        for future in [steps.submit(number, "red") for number in range(1, 6)]:
+            with pytest.raises(ToolError, match="restore"):
+                future.result(20)
+        assert sent_ahead(caplog) == 0
+        assert pool.rebind_session("red")
+        futures = [steps.submit(number, "red") for number in range(6, 12)]
+        assert futures[-1].result(20)["numbers"] == list(range(6, 12))
+
+
 def test_a_session_that_ends_takes_along_what_waits_of_it(one: Steps) -> None:
     """And nobody else's; another of its id begins anew."""
     held = one.hold("red")
@@ -313,15 +342,15 @@ def test_chaos(protocol: str, tmp_path: pathlib.Path) -> None:
                 while sum(not future.done() for *_, future in futures[-200:]) > 60:
                     concurrent.futures.wait([future for *_, future in futures[-200:] if not future.done()], 20, "FIRST_COMPLETED")
             for name, number, future in futures:
-                try:
-                    future.result(60)
-                    ended[name].append(number)
-                except (SnakepitError, concurrent.futures.CancelledError):
-                    pass
+                if isinstance(found := error_of(future), (WorkerCrashed, concurrent.futures.CancelledError)):
+                    continue
+                assert found is None
+                ended[name].append(number)
         for name in names:
             ran = steps.ran(name)
             assert ran == sorted(set(ran)), "each at most once, in their order"
             assert set(ended[name]) <= set(ran)
+            assert len(ended[name]) > 300, "cancels and kills are few"
         wait_until(lambda: pool.stats().running == 0 and pool.stats().queued == 0, "nothing runs or waits")
         engine: Any = pool._ready()[0]
         room = engine._scheduler._room

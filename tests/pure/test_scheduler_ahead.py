@@ -126,8 +126,7 @@ class AheadMachine(RuleBasedStateMachine):
             tickets.remove(call)
             self._back(call)
         assert self.scheduler.withdraw(call)
-        self.waiting.remove(call)
-        self.ended.add(call)
+        self._given_up(call)
         self._follow(self.scheduler.next_assignments())
 
     @rule(worker=workers, heard=st.booleans(), spared=st.integers(0, 3))
@@ -147,10 +146,9 @@ class AheadMachine(RuleBasedStateMachine):
         begun = [*far.results, *far.given, *(call for call in (far.running, far.hand) if call is not None)]
         assert sorted(removal.orphans) == sorted(begun)
         for call in removal.orphans:
-            self.ended.add(call)
-            if call in self.waiting:
-                self.waiting.remove(call)
+            self._given_up(call)
             del self.at[call]
+        self._move(removal.stranded)
         self._follow(removal.assignments)
 
     @rule(worker=workers, spared=st.integers(0, 3))
@@ -231,6 +229,15 @@ class AheadMachine(RuleBasedStateMachine):
             else:
                 self.scheduler.relieved(laden)
 
+    def _given_up(self, call: int) -> None:
+        """It has ended, or does not run any more."""
+        self.ended.add(call)
+        if call in self.waiting:
+            self.waiting.remove(call)
+
+    def _move(self, stranded: list[int]) -> None:
+        assert not stranded, "none waits for one worker alone"
+
     def _check_turn(self, call: int, worker: str, how: How) -> None:
         here = [item for item in self.waiting if item not in self.at]
         assert call == here[0], "a younger call was served before an older one"
@@ -250,9 +257,7 @@ class AheadMachine(RuleBasedStateMachine):
     def _read(self, worker: str) -> None:
         call = self.far[worker].results.popleft()
         del self.at[call]
-        self.ended.add(call)
-        if call in self.waiting:
-            self.waiting.remove(call)
+        self._given_up(call)
         self._follow(self.scheduler.finish(call))
 
 

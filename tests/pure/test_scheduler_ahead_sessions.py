@@ -113,22 +113,6 @@ class SessionsAheadMachine(AheadMachine):
         self.scheduler.unbind(session)
         self._follow(self.scheduler.next_assignments())
 
-    def _dies(self, worker: str, heard: bool) -> None:
-        while heard and self.far[worker].results:
-            self._read(worker)
-        far = self.far.pop(worker)
-        self.scheduler.close_worker(worker)
-        for call in list(far.tickets):
-            self._back(call)
-        removal = self.scheduler.remove_worker(worker)
-        begun = [*far.results, *far.given, *(call for call in (far.running, far.hand) if call is not None)]
-        assert sorted(removal.orphans) == sorted(begun)
-        for call in removal.orphans:
-            self._given_up(call)
-            del self.at[call]
-        self._move(removal.stranded)
-        self._follow(removal.assignments)
-
     @rule(worker=workers, spared=st.integers(0, 3))
     def the_worker_retires(self, worker: str, spared: int) -> None:
         super().the_worker_retires(worker, spared)
@@ -155,11 +139,6 @@ class SessionsAheadMachine(AheadMachine):
             assert not len(room)
 
     # The model
-
-    def _given_up(self, call: int) -> None:
-        self.ended.add(call)
-        if call in self.waiting:
-            self.waiting.remove(call)
 
     def _read(self, worker: str) -> None:
         super()._read(worker)
