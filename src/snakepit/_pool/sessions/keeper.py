@@ -121,6 +121,14 @@ class Keeper:
         busy = self._is_busy(call.session_id)
         self._access.ask(functools.partial(self._open_for, call, busy), opened)
 
+    def _ask_for_all_behind(self, session_id: str) -> None:
+        """Those that wait for the answer for another ask by themselves, and whoever comes from here on does not wait behind them."""
+        waiting = self._behind.get(session_id, [])
+        before, waiting[:] = waiting[:], []
+        for other in before:
+            self._ask_for(*other)
+        self._behind.pop(session_id, None)
+
     def left(self, call: Call) -> None:
         """A call of a session is no longer open: its lifetime begins anew. Never raises: the call is over, whatever the store says."""
         entry = self._entries.get(call.session_id)
@@ -222,12 +230,7 @@ class Keeper:
         entry = self._entries.get(session_id)
         if entry is not None:
             entry.read = float("-inf")  # calls that come from here on ask the store, behind this
-        waiting = self._behind.get(session_id, [])
-        before = waiting.copy()
-        waiting.clear()
-        for other in before:  # and those that have come ask it before
-            self._ask_for(*other)
-        self._behind.pop(session_id, None)
+        self._ask_for_all_behind(session_id)
 
         def note(there: bool) -> bool:
             self._over(session_id, "ended")
